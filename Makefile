@@ -1,0 +1,96 @@
+# make book    build the pages into _build/html (a second run skips what is up to date)
+# make test    lint, unit tests, every chapter re-run and compared (nbval), browser tests
+# Everything is installed into .venv on first use; nothing outside this folder is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+HTML   := _build/html
+BUILT  := _build/.built
+JOBS   ?= 2
+
+# Tests and compared chapters run alike everywhere: the smallest scale, two threads, no data of one machine.
+SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
+
+SOURCES := $(wildcard _config.yml _toc.yml index.md) \
+	$(shell find book \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
+	$(shell find cnnlab -name '*.py' 2>/dev/null)
+
+.PHONY: help setup book test test-fast test-full lint format nbval bench lab execute publish-url clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book         build the book into $(HTML)"
+	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
+	@echo "make test-fast    lint and the quick unit tests"
+	@echo "make test-full    make test, and the contract for the largest models too"
+	@echo "make lab          open the chapters in JupyterLab"
+	@echo "make bench        the measured comparisons in benchmarks/"
+	@echo "make execute      run chapters and store their outputs: CHAPTERS=\"book/...ipynb ...\", else all of them"
+	@echo "make publish-url  say where the repository lives: URL=https://github.com/owner/name"
+	@echo "make format       let ruff format the code and the notebooks"
+	@echo "make clean        remove what was built; make distclean removes .venv as well"
+
+setup: $(READY)
+
+$(READY): requirements.txt constraints.txt pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Building the book needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python could not make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing what requirements.txt pins into $(VENV) (several GB the first time; a few minutes)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: $(BUILT)
+	@echo "The book is up to date. Open $(abspath $(HTML)/index.html)"
+
+$(BUILT): $(READY) $(SOURCES)
+	@# A page read once is not read again and would not warn again: after a failure, read everything.
+	@$(BIN)/jupyter-book build . -W --keep-going -n || { rm -rf _build/.doctrees; exit 1; }
+	@touch $@
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# One pytest run, so that one line at the end counts everything. A file's tests stay on one worker.
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
+
+test: lint book
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
+
+test-full: lint book
+	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
+
+test-fast: lint
+	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser" -n $(JOBS) --dist loadfile -q
+
+nbval: $(READY)
+	@$(SMOKE) $(BIN)/python -m pytest $(or $(CHAPTERS),book) $(NBVAL) -q --durations=5
+
+execute: $(READY)
+	@$(BIN)/python tools/execute_notebooks.py $(CHAPTERS)
+
+bench: $(READY)
+	@set -e; for file in $$(ls benchmarks/[!_]*.py); do echo "== $$file"; $(BIN)/python $$file; done
+
+lab: $(READY)
+	@$(BIN)/jupyter lab book
+
+publish-url: $(READY)
+	@test -n "$(URL)" || { echo "Say where: make publish-url URL=https://github.com/owner/name"; exit 1; }
+	@$(BIN)/python tools/publish_url.py "$(URL)"
+
+clean:
+	@rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find book cnnlab tests tools experiments benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean
+	@rm -rf $(VENV)

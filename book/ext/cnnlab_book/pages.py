@@ -1,0 +1,125 @@
+"""Small repairs of what the extensions write: folded cells, exercise boxes, page descriptions."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+DESCRIPTION_LENGTH = 200
+_SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?)])")
+
+
+def visit_folded_cell(self: HTML5Translator, node: nodes.Element) -> None:
+    """A folded cell as a plain ``<details>``; a cell tagged ``solution`` says so on its bar."""
+    cell = node.parent
+    show, hide = node["prompt_show"], node["prompt_hide"]
+    if "tag_solution" in cell.get("classes", []):
+        show, hide = "Show solution", "Hide solution"
+    classes = " ".join(["hide", *node["classes"]])
+    self.body.append(
+        f'<details class="{classes}"><summary><span class="when-closed">{html.escape(show)}</span>'
+        f'<span class="when-open">{html.escape(hide)}</span></summary>\n'
+    )
+
+
+def depart_folded_cell(self: HTML5Translator, node: nodes.Element) -> None:
+    self.body.append("</details>\n")
+
+
+def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
+    """As the writer does it, but as items of a list: the role that it gives each entry has been withdrawn from ARIA."""
+    HTML5Translator.visit_citation(self, node)
+    self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def depart_citation(self: HTML5Translator, node: nodes.citation) -> None:
+    HTML5Translator.depart_citation(self, node)
+
+
+def unique_exercise_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """sphinx-exercise gives every box's content the same id; an id may stand once in a page."""
+    for section in doctree.findall(nodes.section):
+        if section["ids"] and section["ids"][0] in (
+            "exercise-content",
+            "solution-content",
+        ):
+            section["ids"] = []
+
+
+def name_table_corners(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """pandas writes the corner of a table as a header without words, which a screen reader announces as such."""
+    if context.get("body"):
+        context["body"] = context["body"].replace("<th></th>", "<td></td>")
+
+
+def _plain_text(paragraph: nodes.paragraph) -> str:
+    copy = paragraph.deepcopy()
+    for node in list(
+        copy.findall(
+            lambda n: isinstance(
+                n, (nodes.image, nodes.citation_reference, nodes.footnote_reference)
+            )
+        )
+    ):
+        node.parent.remove(node)
+    for node in list(copy.findall(nodes.math)):
+        node.parent.replace(
+            node, nodes.Text(node.astext().replace("\\times", "x").replace("\\", ""))
+        )
+    text = " ".join(copy.astext().split())
+    return _SPACE_BEFORE_PUNCTUATION.sub(r"\1", text)
+
+
+def describe(doctree: nodes.document) -> str:
+    """The page's first paragraphs of prose, cut at a word, as the description for search engines and link previews."""
+    text = ""
+    for paragraph in doctree.findall(nodes.paragraph):
+        ancestor: nodes.Node | None = paragraph.parent
+        while ancestor is not None and not isinstance(
+            ancestor, (nodes.Admonition, nodes.container, nodes.table)
+        ):
+            ancestor = ancestor.parent
+        if isinstance(ancestor, (nodes.Admonition, nodes.table)):
+            continue
+        if (
+            isinstance(ancestor, nodes.container)
+            and ancestor.get("nb_element") == "cell_code"
+        ):
+            continue
+        if isinstance(paragraph.parent, (addnodes.compact_paragraph, nodes.footnote)):
+            continue
+        text = f"{text} {_plain_text(paragraph)}".strip()
+        if len(text) > DESCRIPTION_LENGTH // 2:
+            break
+    if len(text) > DESCRIPTION_LENGTH:
+        text = text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0].rstrip(".,;:") + " ..."
+    return text
+
+
+def add_description(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Set the description before sphinxext-opengraph would make one up from headings and formulas."""
+    if doctree is None:
+        context["metatags"] = context.get("metatags", "") + (
+            f'<meta name="description" content="{html.escape(context.get("title", "") or "cnnlab")}: '
+            'cnnlab, an executable book on convolutional networks.">\n'
+        )
+        return
+    meta = dict(context.get("meta") or {})
+    description = str(meta.get("description") or describe(doctree))
+    if description:
+        meta["og:description"] = html.escape(description)
+        if 'name="description"' not in context.get("metatags", ""):
+            context["metatags"] = context.get("metatags", "") + (
+                f'<meta name="description" content="{html.escape(description)}">\n'
+            )
+    context["meta"] = meta

@@ -1,0 +1,42 @@
+"""cnnlab: readable convolutional networks, and the tools of an executable book about them.
+
+Only the names that a reader types live here. They are resolved on first use, so that
+``import cnnlab`` costs next to nothing on top of torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.
+_HOMES: dict[str, str] = {
+    "create_model": "cnnlab.models",
+    "list_models": "cnnlab.models",
+    "summarize": "cnnlab.analysis",
+    "load_dataset": "cnnlab.data",
+    "fit": "cnnlab.training",
+    "Run": "cnnlab.training",
+    "recorded": "cnnlab.results",
+    "check": "cnnlab.exercises",
+    "device": "cnnlab.environment",
+    "scale": "cnnlab.environment",
+    "setup": "cnnlab.environment",
+    "by_scale": "cnnlab.environment",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cnnlab' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

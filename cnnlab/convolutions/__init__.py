@@ -1,0 +1,1 @@
+"""Convolution, from its arithmetic up."""

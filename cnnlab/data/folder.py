@@ -1,0 +1,342 @@
+"""Any folder of pictures as a data set: one subfolder for each class."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import torch
+from torch import Tensor
+
+from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
+from cnnlab.data.places import user_cache
+from cnnlab.errors import unknown_name
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_TEST_NAMES = ("test", "val", "valid", "validation")
+ON_ERROR = ("raise", "skip")
+FITS = ("crop", "pad", "stretch")
+
+
+class BrokenImage(ValueError):
+    """A file that looks like a picture and cannot be read as one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """What a folder held: the pictures, decoded, and what was left out."""
+
+    train: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+    suffixes: frozenset[str]
+    ignored: int
+    broken: tuple[str, ...]
+    has_split: bool
+
+
+def load_images(
+    folder: str | Path,
+    size: int = 64,
+    *,
+    channels: int = 3,
+    fit: str = "crop",
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    on_error: str = "raise",
+    name: str | None = None,
+) -> Dataset:
+    """A folder of pictures, one subfolder for each class, as a data set in memory.
+
+    ``folder/<class>/*.jpg`` is split into training and test pictures (stratified, seeded);
+    ``folder/train/<class>`` and ``folder/test/<class>`` (or ``val``) are respected as they are.
+    Cameras' rotation marks are followed, transparency is laid on white, gray and 16-bit files are converted.
+    Decoded pictures are kept in the user's cache, so that the next load is quick.
+
+    Args:
+        size: side length of the pictures in pixels.
+        channels: 3, or 1 for gray.
+        fit: "crop" cuts the middle square, "pad" adds a black border, "stretch" changes the proportions.
+        test_fraction: the share of each class that is held out when the folder has no split of its own.
+        on_error: "raise" stops at the first broken picture; "skip" leaves broken ones out and counts them.
+
+    Raises:
+        FileNotFoundError: no such folder, or no picture in it.
+        ValueError: fewer than two classes, a class with too few pictures, or an argument out of range.
+        BrokenImage: (a ValueError) a picture that cannot be decoded; the message names it.
+    """
+    folder = Path(folder).expanduser()
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction must lie between 0 and 1 (exclusive), got {test_fraction}.")
+    tree = read_tree(
+        folder, size=size, channels=channels, fit=fit, test_fraction=test_fraction, seed=seed, on_error=on_error
+    )
+    if tree.ignored:
+        warnings.warn(f"{folder}: {tree.ignored} files are not pictures and were ignored.", stacklevel=2)
+    if tree.broken:
+        warnings.warn(
+            f"{folder}: {len(tree.broken)} broken pictures were skipped, the first is {tree.broken[0]}.", stacklevel=2
+        )
+    return Dataset.from_sets(name or folder.name, tree.train, tree.test, source=f"image folder {folder.name}")
+
+
+def read_tree(
+    folder: Path,
+    *,
+    size: int,
+    channels: int = 3,
+    fit: str = "crop",
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    on_error: str = "raise",
+) -> Tree:
+    """Decode a folder (or take the decoded copy from the cache) and split it. Arguments as in :func:`load_images`."""
+    if size < 1:
+        raise ValueError(f"size must be 1 or more pixels, got {size}.")
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (gray) or 3 (color), got {channels}.")
+    if fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    if on_error not in ON_ERROR:
+        raise unknown_name("on_error", on_error, ON_ERROR)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"folder={str(folder)!r} {what}; give a folder with one subfolder for each class.")
+
+    subfolders = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
+    test_folder = next((subfolders[name] for name in _TEST_NAMES if name in subfolders), None)
+    has_split = "train" in subfolders and test_folder is not None
+    parts = [subfolders["train"], test_folder] if has_split else [folder]
+    listings = [_list_classes(part) for part in parts]
+    classes = tuple(sorted(set().union(*(listing.files for listing in listings))))
+    if not any(listing.files for listing in listings):
+        loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+        raise FileNotFoundError(
+            f"folder={str(folder)!r} holds no pictures in subfolders"
+            + (" (it holds loose ones: move them into one subfolder for each class)." if loose else ".")
+            + f" Expected <class>/*.jpg or train/<class>/*.jpg and test/<class>/*.jpg; "
+            f"read are {', '.join(sorted(SUFFIXES))}."
+        )
+    if len(classes) < 2:
+        raise ValueError(
+            f"folder={str(folder)!r} has the single class {classes[0]!r}; "
+            "a classifier needs two subfolders or more, one for each class."
+        )
+    for listing, part in zip(listings, parts, strict=True):
+        if missing := [name for name in classes if name not in listing.files]:
+            raise ValueError(
+                f"{part} has no pictures of {', '.join(missing)}: every class needs some in train and test."
+            )
+
+    decoded = [
+        _decode_cached(part, listing, classes, size, channels, fit, on_error)
+        for part, listing in zip(parts, listings, strict=True)
+    ]
+    if has_split:
+        (train_images, train_labels, bad_train), (test_images, test_labels, bad_test) = decoded
+        train, test = ImageSet(train_images, train_labels, classes), ImageSet(test_images, test_labels, classes)
+        broken = bad_train + bad_test
+    else:
+        images, labels, broken = decoded[0]
+        train, test = _split(ImageSet(images, labels, classes), test_fraction, seed)
+    return Tree(
+        train,
+        test,
+        classes,
+        frozenset().union(*(listing.suffixes for listing in listings)),
+        sum(listing.ignored for listing in listings),
+        broken,
+        has_split,
+    )
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Paths are plain strings here: for sixty thousand files, Path objects would cost seconds."""
+
+    files: dict[str, list[str]]  # class -> sorted files
+    folders: dict[str, int]  # every folder visited -> when it changed (ns)
+    suffixes: frozenset[str]
+    ignored: int
+
+
+def _list_classes(folder: Path) -> _Listing:
+    files: dict[str, list[str]] = {}
+    folders: dict[str, int] = {}
+    suffixes: set[str] = set()
+    ignored = 0
+    for entry in sorted(folder.iterdir()):
+        if not entry.is_dir() or entry.name.startswith("."):
+            continue
+        members = []
+        for parent, _, names in os.walk(entry):
+            folders[parent] = os.stat(parent).st_mtime_ns
+            for name in names:
+                suffix = os.path.splitext(name)[1].lower()
+                if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
+                    continue
+                if suffix in SUFFIXES:
+                    members.append(f"{parent}{os.sep}{name}")
+                    suffixes.add(suffix)
+                else:
+                    ignored += 1
+        if members:
+            files[entry.name] = sorted(members)
+    return _Listing(files, folders, frozenset(suffixes), ignored)
+
+
+def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Stratified: of each class, the nearest whole number to its share, and at least one on either side."""
+    counts = torch.bincount(images.labels, minlength=images.num_classes)
+    if int(counts.min()) < 2:
+        name = images.classes[int(counts.argmin())]
+        raise ValueError(
+            f"class {name!r} has {int(counts.min())} readable picture(s): two or more are needed, one to test."
+        )
+    order = stratified_order(images.labels, seed)
+    test = []
+    for label, count in enumerate(counts.tolist()):
+        members = order[images.labels[order] == label]
+        test.append(members[: min(max(1, round(count * test_fraction)), count - 1)])
+    chosen = torch.zeros(len(images), dtype=torch.bool)
+    chosen[torch.cat(test)] = True
+    return images[~chosen], images[chosen]  # type: ignore[return-value]
+
+
+def _decode_cached(
+    folder: Path, listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Decoded pictures, from the cache when the folder is unchanged. The cache is a convenience: it may fail."""
+    key = hashlib.sha256(repr((str(folder.resolve()), size, channels, fit, on_error, 1)).encode())
+    key.update(repr([(name, len(files)) for name, files in listing.files.items()]).encode())
+    key.update(repr(sorted(listing.folders.items())).encode())
+    if sum(map(len, listing.files.values())) <= 5000:  # few enough to ask each for its date: an edited file is noticed
+        for files in listing.files.values():
+            for file in files:
+                state = os.stat(file)
+                key.update(f"{file}:{state.st_size}:{state.st_mtime_ns}".encode())
+    cached = user_cache() / "decoded" / f"{folder.name}-{size}px-{key.hexdigest()[:16]}.pt"
+    if cached.is_file():
+        try:
+            content = torch.load(cached, weights_only=True)
+            return content["images"], content["labels"], tuple(content["broken"])
+        except Exception:  # whatever is wrong with the copy, the pictures themselves are there
+            pass
+    images, labels, broken = _decode(listing, classes, size, channels, fit, on_error)
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_name(f"{cached.name}.{os.getpid()}.part")
+        torch.save({"images": images, "labels": labels, "broken": list(broken)}, partial)
+        os.replace(partial, cached)
+    except OSError:
+        pass  # no room or no permission: the next load decodes again
+    return images, labels, broken
+
+
+def _decode(
+    listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tqdm import tqdm
+
+    jobs = [(file, label) for label, name in enumerate(classes) for file in listing.files[name]]
+    out = numpy.empty((len(jobs), size, size, channels), dtype=numpy.uint8)
+    labels, broken = [], []
+
+    def decode(run: list[tuple[str, int]]) -> list[numpy.ndarray | BrokenImage]:
+        results: list[numpy.ndarray | BrokenImage] = []
+        for file, _ in run:
+            try:
+                results.append(read_picture(file, size, channels=channels, fit=fit))
+            except BrokenImage as error:
+                results.append(error)
+                if on_error == "raise":
+                    break
+        return results
+
+    # Pillow decodes outside Python's lock, so threads help; runs of files keep their bookkeeping small.
+    runs = [jobs[start : start + 64] for start in range(0, len(jobs), 64)]
+    with (
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        tqdm(total=len(jobs), desc="decoding pictures", unit="", mininterval=0.5, disable=len(jobs) < 2000) as bar,
+    ):
+        try:
+            for run, results in zip(runs, pool.map(decode, runs), strict=True):
+                for (file, label), result in zip(run, results, strict=False):
+                    if isinstance(result, BrokenImage):
+                        if on_error == "raise":
+                            raise result
+                        broken.append(file)
+                        continue
+                    out[len(labels)] = result
+                    labels.append(label)
+                bar.update(len(run))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    images = torch.from_numpy(out[: len(labels)]).permute(0, 3, 1, 2).contiguous()  # (N, C, size, size)
+    return images, torch.tensor(labels, dtype=torch.int64), tuple(broken)
+
+
+def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3, fit: str = "crop") -> numpy.ndarray:
+    """One picture file as uint8 (size, size, channels); ``size=None`` keeps its own height and width.
+
+    Raises:
+        BrokenImage: the file cannot be decoded; the message names it and the remedy.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode == "RGB" and "exif" not in image.info and image.size == (size, size) and channels == 3:
+                return numpy.asarray(image)  # nothing to convert: small pictures by the ten thousand come this way
+            if size is not None and fit == "crop":
+                image.draft("RGB", (2 * size, 2 * size))  # JPEGs decode at a reduced size, never below twice ours
+            image = ImageOps.exif_transpose(image)
+            image = _eight_bit_color(image)
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+    ) as error:
+        raise BrokenImage(
+            f"{path} cannot be read as a picture ({' '.join(str(error).split())[:120]}): replace or delete it, "
+            'or pass on_error="skip" to leave broken files out.'
+        ) from None
+    if channels == 1:
+        image = image.convert("L")
+    if size is not None and image.size != (size, size):
+        if fit == "crop":
+            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        elif fit == "pad":
+            image = ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR)
+        else:
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+    pixels = numpy.asarray(image)
+    return pixels[:, :, None] if channels == 1 else pixels
+
+
+def _eight_bit_color(image):
+    """Any mode of Pillow as 8-bit RGB: 16-bit gray is scaled, transparency is laid on white."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        values = numpy.asarray(image, dtype=numpy.float64)
+        # 16-bit files use 0..65535 whatever they hold; other wide modes are stretched over what they hold.
+        top = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else max(values.max(initial=0), 1)
+        top = 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else top
+        return Image.fromarray((values.clip(0) * (255 / top)).round().clip(0, 255).astype(numpy.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,171 @@
+"""The one plotting style, and ``show``: a matplotlib figure as SVG that follows the page's mode."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.draw.embed import Embedded, themed
+from cnnlab.draw.palette import SERIES, light
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+# CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
+_LEAST_WIDTH = 430
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to the book's style. Colors are the light ones; ``show`` themes them."""
+    import matplotlib
+    from cycler import cycler
+
+    matplotlib.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.facecolor": "none",
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "none",
+            "axes.facecolor": "none",
+            "axes.prop_cycle": cycler(color=[light(name) for name in SERIES]),
+            "axes.edgecolor": light("muted"),
+            "axes.labelcolor": light("ink"),
+            "axes.titlecolor": light("ink"),
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": light("grid"),
+            "grid.linewidth": 0.8,
+            "xtick.color": light("muted"),
+            "ytick.color": light("muted"),
+            "xtick.labelcolor": light("ink"),
+            "ytick.labelcolor": light("ink"),
+            "text.color": light("ink"),
+            "legend.frameon": False,
+            "lines.linewidth": 2.0,
+            "patch.edgecolor": light("paper"),
+            "font.size": 10,
+            "font.family": "sans-serif",
+            "image.interpolation": "none",  # keeps the pixels as they are: small files, crisp squares
+            "image.cmap": "gray",
+            "svg.fonttype": "none",  # real text: crisp, selectable, small
+        }
+    )
+
+
+def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
+    """The figure as one ``<svg>`` element whose colors follow the page; ``salt`` keeps ids apart.
+
+    ``tight=False`` keeps the figure's own size, so that pictures that follow one another do not jump, and lets it
+    shrink with the box that it is in.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        box = "tight" if tight else None
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches=box)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # matplotlib's own style element says "*{...}", which would reach the whole page from inline SVG.
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
+    # Element ids such as "axes_1" repeat from figure to figure, and a page holds many figures.
+    prefix = "f" + hashlib.sha256(salt.encode()).hexdigest()[:8]
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    width = float(re.search(r'width="([\d.]+)pt"', svg).group(1)) * 4 / 3  # points to CSS pixels
+    svg = re.sub(
+        r'<svg[^>]*?viewBox="([^"]*)"[^>]*>',
+        rf'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        rf'viewBox="\1" style="width:100%;min-width:{min(width, _LEAST_WIDTH if tight else 0):.0f}px;max-width:{width:.0f}px;'
+        rf'height:auto;stroke-linejoin:round" aria-hidden="true">',
+        svg,
+        count=1,
+        flags=re.DOTALL,
+    )
+    return themed(svg)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a matplotlib figure: crisp, light and dark, with a text alternative; then close it.
+
+    Args:
+        figure: any matplotlib figure.
+        alt: what the figure shows, in a sentence or two, for readers who cannot see it.
+
+    Raises:
+        ValueError: ``alt`` is empty.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    display(Embedded(figure_svg(figure, salt=alt), alt))
+    plt.close(figure)
+
+
+def image_grid(
+    images: Any,
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 8,
+    size: float = 1.0,
+    colors: Sequence[str] | None = None,
+    **imshow_options: Any,
+) -> Figure:
+    """A grid of pictures.
+
+    Args:
+        images: tensor or array, Shape: (N, C, H, W) with C of 1 or 3, or (N, H, W); uint8 or float in [0, 1]
+            (values outside are clipped); or a sequence of (H, W) or (H, W, 3) arrays.
+        titles: one for each picture, or None.
+        columns: pictures in a row.
+        size: inches a picture is wide; its height follows from the first picture's shape.
+        colors: palette names for the titles ("red" for a wrong prediction), or None.
+        imshow_options: handed to ``Axes.imshow`` (``cmap``, ``vmin``, ``vmax``).
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    pictures = [_as_picture(image) for image in images]
+    for argument, given in (("titles", titles), ("colors", colors)):
+        if given is not None and len(given) != len(pictures):
+            raise ValueError(
+                f"{argument} has {len(given)} entries for {len(pictures)} images; give one for each image."
+            )
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    tall, wide = pictures[0].shape[:2]
+    height = size * tall / wide + (0.26 if titles else 0.04)
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * size * 1.04, rows * height), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    options = {"vmin": 0, "vmax": 1} | imshow_options
+    for index, (axis, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        axis.imshow(np.clip(picture, 0, 1) if picture.ndim == 3 else picture, **options)
+        if titles:
+            color = light(colors[index]) if colors else light("ink")
+            axis.set_title(titles[index], fontsize=9, fontweight="normal", loc="center", pad=3, color=color)
+    return figure
+
+
+def _as_picture(image: Any) -> Any:
+    """One picture as (H, W) or (H, W, 3) float array in [0, 1] if it was uint8, else as it was."""
+    import numpy as np
+
+    array = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[-1] not in (1, 3):
+        array = array.transpose(1, 2, 0)  # (C, H, W) -> (H, W, C)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3):
+        raise ValueError(f"an image has shape {array.shape}; wanted (H, W), (H, W, 3), (1, H, W) or (3, H, W).")
+    return array / 255.0 if array.dtype == np.uint8 else array.astype(float)

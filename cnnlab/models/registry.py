@@ -1,0 +1,234 @@
+"""The registry: which networks exist, and how to build one by name.
+
+A model file decorates its network with ``@register(VARIANTS, ...)``, where ``VARIANTS`` maps each
+name to a frozen dataclass of hyperparameters. A new file in this folder needs nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import operator
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.errors import unknown_name
+
+NetworkClass = TypeVar("NetworkClass", bound=type[nn.Module])
+Size = tuple[int, int, int]  # channels, height, width
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a network without building it."""
+
+    name: str
+    family: str  # as the chapters call it: "ResNet", "LeNet"
+    year: int  # of the first public version of the paper
+    paper: str  # authors and title
+    url: str
+    input_size: Size  # (C, H, W) of the network as published
+    num_classes: int  # of the network as published
+    fixed_size: bool  # True: no other height and width will do
+    smallest: int  # the least height and width (when not fixed)
+    library: str | None  # "torchvision" or "timm" where that library has the same network under the same name
+    variant: Any  # the frozen dataclass that the network is built from
+    network: type[nn.Module]  # called as network(variant, num_classes=..., in_channels=...)
+
+
+_REGISTRY: dict[str, ModelInfo] = {}
+
+
+def register(
+    variants: Mapping[str, Any],
+    *,
+    family: str,
+    year: int,
+    paper: str,
+    url: str,
+    num_classes: int,
+    input_size: Size | None = None,
+    fixed_size: bool = False,
+    smallest: int = 1,
+    library: str | None = None,
+) -> Callable[[NetworkClass], NetworkClass]:
+    """Class decorator: makes one model of ``network(variant, num_classes, in_channels)`` per variant.
+
+    Args:
+        variants: name -> frozen dataclass.
+        family, year, paper, url, num_classes, fixed_size, smallest, library: see :class:`ModelInfo`.
+        input_size: (C, H, W); None when each variant carries its own ``input_size``.
+    """
+
+    def decorate(network: NetworkClass) -> NetworkClass:
+        for name, variant in variants.items():
+            if name in _REGISTRY:
+                raise ValueError(f"model name {name!r} is taken by {_REGISTRY[name].network.__qualname__}")
+            _REGISTRY[name] = ModelInfo(
+                name=name,
+                family=family,
+                year=year,
+                paper=paper,
+                url=url,
+                input_size=input_size or variant.input_size,
+                num_classes=num_classes,
+                fixed_size=fixed_size,
+                smallest=smallest,
+                library=library,
+                variant=variant,
+                network=network,
+            )
+        return network
+
+    return decorate
+
+
+@functools.cache
+def _import_model_files() -> None:
+    package = importlib.import_module("cnnlab.models")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"cnnlab.models.{module.name}")
+
+
+def model_info(name: str) -> ModelInfo:
+    """What is known of the model ``name`` without building it.
+
+    Raises:
+        ValueError: no such model; the message offers the nearest names.
+    """
+    _import_model_files()
+    if name not in _REGISTRY:
+        raise unknown_name("name", name, _REGISTRY, "cnnlab.list_models() lists every model.")
+    return _REGISTRY[name]
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the models that match a shell pattern, numbers in numerical order.
+
+    >>> list_models("resnet??")
+    ['resnet18', 'resnet34', 'resnet50']
+    """
+    _import_model_files()
+    names = (name for name in _REGISTRY if fnmatchcase(name, pattern))
+    return sorted(
+        names,
+        key=lambda name: [
+            (part.isdigit(), int(part) if part.isdigit() else part) for part in re.findall(r"\d+|\D+", name)
+        ],
+    )
+
+
+def create_model(
+    name: str, *, num_classes: int | None = None, in_channels: int | None = None, weights: str | None = None
+) -> nn.Module:
+    """Build a network by name, with fresh parameters or official ones.
+
+    Args:
+        name: one of :func:`list_models`.
+        num_classes: outputs of the last layer; None for the paper's own number.
+        in_channels: channels of the input; None for the paper's own number.
+        weights: None for fresh parameters (each model file says how they are drawn); "imagenet" for
+            torchvision's recommended checkpoint, or one checkpoint by torchvision's name, such as
+            "IMAGENET1K_V2". With a ``num_classes`` other than the checkpoint's the trunk is loaded
+            and the last layer stays fresh, ready to be trained on new classes.
+
+    Returns:
+        The module, in training mode, with ``.name``, ``.input_size`` (C, H, W) and ``.info``. With ``weights`` also
+        ``.classes`` and ``.preprocess``, and then in evaluation mode.
+        Shape: (N, C, H, W) -> (N, num_classes). Input that does not fit raises a ValueError that says what would.
+
+    Raises:
+        ValueError: unknown name, a size that is no positive whole number, or weights that do not exist or fit.
+        cnnlab.download.DownloadError: the checkpoint could not be had.
+    """
+    info = model_info(name)
+    num_classes = _positive("num_classes", num_classes, info.num_classes)
+    in_channels = _positive("in_channels", in_channels, info.input_size[0])
+    if weights is not None:  # before the network is built: a wrong name should cost nothing
+        from cnnlab.weights import find_source
+
+        find_source(name, weights, in_channels=in_channels)
+    model = info.network(info.variant, num_classes=num_classes, in_channels=in_channels)
+    model.name = name
+    model.info = info
+    model.input_size = (in_channels, *info.input_size[1:])
+    model.register_forward_pre_hook(check_input)
+    if weights is not None:
+        from cnnlab.weights import load_official
+
+        load_official(name, model, weights)
+    return model
+
+
+def _positive(argument: str, given: int | None, default: int) -> int:
+    if given is None:
+        return default
+    try:
+        value = operator.index(given)  # int and NumPy's integers; not 10.0, not "10"
+    except TypeError:
+        value = 0
+    if isinstance(given, bool) or value < 1:
+        raise ValueError(
+            f"{argument}={given!r} is not allowed: give a positive whole number, "
+            f"or leave {argument} out for the network's own {default}."
+        )
+    return value
+
+
+def check_input(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Forward pre-hook of every model that :func:`create_model` builds: say what is wrong with the input.
+
+    Raises:
+        TypeError: not a floating-point tensor.
+        ValueError: not (N, C, H, W), or sizes that the network cannot take.
+    """
+    if torch.compiler.is_compiling() and _exporting():
+        return  # an exported graph keeps no Python errors, and a check of H or W would pin a dynamic size
+    if len(inputs) != 1:
+        return  # Python's own error about the arguments of forward() is clear
+    (x,) = inputs
+    info: ModelInfo = model.info
+    channels, height, width = model.input_size
+    wanted = f"{model.name} takes (N, {channels}, {f'{height}, {width}' if info.fixed_size else 'H, W'})"
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{wanted} tensors and got {type(x).__name__}. Convert the images to a float tensor first.")
+    given = f"{wanted} and got {tuple(x.shape)}"
+    if x.dim() != 4:
+        remedy = "Add the batch dimension with x.unsqueeze(0)." if x.dim() == 3 else "Give a batch of images."
+        raise ValueError(f"{given}. {remedy}")
+    if x.shape[1] != channels:
+        if x.shape[3] == channels:
+            remedy = "The channels come last: use x.permute(0, 3, 1, 2)."
+        elif x.shape[1] == 1:
+            remedy = f"Repeat the gray channel with x.expand(-1, {channels}, -1, -1), or build the network "
+            remedy += f"with create_model({model.name!r}, in_channels=1)."
+        else:
+            remedy = f"Build the network with create_model({model.name!r}, in_channels={x.shape[1]})."
+        raise ValueError(f"{given}: the channels differ. {remedy}")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise TypeError(f"{wanted} floats and got {x.dtype}. Scale and normalize the pixels first: x.float() / 255.")
+    size = (x.shape[2], x.shape[3])
+    if info.fixed_size and size != (height, width):
+        remedy = f"Resize with torch.nn.functional.interpolate(x, size=({height}, {width}))."
+        for other in _REGISTRY.values():
+            if other.family == info.family and other.input_size[1:] == size:
+                how = "" if other.input_size[0] == channels else f", in_channels={channels}"
+                remedy = f"Use create_model({other.name!r}{how}) for this size. {remedy}"
+        raise ValueError(f"{given}: its layers fix the size. {remedy}")
+    if min(size) < info.smallest:
+        raise ValueError(
+            f"{given}: it needs at least {info.smallest} x {info.smallest} pixels, "
+            f"or a feature map becomes empty. Resize the images, or choose a network for small ones (lenet5, *_cifar)."
+        )
+
+
+def _exporting() -> bool:
+    is_exporting = getattr(torch.compiler, "is_exporting", None)  # torch >= 2.7
+    return True if is_exporting is None else is_exporting()

@@ -1,0 +1,29 @@
+"""Training: ``fit``, the step-wise ``Trainer`` under it, schedules, measures and the ``Run`` record."""
+
+from cnnlab.training.callbacks import Callback, EarlyStopping
+from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged, TrainingError
+from cnnlab.training.evaluation import Evaluation, evaluate
+from cnnlab.training.optimizers import DEFAULT_LR, make_optimizer
+from cnnlab.training.run import Run
+from cnnlab.training.schedules import SCHEDULES, Cosine, OneCycle, Step
+from cnnlab.training.trainer import Trainer, fit
+
+__all__ = [
+    "Callback",
+    "CheckpointError",
+    "Cosine",
+    "DEFAULT_LR",
+    "EarlyStopping",
+    "Evaluation",
+    "OneCycle",
+    "OutOfMemory",
+    "Run",
+    "SCHEDULES",
+    "Step",
+    "Trainer",
+    "TrainingDiverged",
+    "TrainingError",
+    "evaluate",
+    "fit",
+    "make_optimizer",
+]

@@ -1,0 +1,31 @@
+"""What can go wrong while a model trains. Each error carries the run so far, so that nothing is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnlab.training.run import Run
+
+
+class TrainingError(RuntimeError):
+    """Training could not go on. ``error.run`` is the :class:`Run` up to there, with its history."""
+
+    def __init__(self, message: str, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class TrainingDiverged(TrainingError):
+    """The loss became NaN or infinite.
+
+    The model holds the weights of its best finished epoch again, or those it started from.
+    """
+
+
+class OutOfMemory(TrainingError):
+    """The device had no memory left for a batch. The model holds the weights of the batch before."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint file is damaged, or belongs to another training run."""

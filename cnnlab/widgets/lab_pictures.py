@@ -1,0 +1,221 @@
+"""What the training lab draws: accuracy and loss of all runs, the confusion matrix, the wrong pictures.
+
+Each picture is a matplotlib ``Figure`` object (no pyplot: a kernel may run callbacks on another thread) written
+as SVG of one fixed size, with a text alternative. Its colors are the page's variables, so it follows light and
+dark, and it scales down to a phone without a blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cnnlab.draw.embed import figure_html
+from cnnlab.draw.palette import SERIES, light
+from cnnlab.errors import unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+    from cnnlab.widgets.lab_runs import LabRun
+
+VIEWS: tuple[str, ...] = ("Accuracy", "Loss", "Confusion", "Mistakes")
+_SIZE = (4.8, 3.1)  # inches; small, so that its letters are still letters on a phone
+_WRONG = 10  # pictures
+_DASHED = (0, (2, 1.5))
+_NOT_YET = "The first epoch is not finished yet."
+
+
+def color_of(number: int) -> str:
+    """The palette name of a run's line."""
+    return SERIES[(number - 1) % len(SERIES)]
+
+
+def draw(view: str, runs: Sequence[LabRun], chosen: LabRun | None) -> str:
+    """One view as HTML.
+
+    Args:
+        view: one of ``VIEWS``.
+        runs: all runs, for the curves.
+        chosen: the run whose confusion or mistakes are shown.
+
+    Raises:
+        ValueError: no such view.
+    """
+    makers: dict[str, Callable[[], tuple[Figure, str]]] = {
+        "Accuracy": lambda: _curves(runs, "accuracy"),
+        "Loss": lambda: _curves(runs, "loss"),
+        "Confusion": lambda: _confusion(chosen),
+        "Mistakes": lambda: _mistakes(chosen),
+    }
+    if view not in makers:
+        raise unknown_name("view", view, VIEWS)
+    from cnnlab.draw.style import figure_svg
+
+    with _book_style():
+        figure, alt = makers[view]()
+        svg = figure_svg(figure, salt=f"lab {view}", tight=False)
+    # Hosts give a figure margins; on a phone they are a fifth of the width.
+    plain = "<style>.cnnlab-lab-picture figure{margin:0}</style>"
+    return f'<div class="cnnlab-lab-picture">{plain}{figure_html(svg, alt)}</div>'
+
+
+@contextmanager
+def _book_style() -> Iterator[None]:
+    """The book's plotting style for a moment, without changing what the reader has set."""
+    import matplotlib
+
+    from cnnlab.draw.style import use_style
+
+    with matplotlib.rc_context():
+        use_style()
+        matplotlib.rcParams["font.size"] = 9
+        yield
+
+
+def _figure(layout: str | None = "constrained") -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=_SIZE, layout=layout or "none")
+
+
+def _empty(said: str) -> tuple[Figure, str]:
+    figure = _figure()
+    figure.text(0.5, 0.5, said, ha="center", va="center", color=light("muted"), wrap=True)
+    return figure, said
+
+
+def _curves(runs: Sequence[LabRun], kind: str) -> tuple[Figure, str]:
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = _figure(layout=None)  # drawn every second or so: a fixed frame halves what that costs
+    axis = figure.add_axes((0.115, 0.145, 0.865, 0.76))
+    # A run that is over takes the room that it used, not what it was meant to.
+    last = max([run.settings.epochs if run.state == "training" else len(run.history) for run in runs] + [0]) or 5
+    shown = [run for run in runs if run.history or run.now]
+    for run in shown:
+        color = light(color_of(run.number))
+        now = run.now
+        epochs = [row["epoch"] for row in run.history]
+        marker = "o" if len(epochs) < 12 else None
+        test, train = ([row[f"{part}_{kind}"] for row in run.history] for part in ("test", "train"))
+        axis.plot(epochs, test, color=color, marker=marker, markersize=3)
+        ahead = ([now["at"]], [now[kind]]) if now else ([], [])
+        axis.plot(epochs + ahead[0], train + ahead[1], color=color, linestyle=_DASHED, linewidth=1.3)
+        if now:  # a ring: the epoch in progress
+            axis.plot([now["at"]], [now[kind]], color=color, marker="o", markersize=5, markerfacecolor="none")
+        where = (epochs[-1], test[-1]) if epochs else (now["at"], now[kind])
+        beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontweight": "bold"}
+        axis.annotate(str(run.number), where, color=color, **beside)
+    axis.set(xlim=(0, last * 1.06), xlabel="epoch", title=kind.capitalize())
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if kind == "accuracy":
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if not shown:
+        axis.set_ylim(0, 1)
+        return figure, f"Empty axes: no epoch is finished yet. {kind.capitalize()} by epoch will be drawn here."
+    ink = light("muted")
+    keys = [
+        Line2D([], [], color=ink, linestyle=line, label=name) for line, name in (("-", "test"), (_DASHED, "training"))
+    ]
+    axis.legend(handles=keys, loc="lower right" if kind == "accuracy" else "upper right")
+    said = [f"run {run.label}, {_reached(run, kind)}" for run in shown]
+    return figure, f"Line chart of {kind} by epoch, training and test. {'; '.join(said)}."
+
+
+def _reached(run: LabRun, kind: str) -> str:
+    if not run.history:
+        return "in its first epoch"
+    row = run.history[-1]
+    test, train = (
+        f"{row[f'{part}_{kind}']:.1%}" if kind == "accuracy" else f"{row[f'{part}_{kind}']:.3f}"
+        for part in ("test", "train")
+    )
+    return f"after epoch {row['epoch']}: test {test}, training {train}"
+
+
+def _confusion(run: LabRun | None) -> tuple[Figure, str]:
+    from matplotlib.patches import Rectangle
+
+    if run is None:
+        return _empty("Train a model to see what it confuses.")
+    evaluation = run.evaluation()
+    if evaluation is None:
+        return _empty(_NOT_YET)
+    confusion, classes = evaluation.confusion, evaluation.classes
+    k = len(classes)
+    figure = _figure()
+    axis = figure.subplots()
+    totals = confusion.sum(dim=1).clamp(min=1)
+    size = 7 if k <= 12 else 5
+    for row, column in confusion.nonzero().tolist():
+        share = (confusion[row, column] / totals[row]).item()
+        name = "blue" if row == column else "orange"
+        axis.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, facecolor=light(name), alpha=0.08 + 0.5 * share, edgecolor="none"
+            )
+        )
+        if k <= 20:
+            axis.text(column, row, str(confusion[row, column].item()), ha="center", va="center", fontsize=size)
+    axis.set(
+        xlim=(-0.5, k - 0.5),
+        ylim=(k - 0.5, -0.5),
+        xlabel="taken for",
+        ylabel="is",
+        title="Confusion on the test pictures",
+    )
+    axis.grid(visible=False)
+    if k <= 20:
+        axis.set_xticks(
+            range(k), classes, rotation=0 if _short(classes) else 45, ha="center" if _short(classes) else "right"
+        )
+        axis.set_yticks(range(k), classes)
+        axis.tick_params(labelsize=size, length=0)
+    off = confusion.clone().fill_diagonal_(0)
+    right = f"{evaluation.accuracy:.1%} of {len(evaluation.labels)} test pictures are right"
+    alt = f"Confusion matrix of run {run.label}: {right}"
+    if off.sum() == 0:
+        return figure, f"{alt}; there is no mistake."
+    worst = divmod(off.argmax().item(), k)
+    often = off.max().item()
+    times = "once" if often == 1 else f"{often} times"
+    return figure, f"{alt}. The commonest mistake: {classes[worst[0]]} taken for {classes[worst[1]]}, {times}."
+
+
+def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
+    if run is None:
+        return _empty("Train a model to see the pictures that it gets wrong.")
+    evaluation = run.evaluation()
+    if evaluation is None:
+        return _empty(_NOT_YET)
+    wrong = evaluation.mistakes
+    if not len(wrong):
+        return _empty("No mistakes: every test picture is right.")
+    figure = _figure()
+    figure.suptitle(
+        f"{len(wrong)} of {len(evaluation.labels)} test pictures are wrong; the surest mistakes:",
+        fontsize=9,
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+    )
+    axes = figure.subplots(2, _WRONG // 2)
+    said = []
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, index in zip(axes.flat, wrong.tolist()):
+        picture = run.data.test.images[index].permute(1, 2, 0).cpu().numpy()  # (C, H, W) -> (H, W, C)
+        is_, taken = (evaluation.classes[int(part[index])] for part in (evaluation.labels, evaluation.predictions))
+        axis.imshow(picture[..., 0] if picture.shape[2] == 1 else picture, vmin=0, vmax=255)
+        axis.set_title(f"{is_},\nsaid {taken}", fontsize=7.5, fontweight="normal", loc="center")
+        said.append(f"{is_} taken for {taken}")
+    return figure, f"The {len(said)} test pictures that run {run.label} is surest about and wrong: {'; '.join(said)}."
+
+
+def _short(classes: Sequence[str]) -> bool:
+    return max(len(name) for name in classes) <= 3

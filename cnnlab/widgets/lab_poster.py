@@ -1,0 +1,64 @@
+"""What stands for the training lab where no kernel is behind the page: a drawn panel and a line of text."""
+
+from __future__ import annotations
+
+import html
+
+from cnnlab.draw.embed import figure_html
+from cnnlab.draw.palette import css
+
+_ALT = (
+    "The training lab, drawn as it looks when it runs: menus for {menus}; the buttons Train and Stop; a progress bar; "
+    "and a chart on which a test and a training curve rise. This is a drawing, not a result."
+)
+_NOTE = (
+    "The training lab needs Python behind the page: you choose a network, data and an optimizer, train it, watch the "
+    "curves grow and compare runs. Run this page in Jupyter or Colab (its button is at the top of the page) to use it."
+)
+
+
+def poster(models: list[str], datasets: list[str]) -> str:
+    """The poster as HTML; the same bytes for the same lab."""
+    figure = figure_html(_panel(models[0], datasets[0]), _ALT.format(menus="model, data, optimizer and learning rate"))
+    offered = f"Networks here: {', '.join(models)}. Data: {', '.join(datasets)}."
+    style = f"max-width:40rem;border:1px solid {css('grid')};border-radius:8px;padding:0.75rem 1rem"
+    return (
+        f'<div class="cnnlab-lab-poster" style="{style}">{figure}'
+        f'<p style="margin:0.5rem 0 0">{html.escape(_NOTE)} {html.escape(offered)}</p></div>'
+    )
+
+
+def _panel(model: str, data: str) -> str:
+    """A sketch of the panel: four menus, two buttons, a bar, two curves."""
+    muted, ink, grid, blue, surface = (css(name) for name in ("muted", "ink", "grid", "blue", "surface"))
+    parts = []
+    for place, (name, value) in enumerate(
+        (("model", model), ("data", data), ("optimizer", "sgd"), ("learning rate", "0.03"))
+    ):
+        x, y = 8 + 120 * (place % 2), 8 + 48 * (place // 2)
+        parts.append(
+            f'<text x="{x}" y="{y + 9}" font-size="10" style="fill:{muted}">{name}</text>'
+            f'<rect x="{x}" y="{y + 14}" width="110" height="24" rx="4" style="fill:{surface};stroke:{grid}"/>'
+            f'<text x="{x + 7}" y="{y + 30}" font-size="11" style="fill:{ink}">{html.escape(value)}</text>'
+            f'<path d="M{x + 96} {y + 24}l4 5 4 -5" fill="none" style="stroke:{muted}"/>'
+        )
+    paper = css("paper")
+    parts.append(
+        f'<rect x="8" y="112" width="64" height="26" rx="4" style="fill:{blue}"/>'
+        f'<text x="40" y="129" font-size="12" text-anchor="middle" style="fill:{paper}">Train</text>'
+        f'<rect x="80" y="112" width="64" height="26" rx="4" fill="none" style="stroke:{muted}"/>'
+        f'<text x="112" y="129" font-size="12" text-anchor="middle" style="fill:{ink}">Stop</text>'
+        f'<rect x="8" y="152" width="230" height="8" rx="4" style="fill:{grid}"/>'
+        f'<rect x="8" y="152" width="145" height="8" rx="4" style="fill:{blue}"/>'
+        f'<path d="M272 12V150H470" fill="none" style="stroke:{muted}"/>'
+        f'<path d="M282 118C310 60 330 46 360 40S430 33 462 31" fill="none" stroke-width="2" style="stroke:{blue}"/>'
+        f'<path d="M282 134C312 76 334 54 366 40S430 22 462 18" fill="none" stroke-width="1.5" stroke-dasharray="4 3" '
+        f'style="stroke:{blue}"/>'
+        f'<text x="371" y="166" font-size="10" text-anchor="middle" style="fill:{muted}">epoch</text>'
+        f'<text x="278" y="18" font-size="10" style="fill:{muted}">accuracy</text>'
+        f'<text x="466" y="48" font-size="10" text-anchor="end" style="fill:{muted}">test</text>'
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 174" aria-hidden="true" font-family="sans-serif" '
+        f'style="width:100%;height:auto;display:block">{"".join(parts)}</svg>'
+    )

@@ -1,0 +1,132 @@
+"""What the training lab keeps of each run: its settings, its model, its history and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnlab.errors import unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnlab.data import Dataset
+    from cnnlab.training import Run, Trainer
+    from cnnlab.training.evaluation import Evaluation
+
+State = Literal["training", "finished", "stopped", "failed"]
+
+AUGMENTATIONS: tuple[str, ...] = ("none", "shift", "flip", "rotate", "cutout")
+
+# The clock's tick, and so the longest that a press on Stop waits (beside one batch).
+TICK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices on the panel when Train was pressed."""
+
+    model: str
+    data: str
+    optimizer: str
+    lr: float
+    augmentation: str
+    epochs: int
+    batch_size: int
+
+    @property
+    def label(self) -> str:
+        """For example "lenet5_28, mnist, sgd 0.03"; the augmentation only where there is one."""
+        extra = "" if self.augmentation == "none" else f", {self.augmentation}"
+        return f"{self.model}, {self.data}, {self.optimizer} {self.lr:g}{extra}"
+
+
+@dataclass(eq=False)
+class LabRun:
+    """One press on Train.
+
+    Attributes:
+        number: 1 for the first run of this lab.
+        settings: what was chosen.
+        model: the network; after training, with the weights that training left.
+        data: what it was trained on.
+        trainer: drives the training.
+        state: "training", "finished", "stopped" or "failed".
+    """
+
+    number: int
+    settings: Settings
+    model: nn.Module
+    data: Dataset
+    trainer: Trainer
+    state: State = "training"
+    _unfinished: Evaluation | None = field(default=None, repr=False)
+
+    @property
+    def run(self) -> Run:
+        """The record of the training: history, configuration, provenance, ``plot()``, ``save(path)``."""
+        return self.trainer.run
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return self.run.history
+
+    @property
+    def label(self) -> str:
+        return f"{self.number}: {self.settings.label}"
+
+    @property
+    def now(self) -> dict[str, float] | None:
+        """The epoch in progress: "at" (in epochs: 1.5 is half way through the second), "loss", "accuracy"; else None.
+
+        The two are means over the epoch's batches so far, while the weights were changing.
+        """
+        live = self.trainer.live
+        if self.state != "training" or live["train_loss"] is None:
+            return None
+        at = live["epoch"] - 1 + live["batch"] / live["batches"]
+        return {"at": at, "loss": live["train_loss"], "accuracy": live["train_accuracy"]}
+
+    def evaluation(self) -> Evaluation | None:
+        """What the model said about the test pictures after its last finished epoch.
+
+        A run that ended within its first epoch is evaluated as it is; one that is still in it gives None.
+        """
+        from cnnlab.training import evaluate
+
+        if self.trainer.last_evaluation is not None or self.state == "training":
+            return self.trainer.last_evaluation
+        if self._unfinished is None:
+            data = self.data
+            self._unfinished = evaluate(self.model, data.test, mean=data.mean, std=data.std)
+        return self._unfinished
+
+
+def make_augmentation(name: str, size: int) -> Any:
+    """The augmentation that the panel calls ``name``, for pictures ``size`` pixels wide; None for "none".
+
+    Raises:
+        ValueError: no such augmentation.
+    """
+    from cnnlab.data import augment
+
+    if name not in AUGMENTATIONS:
+        raise unknown_name("augmentation", name, AUGMENTATIONS)
+    makers = {
+        "none": lambda: None,
+        "shift": lambda: augment.Crop(padding=max(1, size // 10)),
+        "flip": lambda: augment.Flip(),
+        "rotate": lambda: augment.Rotate(15),
+        "cutout": lambda: augment.Cutout(max(1, size // 4)),
+    }
+    return makers[name]()
+
+
+def duration(seconds: float) -> str:
+    """ "8 s", "2 min 5 s", "1 h 4 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,291 @@
+"""Every page of the built book in a real browser: offline, quiet, rendered, accessible, light, and fit for a phone."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from cnnlab.draw import palette
+from tools.chapters import colab_link, repository, toc
+
+ROOT = Path(__file__).resolve().parents[2]
+PHONE = {"width": 360, "height": 740}
+HEAVIEST = 800_000  # bytes of a page's first load, compressed
+
+
+PAGES = [f"{name}.html" for name in toc()]
+CHAPTERS = [name for name in PAGES if (ROOT / name).with_suffix(".ipynb").is_file()]
+
+UNRENDERED_MATH = """() => [...document.querySelectorAll(".math")]
+    .filter((e) => !e.querySelector("mjx-container") || e.querySelector("mjx-merror, [data-mjx-error]"))
+    .map((e) => e.textContent.slice(0, 80))"""
+
+# A picture says what it shows, or is marked as decoration, or belongs to something that has a name.
+UNNAMED_PICTURES = """() => [...document.querySelectorAll("article img, article svg, article canvas")]
+    .filter((e) => !e.closest('[aria-hidden="true"], [role="img"][aria-label], mjx-container, button, summary'))
+    .filter((e) => !(e.getAttribute("alt") || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
+        || e.querySelector(":scope > title")))
+    .map((e) => e.outerHTML.slice(0, 120))"""
+
+TOO_WIDE = """() => {
+    const width = document.scrollingElement.scrollWidth;
+    if (width <= innerWidth) return [];
+    const inBox = (e) => { for (let p = e.parentElement; p; p = p.parentElement)
+        if (/auto|scroll|hidden|clip/.test(getComputedStyle(p).overflowX)) return true; };
+    const wide = [...document.querySelectorAll("main *")]
+        .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !inBox(e));
+    return [`${width} px`, ...wide.slice(0, 5).map((e) => e.outerHTML.slice(0, 100))];
+}"""
+
+
+def run_axe(page: Any) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']} ({v['impact']}): {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]
+
+
+# --- each page ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_over_http(visit: Any, http_site: str, name: str, record_property: Any) -> None:
+    with visit(f"{http_site}/{name}", weigh=True) as seen:
+        seen.check()
+        assert seen.page.evaluate(UNRENDERED_MATH) == []
+        assert seen.page.evaluate(UNNAMED_PICTURES) == []
+        record_property("compressed_bytes", seen.weight)
+        assert seen.weight < HEAVIEST, f"{seen.weight:,} bytes compressed on first load"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_from_disk_on_a_phone(visit: Any, file_site: str, name: str) -> None:
+    with visit(f"{file_site}/{name}", viewport=PHONE) as seen:
+        assert seen.page.evaluate(UNRENDERED_MATH) == []
+        assert seen.page.evaluate(TOO_WIDE) == []
+        for fold in seen.page.locator("details").all():
+            fold.evaluate("(e) => { e.open = true; }")
+        assert seen.page.evaluate(TOO_WIDE) == [], "with everything unfolded"
+        seen.check()
+
+
+@pytest.mark.parametrize("name", [*PAGES, "search.html"])
+def test_page_is_accessible_in_light_and_dark(visit: Any, http_site: str, name: str) -> None:
+    with visit(f"{http_site}/{name}", reduced_motion="reduce") as seen:
+        assert run_axe(seen.page) == []
+        seen.page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
+        assert run_axe(seen.page) == [], "in the dark"
+        seen.check()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_leads_to_colab_to_its_source_and_to_an_error_report(visit: Any, http_site: str, name: str) -> None:
+    notebook = (ROOT / name).with_suffix(".ipynb")
+    address = repository()
+    with visit(f"{http_site}/{name}") as seen:
+        button = seen.page.locator("a.btn-colab")
+        assert button.get_attribute("href") == colab_link(notebook, address)
+        edit = seen.page.locator("a.btn-source-edit-button").get_attribute("href")
+        assert edit == f"{address}/edit/main/{notebook.relative_to(ROOT).as_posix()}"
+        report = seen.page.locator("a.btn-source-issues-button").get_attribute("href")
+        assert report.startswith(f"{address}/issues/new?title=") and Path(name).stem in report
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_solutions_are_folded_until_asked_for(visit: Any, http_site: str, name: str) -> None:
+    with visit(f"{http_site}/{name}") as seen:
+        folds = seen.page.locator(".cell.tag_solution details.hide")
+        assert folds.count() >= 3
+        first = folds.first
+        code = first.locator(".cell_input")
+        assert not code.is_visible()
+        summary = first.locator("summary")
+        assert summary.inner_text().strip() == "Show solution"
+        summary.focus()
+        seen.page.keyboard.press("Enter")
+        assert code.is_visible()
+        assert summary.inner_text().strip() == "Hide solution"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_describes_itself(html: Path, name: str) -> None:
+    text = (html / name).read_text(encoding="utf-8")
+    for pattern in (
+        r'<meta name="description" content="([^"]+)"',
+        r'<meta property="og:description" content="([^"]+)"',
+    ):
+        found = re.findall(pattern, text)
+        assert len(found) == 1, f"{pattern}: {found}"
+        assert 40 <= len(found[0]) <= 320, found
+        assert "\\" not in found[0] and "$" not in found[0]
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for key, value in attrs:
+            if value and (key == "id" or (key == "name" and tag == "a")):
+                self.ids.append(value)
+            elif value and key in ("href", "src"):
+                self.targets.append(value)
+
+
+def test_links_between_pages_lead_somewhere_and_ids_are_unique(html: Path) -> None:
+    parsed: dict[Path, _Links] = {}
+    for name in (*PAGES, "search.html", "genindex.html"):
+        path = (html / name).resolve()
+        parsed[path] = reader = _Links()
+        reader.feed(path.read_text(encoding="utf-8"))
+    broken = []
+    for path, reader in parsed.items():
+        twice = {name for name in reader.ids if reader.ids.count(name) > 1}
+        if twice:
+            broken.append(f"{path.name}: ids used twice: {sorted(twice)}")
+        for target in reader.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc or target.startswith("//"):
+                continue
+            goal = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not goal.exists():
+                broken.append(f"{path.name} -> {target}")
+            elif parts.fragment and goal in parsed and unquote(parts.fragment) not in parsed[goal].ids:
+                broken.append(f"{path.name} -> {target}: no such place")
+    assert not broken, "\n".join(broken)
+
+
+# --- the site -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["http_site", "file_site"])
+def test_search_finds_a_word(visit: Any, request: pytest.FixtureRequest, place: str) -> None:
+    site = request.getfixturevalue(place)
+    with visit(f"{site}/search.html?q=stride") as seen:
+        results = seen.page.locator("#search-results li a")
+        results.first.wait_for()
+        assert any("glossary.html" in (link.get_attribute("href") or "") for link in results.all())
+        seen.check()
+
+
+def test_search_starts_from_the_keyboard(visit: Any, http_site: str) -> None:
+    with visit(f"{http_site}/index.html") as seen:
+        seen.page.keyboard.press("Control+k")
+        field = seen.page.locator("#pst-search-dialog input[name=q]")
+        field.wait_for(state="visible")
+        field.fill("padding")
+        with seen.page.expect_navigation():
+            field.press("Enter")
+        seen.page.locator("#search-results li a").first.wait_for()
+        seen.check()
+
+
+def rgb(color: str) -> str:
+    return f"rgb({', '.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+
+def test_dark_switch_works_and_is_remembered(visit: Any, http_site: str) -> None:
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    with visit(f"{http_site}/index.html") as seen:
+        assert seen.page.evaluate(background) == rgb(palette.light("paper"))
+        for _ in range(3):
+            if seen.page.evaluate("document.documentElement.dataset.theme") == "dark":
+                break
+            seen.page.locator(".theme-switch-button:visible").first.click()
+        assert seen.page.evaluate(background) == rgb(palette.dark("paper"))
+        seen.page.goto(f"{http_site}/book/fact-check.html")
+        assert seen.page.evaluate(background) == rgb(palette.dark("paper"))
+        seen.check()
+
+
+def test_dark_preference_of_the_system_is_followed_before_the_first_paint(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/index.html", dark=True) as seen:
+        assert seen.page.evaluate("document.documentElement.dataset.theme") == "dark"
+        seen.check()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_page_uses_the_colors_of_the_package(visit: Any, file_site: str, dark: bool) -> None:
+    read = "(name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+    with visit(f"{file_site}/index.html", dark=dark) as seen:
+        for name, pair in palette.COLORS.items():
+            assert seen.page.evaluate(read, f"--cnnlab-{name}") == pair[dark]
+
+
+def test_menu_opens_on_a_phone(visit: Any, http_site: str) -> None:
+    with visit(f"{http_site}/book/glossary.html", viewport=PHONE) as seen:
+        seen.page.locator("button.primary-toggle:visible").click()
+        link = seen.page.get_by_role("link", name="Bibliography").first
+        link.wait_for(state="visible")
+        with seen.page.expect_navigation():
+            link.click()
+        assert seen.page.url.endswith("bibliography.html")
+        seen.check()
+
+
+# --- the home page's moving picture -------------------------------------------------------------------------------
+
+
+def home_sum(page: Any) -> tuple[int, int, int]:
+    text = page.locator("[data-part=sum]").inner_text().replace("\u2212", "-")
+    row, column, total = re.search(r"row (\d), column (\d): .* = (-?\d+)", text, re.DOTALL).groups()
+    return int(row), int(column), int(total)
+
+
+def test_home_picture_computes_what_the_package_computes(visit: Any, http_site: str) -> None:
+    import torch
+    from sklearn.datasets import load_digits
+
+    image = torch.tensor(load_digits().images[17])
+    kernels = {
+        "vertical": [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+        "horizontal": [[-1, -2, -1], [0, 0, 0], [1, 2, 1]],
+        "outline": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+        "blur": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
+    }
+    with visit(f"{http_site}/index.html", reduced_motion="reduce") as seen:
+        for name, weights in kernels.items():
+            kernel = torch.tensor(weights, dtype=image.dtype)
+            expected = torch.nn.functional.conv2d(image[None, None], kernel[None, None])[0, 0]
+            seen.page.locator(f"[data-kernel={name}]").click()
+            for _ in range(4):
+                seen.page.locator("[data-part=step]").click()
+                row, column, total = home_sum(seen.page)
+                assert total == expected[row - 1, column - 1].item(), (name, row, column)
+        seen.check()
+
+
+def test_home_picture_moves_pauses_and_answers_the_keyboard(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/index.html", viewport=PHONE) as seen:
+        before = home_sum(seen.page)
+        seen.page.wait_for_function(
+            "(old) => document.querySelector('[data-part=sum]').textContent !== old",
+            arg=seen.page.locator("[data-part=sum]").inner_text(),
+        )
+        assert home_sum(seen.page) != before
+        button = seen.page.locator("[data-part=play]")
+        button.focus()
+        seen.page.keyboard.press("Enter")
+        assert button.inner_text() == "Play"
+        still = home_sum(seen.page)
+        seen.page.wait_for_timeout(900)
+        assert home_sum(seen.page) == still
+        seen.page.keyboard.press("Tab")
+        seen.page.keyboard.press("Space")
+        assert home_sum(seen.page) != still
+        seen.check()
+
+
+def test_home_picture_stands_still_where_motion_is_unwanted(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/index.html", reduced_motion="reduce") as seen:
+        still = home_sum(seen.page)
+        seen.page.wait_for_timeout(900)
+        assert home_sum(seen.page) == still
+        assert seen.page.locator("[data-part=play]").inner_text() == "Play"

@@ -1,0 +1,270 @@
+"""Whole-batch augmentation: what it may change, what it may not, and what it says to bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnnlab.data.augment import (
+    ColorShift,
+    Compose,
+    Crop,
+    CutMix,
+    Cutout,
+    Flip,
+    LocalWarp,
+    Mixup,
+    PCAColor,
+    Rotate,
+    Shear,
+    preview,
+    with_classes,
+)
+
+KEEPS_LABELS = [
+    Flip(),
+    Crop(3),
+    Crop(3, reflect=True),
+    Rotate(30),
+    Shear(20),
+    LocalWarp(2),
+    ColorShift(0.5),
+    PCAColor(0.5),
+    Cutout(5),
+    Compose([Flip(), Crop(2), ColorShift(0.2)]),
+]
+MIXES = [Mixup(0.4, num_classes=7), CutMix(1.0, num_classes=7)]
+shapes = st.tuples(st.integers(1, 6), st.integers(5, 12), st.integers(5, 12))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(n: int = 6, channels: int = 3, height: int = 9, width: int = 11, seed: int = 0):
+    g = generator(seed)
+    return torch.rand(n, channels, height, width, generator=g), torch.randint(0, 7, (n,), generator=g)
+
+
+@pytest.mark.parametrize("augment", KEEPS_LABELS + MIXES, ids=lambda a: type(a).__name__)
+@settings(max_examples=8, deadline=None)
+@given(shape=shapes, seed=st.integers(0, 2**32))
+def test_shape_dtype_range_and_seed(augment, shape, seed):
+    n, height, width = shape
+    x, y = batch(n, 3, height, width, seed)
+    before = x.clone(), y.clone()
+    out, labels = augment(x, y, generator(seed))
+    again, labels_again = augment(x, y, generator(seed))
+    assert out.shape == x.shape and out.dtype == x.dtype
+    assert out.min() >= 0 and out.max() <= 1 + 1e-6
+    assert torch.equal(out, again) and torch.equal(labels, labels_again)
+    assert torch.equal(x, before[0]) and torch.equal(y, before[1])  # the input is untouched
+    if augment in MIXES:
+        assert labels.shape == (n, 7)
+        torch.testing.assert_close(labels.sum(1), torch.ones(n))
+        assert labels.min() >= 0
+    else:
+        assert torch.equal(labels, y)
+
+
+@pytest.mark.parametrize("augment", KEEPS_LABELS + MIXES, ids=lambda a: type(a).__name__)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_dtype_is_kept(augment, dtype):
+    x, y = batch()
+    out, _ = augment(x.to(dtype), y, generator())
+    assert out.dtype == dtype and out.isfinite().all()
+
+
+@pytest.mark.parametrize("augment", [a for a in KEEPS_LABELS if not isinstance(a, PCAColor)], ids=repr)
+def test_one_channel(augment):
+    x, y = batch(channels=1)
+    assert augment(x, y, generator())[0].shape == x.shape
+
+
+@pytest.mark.parametrize("augment", KEEPS_LABELS + MIXES, ids=lambda a: type(a).__name__)
+def test_seeds_differ_and_pictures_differ(augment):
+    x, y = batch()
+    assert not torch.equal(augment(x, y, generator(1))[0], augment(x, y, generator(2))[0])
+    same = x[:1].expand(32, -1, -1, -1)
+    out, _ = augment(same, y[:1].expand(32), generator())
+    if not isinstance(augment, Mixup | CutMix):  # mixing a picture with itself changes nothing
+        assert len({tuple(row) for row in out.flatten(1).tolist()}) > 1
+
+
+def test_flip_twice_is_the_picture():
+    x, y = batch()
+    flip = Flip(p=1.0)
+    once, _ = flip(x, y, generator())
+    assert torch.equal(once, x.flip(3))
+    assert torch.equal(flip(once, y, generator())[0], x)
+    assert torch.equal(Flip(p=0.0)(x, y, generator())[0], x)
+
+
+def test_flip_takes_about_its_share():
+    x, y = batch(1)
+    out, _ = Flip(0.25)(x.expand(4000, -1, -1, -1), y.expand(4000), generator())
+    share = (out != x).flatten(1).any(1).float().mean().item()
+    assert 0.22 < share < 0.28
+
+
+@pytest.mark.parametrize("reflect", [False, True])
+def test_crop_equals_a_loop(reflect):
+    x, y = batch(8)
+    padding = 3
+    out, _ = Crop(padding, reflect)(x, y, generator(5))
+    offsets = torch.randint(2 * padding + 1, (2, 8), generator=generator(5))
+    mode = "reflect" if reflect else "constant"
+    for i in range(8):
+        padded = torch.nn.functional.pad(x[i : i + 1], (padding,) * 4, mode=mode)[0]
+        top, left = offsets[:, i].tolist()
+        assert torch.equal(out[i], padded[:, top : top + 9, left : left + 11])
+
+
+@pytest.mark.parametrize("still", [Rotate(0), Shear(0), LocalWarp(0), Crop(0), ColorShift(0), Cutout(0), PCAColor(0)])
+def test_zero_is_the_identity(still):
+    x, y = batch()
+    assert torch.equal(still(x, y, generator())[0], x)
+
+
+def test_rotation_is_a_rotation():
+    """A tiny angle changes little; the formula itself is held against quarter turns."""
+    from cnnlab.data.augment import _sample
+
+    x, y = batch()
+    torch.testing.assert_close(Rotate(1e-5)(x, y, generator())[0], x, atol=1e-4, rtol=0)
+    quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
+    square, _ = batch(1, height=8, width=8)
+    turned = _sample(square, quarter)
+    matches = [torch.allclose(turned, torch.rot90(square, k, (2, 3)), atol=1e-5) for k in (1, 3)]
+    assert sum(matches) == 1
+    # In a picture that is not square, lengths stay lengths: a turned disk is still that disk.
+    rows, columns = torch.meshgrid(torch.arange(41) - 20.0, torch.arange(61) - 30.0, indexing="ij")
+    disk = (torch.hypot(rows, columns) < 12).float()[None, None]
+    angle = math.radians(37)
+    turn = torch.tensor([[[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]])
+    assert (_sample(disk, turn) - disk).abs().mean() < 0.01
+
+
+def test_shear_moves_rows_sideways_only():
+    x = torch.zeros(1, 1, 21, 41)
+    x[:, :, :, 20] = 1  # a vertical line
+    out, _ = Shear(40)(x, torch.zeros(1, dtype=torch.long), generator(3))
+    where = out[0, 0].argmax(1).float()
+    assert where[10] == 20  # the middle row stays
+    steps = where.diff()
+    assert (steps >= 0).all() or (steps <= 0).all()
+    assert where[0] != where[-1]
+
+
+def test_pca_color_of_a_set():
+    g = generator()
+    line = torch.rand(64, 1, 8, 8, generator=g)
+    images = (255 * torch.cat([line, 0.5 * line, torch.full_like(line, 0.3)], 1)).round().to(torch.uint8)
+    pca = PCAColor.of(images)
+    direction = torch.tensor(pca.eigenvectors)[:, 0]
+    torch.testing.assert_close(direction, torch.tensor([2.0, 1.0, 0.0]) / math.sqrt(5), atol=5e-3, rtol=0)
+    variance = (images.double() / 255).permute(1, 0, 2, 3).flatten(1).var(1, correction=0).sum()
+    assert sum(pca.eigenvalues) == pytest.approx(variance.item(), rel=1e-6)  # the trace is kept
+    x = torch.full((4, 3, 5, 5), 0.5)
+    shift = pca(x, torch.zeros(4, dtype=torch.long), generator())[0] - x
+    assert (shift - shift[:, :, :1, :1]).abs().max() < 1e-6  # one color for the whole picture
+
+
+def test_imagenet_eigenvectors_are_orthonormal():
+    vectors = torch.tensor(PCAColor().eigenvectors)
+    torch.testing.assert_close(vectors.T @ vectors, torch.eye(3), atol=2e-3, rtol=0)
+
+
+def test_cutout_blanks_one_square():
+    x = torch.ones(500, 3, 16, 16)
+    out, _ = Cutout(6, fill=(0.1, 0.2, 0.3))(x, torch.zeros(500, dtype=torch.long), generator())
+    blank = out[:, 0] != 1
+    areas = blank.flatten(1).sum(1)
+    assert areas.max() == 36 and areas.min() >= 9
+    torch.testing.assert_close(out[blank[:, None].expand_as(out)].unique(), torch.tensor([0.1, 0.2, 0.3]))
+
+
+def test_cutmix_labels_tell_the_area():
+    x = torch.zeros(64, 1, 10, 10)
+    x[32:] = 1
+    y = torch.arange(64) // 32
+    out, soft = CutMix(1.0, num_classes=2)(x, y, generator())
+    torch.testing.assert_close(out.mean((1, 2, 3)), soft[:, 1])
+
+
+def test_mixup_mixes_pictures_and_labels_alike():
+    x = torch.zeros(64, 1, 4, 4)
+    x[32:] = 1
+    out, soft = Mixup(1.0, num_classes=2)(x, torch.arange(64) // 32, generator())
+    torch.testing.assert_close(out.mean((1, 2, 3)), soft[:, 1])
+
+
+def test_mixing_twice_keeps_the_mass():
+    x, y = batch()
+    both = with_classes(Compose([Mixup(0.4), CutMix(1.0)]), 7)
+    _, soft = both(x, y, generator())
+    torch.testing.assert_close(soft.sum(1), torch.ones(6))
+
+
+def test_frozen_and_equal():
+    assert Crop(4) == Crop(4) and hash(Crop(4)) == hash(Crop(padding=4))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Crop(4).padding = 3  # type: ignore[misc]
+    assert Compose([Flip(), Crop()]) == Compose((Flip(), Crop()))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Flip(1.5), r"p must lie in 0\.\.1, got 1.5"),
+        (lambda: Flip(True), "p must lie"),
+        (lambda: Crop(-1), "padding must be a whole number of pixels, 0 or more, got -1"),
+        (lambda: Crop(2.5), "padding"),
+        (lambda: Rotate(-3), r"degrees must lie in 0\.\.180"),
+        (lambda: Shear(90), r"degrees must lie in 0\.\.80"),
+        (lambda: ColorShift(2), "strength must lie"),
+        (lambda: PCAColor(-1), "std must lie"),
+        (lambda: PCAColor(0.1, (1.0, 2.0)), "3 eigenvalues"),
+        (lambda: Cutout(-2), "size must be"),
+        (lambda: Cutout(2, fill=7), "fill must lie"),
+        (lambda: Mixup(0), "alpha must be above 0"),
+        (lambda: CutMix(1.0, num_classes=0), "num_classes must be"),
+        (lambda: LocalWarp(nodes=1), "nodes must be"),
+        (lambda: LocalWarp(-1), "pixels must lie"),
+        (lambda: Compose([Flip]), r"the class Flip; write Flip\(\)"),
+        (lambda: Compose(["flip"]), "augmentations such as"),
+    ],
+)
+def test_bad_parameters_are_named(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_bad_batches_are_named():
+    x, y = batch()
+    with pytest.raises(ValueError, match="floats in"):
+        Flip()((x * 255).to(torch.uint8), y, generator())
+    with pytest.raises(ValueError, match="unsqueeze"):
+        Rotate()(x[0], y, generator())
+    with pytest.raises(ValueError, match="color pictures"):
+        PCAColor()(x[:, :1], y, generator())
+    with pytest.raises(ValueError, match="num_classes"):
+        Mixup()(x, y, generator())
+    with pytest.raises(ValueError, match="cannot reflect"):
+        Crop(9, reflect=True)(x, y, generator())
+    with pytest.raises(ValueError, match="one for each channel"):
+        Cutout(2, fill=(0.1, 0.2))(x, y, generator())
+
+
+def test_preview_is_a_figure():
+    from cnnlab.data import load_dataset
+
+    figure = preview(load_dataset("shapes", limit=20), Compose([Flip(), Mixup()]), 3, versions=2)
+    assert len(figure.axes) == 9
+    with pytest.raises(ValueError, match="n must lie in"):
+        preview(load_dataset("shapes", limit=20), Flip(), 21)

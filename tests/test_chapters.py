@@ -1,0 +1,241 @@
+"""The form that every chapter keeps: set-up cell, badge, outputs, exercises, length, alternative texts.
+
+What the code of a chapter says is nbval's business; here a notebook is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.chapters import (
+    BADGE,
+    CONFIG,
+    ROOT,
+    badge,
+    code_cells,
+    is_excused,
+    is_setup_cell,
+    notebooks,
+    repository,
+    setup_cell,
+    toc,
+)
+
+LONGEST_CELL = 45  # lines
+WORDS = (1500, 3500)
+EXCUSED_SHARE = 0.20
+LARGEST_FILE = 2_000_000  # bytes
+
+NOTEBOOKS = notebooks()
+ADDRESS = repository()
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(path: Path) -> nbformat.NotebookNode:
+    return read(path)
+
+
+def prose(notebook: nbformat.NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def words(text: str) -> int:
+    """Words that a reader reads: no code, formulas, directive lines, link targets or HTML tags."""
+    text = re.sub(r"```\{code-block\}.*?```", " ", text, flags=re.DOTALL)
+    text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", text, flags=re.DOTALL)
+    text = re.sub(r"^(?:`{3,}|:{3,}).*$|^:[\w-]+:.*$|^---$", " ", text, flags=re.MULTILINE)
+    text = re.sub(r"\]\([^)]*\)", "] ", text)
+    text = re.sub(r"<[^>]+>", " ", text)
+    return len(re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text))
+
+
+# --- one notebook at a time ---------------------------------------------------------------------------------------
+
+
+def test_it_is_in_the_table_of_contents(path: Path) -> None:
+    assert path.relative_to(ROOT).with_suffix("").as_posix() in toc()
+
+
+def test_first_cell_holds_title_and_colab_badge(path: Path, notebook) -> None:
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(r"# \S", first.source), "the first cell begins with the chapter's title"
+    assert badge(path, ADDRESS) in first.source, f"the first cell needs this badge:\n{badge(path, ADDRESS)}"
+    assert (ROOT / "book" / "static" / BADGE).is_file()
+
+
+def test_setup_cell_is_the_common_one(notebook) -> None:
+    cells = code_cells(notebook)
+    setups = [cell.source for cell in cells if is_setup_cell(cell.source)]
+    if cells:
+        assert setups == [setup_cell(ADDRESS)]
+        assert cells[0].source == setups[0], "the set-up cell is the first code cell"
+
+
+def test_outputs_are_those_of_one_run_from_top_to_bottom(notebook) -> None:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1)), "run: make execute CHAPTERS=<this notebook>"
+    results = [
+        (cell.execution_count, output.execution_count)
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if output.output_type == "execute_result"
+    ]
+    assert all(cell == output for cell, output in results)
+
+
+def test_outputs_hold_no_error_and_no_warning(notebook) -> None:
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        for output in cell.outputs:
+            assert output.output_type != "error", f"cell {number} raises {output.get('ename')}"
+            assert output.get("name") != "stderr", f"cell {number} writes to stderr: {output.text[:200]}"
+            assert "Traceback (most recent call last)" not in str(output.get("text", "")), f"cell {number}"
+
+
+def test_figures_are_shown_with_an_alternative_text(notebook) -> None:
+    """Figures come out of draw.show as themed SVG, never as a picture that is white in the dark."""
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            bare = {"image/png", "image/jpeg", "image/svg+xml"} & set(data)
+            assert not bare, f"cell {number} shows {bare}; use cnnlab.draw.show(figure, alt)"
+            assert "<Figure size" not in str(data.get("text/plain", "")), f"cell {number} shows a bare figure"
+            for tag in re.findall(r"<img\b[^>]*>", str(data.get("text/html", ""))):
+                assert re.search(r'\balt="[^"]+"', tag), f"cell {number}: {tag[:120]} has no alt text"
+    for alt in re.findall(r"!\[([^\]]*)\]\(", prose(notebook)):
+        assert alt.strip(), "a picture in the text has no alt text"
+    for tag in re.findall(r"<img\b[^>]*>", prose(notebook)):
+        assert re.search(r'\balt="[^"]+"', tag), f"{tag[:120]} has no alt text"
+    for block in re.findall(r"^[`:]{3,}\{(?:image|figure)\}.*?^[`:]{3,}$", prose(notebook), re.DOTALL | re.MULTILINE):
+        assert re.search(r"^:alt: \S", block, re.MULTILINE), f"no :alt: in {block[:120]}"
+
+
+def test_cells_are_short_enough_to_read(notebook) -> None:
+    long = {
+        number: cell.source.count("\n") + 1
+        for number, cell in enumerate(code_cells(notebook), start=1)
+        if cell.source.count("\n") + 1 > LONGEST_CELL
+    }
+    assert not long, f"code cells of more than {LONGEST_CELL} lines: {long}"
+
+
+def test_few_cells_are_excused_from_comparison(notebook) -> None:
+    cells = code_cells(notebook)
+    excused = [number for number, cell in enumerate(cells, start=1) if is_excused(cell)]
+    assert len(excused) <= EXCUSED_SHARE * len(cells), f"cells {excused} of {len(cells)} are not compared"
+
+
+def test_metadata_is_quiet(notebook) -> None:
+    """What changes from machine to machine is not stored: `make execute` leaves it out."""
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.display_name == "Python 3"
+    assert "version" not in notebook.metadata.get("language_info", {})
+    for cell in notebook.cells:
+        assert not {"execution", "ExecuteTime"} & set(cell.metadata)
+    nbformat.validate(notebook)
+
+
+def test_three_exercises_or_more_each_with_a_solution(notebook) -> None:
+    sources = [cell.source for cell in code_cells(notebook)]
+    named = {name for source in sources for name in re.findall(r"\bcheck\(\s*[\"']([\w/-]+)[\"']", source)}
+    assert len(named) >= 3, f"exercises: {sorted(named)}"
+    solutions = [cell for cell in code_cells(notebook) if "solution" in cell.metadata.get("tags", [])]
+    for cell in solutions:
+        assert cell.source.startswith("# @title Solution"), "Colab folds a cell that begins with '# @title Solution'"
+        assert "hide-input" in cell.metadata.tags
+        assert cell.metadata.get("cellView") == "form"
+        assert cell.metadata.get("jupyter", {}).get("source_hidden") is True
+    for name in named:
+        tries = [cell for cell in code_cells(notebook) if re.search(rf"check\(\s*[\"']{name}[\"']", cell.source)]
+        kinds = ["solution" in cell.metadata.get("tags", []) for cell in tries]
+        assert kinds[0] is False and any(kinds), f"{name}: a stub comes first, then a folded solution"
+
+
+def test_it_can_be_read_in_one_sitting(notebook) -> None:
+    count = words(prose(notebook))
+    assert WORDS[0] <= count <= WORDS[1], f"{count} words"
+
+
+# --- the book as a whole ------------------------------------------------------------------------------------------
+
+
+def test_share_of_strictly_compared_cells(record_property) -> None:
+    cells = [cell for path in NOTEBOOKS for cell in code_cells(read(path))]
+    if not cells:
+        pytest.skip("there are no notebooks under book/ yet")
+    share = sum(not is_excused(cell) for cell in cells) / len(cells)
+    record_property("strictly_compared_share", round(share, 3))
+    assert share >= 1 - EXCUSED_SHARE, f"nbval compares {share:.0%} of {len(cells)} code cells strictly"
+
+
+def test_table_of_contents_lists_files_that_exist() -> None:
+    for name in toc():
+        assert (ROOT / f"{name}.ipynb").is_file() or (ROOT / f"{name}.md").is_file(), name
+
+
+@pytest.mark.parametrize("name", ["README.md", "pyproject.toml", "CITATION.cff", "LICENSE-text"])
+def test_repository_address_is_that_of_the_config(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert ADDRESS in text, f"{name} does not give the address in {CONFIG.name}; run make publish-url URL={ADDRESS}"
+
+
+def test_no_other_address_of_this_repository_anywhere() -> None:
+    """Any github.com/<owner>/<our name> is ours; an old owner left behind would lead readers astray."""
+    name = ADDRESS.rsplit("/", 1)[1]
+    pattern = re.compile(rf"(?:github\.com|colab\.research\.google\.com/github)/([\w.-]+)/{re.escape(name)}(?![\w-])")
+    owner = ADDRESS.split("/")[-2]
+    for path in tracked_files():
+        if path.suffix in {".md", ".ipynb", ".yml", ".toml", ".cff", ".py", ".html"} and "tests" not in path.parts:
+            for other in pattern.findall(path.read_text(encoding="utf-8")):
+                assert other == owner, f"{path.relative_to(ROOT)} names the owner {other}, _config.yml {owner}"
+
+
+def test_no_tracked_file_is_large() -> None:
+    large = {str(path): path.stat().st_size for path in tracked_files() if path.stat().st_size > LARGEST_FILE}
+    assert not large, large
+
+
+def test_no_path_of_one_machine_anywhere() -> None:
+    """A path of the author's machine in an output, a recorded result or the code helps nobody else."""
+    pattern = re.compile(r"(?<![\w.~$}])/(?:home|root|Users|work|mnt|opt|tmp|srv)/[\w-]+|\b[A-Z]:\\+Users\\+")
+    for path in tracked_files():
+        if path.suffix in {
+            ".py",
+            ".md",
+            ".ipynb",
+            ".json",
+            ".yml",
+            ".toml",
+            ".txt",
+            ".cff",
+            ".js",
+            ".css",
+            ".html",
+            "",
+        }:
+            found = pattern.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.relative_to(ROOT)} names {found.group()}"
+
+
+def tracked_files() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    # A caller's own GIT_DIR (a hook's, for one) must not answer for this folder.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, env=clean, capture_output=True, check=True).stdout
+    return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]

@@ -1,0 +1,120 @@
+"""The commands themselves: what Makefile and .ci/run do when something is old, missing, fresh or failing.
+
+The programs that they call are stand-ins here, so that this takes no time; `.ci/run` is their test in earnest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.chapters import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+def stand_in(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env={**clean, **environment}, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The Makefile beside a book of one page, with stand-ins where the environment's programs would be."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "constraints.txt", "pyproject.toml", "setup.py", "_config.yml", "_toc.yml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "cnnlab").mkdir()
+    (tmp_path / "book" / "page.md").write_text("# Page")
+    (tmp_path / "index.md").write_text("# Home")
+    stand_in(tmp_path / ".venv" / "bin" / "python", "echo python $* >> calls")
+    stand_in(
+        tmp_path / ".venv" / "bin" / "jupyter-book",
+        "echo jupyter-book $* >> calls; mkdir -p _build/html _build/.doctrees; test ! -e broken",
+    )
+    return tmp_path
+
+
+def calls(project: Path, program: str) -> int:
+    return (project / "calls").read_text().count(program)
+
+
+def test_a_second_build_skips_what_is_up_to_date(project: Path) -> None:
+    first = make(project, "book")
+    assert first.returncode == 0, first.stderr
+    assert str(project / "_build" / "html" / "index.html") in first.stdout
+    assert (calls(project, "pip install"), calls(project, "jupyter-book build . -W")) == (2, 1)
+    second = make(project, "book")
+    assert "up to date" in second.stdout
+    assert (calls(project, "pip install"), calls(project, "jupyter-book")) == (2, 1)
+
+
+@pytest.mark.parametrize("changed", ["book/page.md", "index.md", "_toc.yml"])
+def test_a_changed_page_is_built_again_without_installing(project: Path, changed: str) -> None:
+    make(project, "book")
+    later = (project / "_build" / ".built").stat().st_mtime + 5
+    os.utime(project / changed, (later, later))
+    make(project, "book")
+    assert (calls(project, "pip install"), calls(project, "jupyter-book")) == (2, 2)
+
+
+def test_a_changed_pin_is_installed(project: Path) -> None:
+    make(project, "book")
+    later = (project / "_build" / ".built").stat().st_mtime + 5
+    os.utime(project / "requirements.txt", (later, later))
+    make(project, "setup")
+    assert calls(project, "pip install") == 4
+
+
+def test_a_failed_build_is_not_forgotten(project: Path) -> None:
+    """Sphinx warns about a page only when it reads it, so the next build must read everything."""
+    (project / "broken").touch()
+    assert make(project, "book").returncode != 0
+    assert not (project / "_build" / ".doctrees").exists()
+    assert make(project, "book").returncode != 0
+    (project / "broken").unlink()
+    assert make(project, "book").returncode == 0
+
+
+def test_an_old_python_is_refused_in_words(project: Path) -> None:
+    old = stand_in(project / "oldpython", 'test "$1" = -V && echo Python 3.8.0; test "$1" = -V')
+    done = make(project, "book", f"PYTHON={old}")
+    assert done.returncode != 0
+    assert "needs Python 3.11 or newer" in done.stdout and "Python 3.8.0" in done.stdout
+
+
+def test_publish_url_says_what_is_missing(project: Path) -> None:
+    done = make(project, "publish-url")
+    assert done.returncode != 0 and "URL=https://github.com/owner/name" in done.stdout
+
+
+@pytest.mark.parametrize("failing", ["", "book", "test"])
+def test_ci_runs_both_commands_and_fails_when_either_does(tmp_path: Path, failing: str) -> None:
+    script = shutil.copytree(ROOT / ".ci", tmp_path / ".ci") / "run"
+    programs = tmp_path / "programs"
+    stand_in(programs / "chromium", "exit 0")
+    stand_in(programs / "make", f'echo "$1 $CNNLAB_REQUIRE_BROWSER" >> calls; test "$1" != "{failing}"')
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("CNNLAB_REQUIRE_BROWSER", None)
+    done = subprocess.run([str(script)], env=environment, capture_output=True, text=True)
+    assert (done.returncode == 0) == (failing == "")
+    said = (tmp_path / "calls").read_text().splitlines()
+    assert said == (["book 1"] if failing == "book" else ["book 1", "test 1"])
+
+
+def test_github_runs_the_same() -> None:
+    assert "run: .ci/run" in (ROOT / ".github" / "workflows" / "book.yml").read_text()

@@ -1,0 +1,130 @@
+"""Each experiment at its smallest scale: the record it writes, and that a second call repeats nothing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnnlab.data.dataset import channel_statistics
+from cnnlab.results import recorded_folder
+from cnnlab.training import fit
+from experiments import common
+from experiments.common import main
+from experiments.mlp_vs_lenet import framed
+from experiments.shifted_digits import shifted
+from experiments.shuffled_pixels import shuffled
+
+NAMES = ("mlp_vs_lenet", "shuffled_pixels", "shifted_digits", "degradation")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_WORK", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT
+    assert experiment.name == name and set(experiment.settings) == {"smoke", "laptop", "gpu"}
+    arguments = ["--scale", "smoke", "--seeds", "0", "--data", "/somewhere"]
+    record = main(experiment, arguments)
+    out = capsys.readouterr().out
+    assert "trainings" in out and "should take about" in out
+
+    written = json.loads((tmp_path / "experiments" / f"{name}-smoke.json").read_text())
+    cases = experiment.cases(experiment.settings["smoke"])
+    assert len(written["results"]) == len(cases) == len(written["summary"])
+    assert not written["complete"] and written["seeds"] == [0]
+    for result in written["results"]:
+        assert result["seconds"] > 0 and result["date"]
+        for key in experiment.measures:
+            assert key in result
+    for row in written["summary"]:
+        assert set(row[experiment.measures[0]]) == {"mean", "min", "max"}
+    for key in ("date", "commit", "device", "cpu_threads", "versions", "wall_seconds", "command", "data"):
+        assert key in written["provenance"]
+    assert "/somewhere" not in json.dumps(written)
+    assert written["provenance"]["command"].startswith(f"python -m experiments.{name} --scale smoke")
+    assert not list((tmp_path / "experiments").glob("*.pt"))
+
+    again = main(experiment, arguments)
+    assert again["results"] == json.loads(json.dumps(record["results"]))
+    assert "should take about" not in capsys.readouterr().out  # nothing was left to do
+
+
+def test_seeds_are_added_and_an_interruption_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = importlib.import_module("experiments.shifted_digits").EXPERIMENT
+    calls = []
+
+    def counting(*arguments, **options):
+        calls.append(options["seed"])
+        if len(calls) == 3:
+            raise RuntimeError("the lights went out")
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(common, "fit", counting)
+    with pytest.raises(RuntimeError, match="lights"):
+        main(experiment, ["--scale", "smoke", "--seeds", "0", "1"])
+    record = main(experiment, ["--scale", "smoke", "--seeds", "0", "1"])
+    assert calls == [0, 0, 1, 1, 1]
+    assert record["seeds"] == [0, 1] and [result["seed"] for result in record["results"]] == [0, 0, 1, 1]
+    assert [row["runs"] for row in record["summary"]] == [2, 2]
+
+
+def test_a_result_of_other_settings_is_kept_aside(tmp_path: Path) -> None:
+    experiment = importlib.import_module("experiments.shifted_digits").EXPERIMENT
+    output = tmp_path / "recorded.json"
+    output.write_text('{"scale": "gpu", "settings": {}, "results": [1]}')
+    main(experiment, ["--scale", "smoke", "--seeds", "0", "--output", str(output)])
+    assert json.loads((tmp_path / "recorded.gpu.bak").read_text())["results"] == [1]
+    assert json.loads(output.read_text())["scale"] == "smoke"
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    experiment = importlib.import_module("experiments.mlp_vs_lenet").EXPERIMENT
+    settings = experiment.settings["smoke"]
+    case = experiment.cases(settings)[0]
+    finals = []
+    for _ in range(2):
+        prepared = experiment.prepare(case, 4, settings)
+        finals.append(fit(prepared.model, prepared.data, **prepared.fit, seed=4).final["test_loss"])
+    assert finals[0] == finals[1]
+
+
+def test_pictures_are_moved_framed_and_shuffled_as_said() -> None:
+    data = common.load("digits", 50, None, 8)
+    images = data.train.images
+    assert torch.equal(shifted(images, 2, 0)[:, :, 2:], images[:, :, :-2])
+    assert torch.equal(shifted(images, 0, -3)[:, :, :, :-3], images[:, :, :, 3:])
+    assert shifted(images, 2, 0)[:, :, :2].sum() == 0 and torch.equal(shifted(images, 0, 0), images)
+
+    frame = framed(data, 12)
+    assert frame.shape == (1, 12, 12) and torch.equal(frame.train.images[:, :, 2:10, 2:10], images)
+    assert frame.train.images.sum() == images.sum()
+
+    mixed = shuffled(data)
+    assert not torch.equal(mixed.train.images, images)
+    assert torch.equal(mixed.train.images.flatten(1).sort().values, images.flatten(1).sort().values)
+    moved = (mixed.train.images[0].flatten()[:, None] == images[0].flatten()).any(dim=1)
+    assert moved.all()
+    # The same permutation for training and test: pixel statistics agree as they did before.
+    assert mixed.mean == pytest.approx(channel_statistics(images)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_files_are_whole(name: str) -> None:
+    """What chapters read: made at a real scale, from a known commit, without paths of the machine."""
+    path = recorded_folder() / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"{name} is not recorded yet")
+    text = path.read_text(encoding="utf-8")
+    record = json.loads(text)
+    assert record["scale"] in ("laptop", "gpu")
+    assert len(record["provenance"]["commit"]) == 40
+    assert all(len(result["commit"]) == 40 for result in record["results"])
+    assert "/tmp" not in text and "/work" not in text and "/home" not in text
+    assert all(source for source in record["provenance"]["data"].values())

@@ -1,0 +1,73 @@
+"""The numbers on the fact-check page, computed again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnlab.analysis import summarize
+from cnnlab.convolutions.arithmetic import output_size, same_padding
+from cnnlab.models import create_model
+
+PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
+
+
+def section(claim: str) -> str:
+    """What the page says under the heading that holds ``claim``."""
+    found = [part for part in PAGE.split("### ")[1:] if claim in part.split("”")[0] or claim in part[:160]]
+    assert len(found) == 1, f"{len(found)} rows of the fact check hold {claim!r}"
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "percent"),
+    [(25.8, 16.4, 36), (26.2, 16.4, 37), (26.2, 15.3, 42), (28.2, 15.3, 46)],
+    ids=lambda value: str(value),
+)
+def test_relative_reductions_of_alexnet(before, after, percent):
+    text = section("AlexNet cut the error")
+    assert round(100 * (1 - after / before)) == percent
+    assert f"{before}" in text and f"{after}" in text and f"{percent} %" in text
+
+
+def test_no_pair_of_alexnet_numbers_gives_half():
+    assert all(1 - after / before < 0.5 for before in (25.8, 26.2, 28.2) for after in (15.3, 16.4))
+
+
+def test_alexnet_sizes():
+    assert output_size(224, 11, stride=4) == 54
+    assert output_size(227, 11, stride=4) == output_size(224, 11, stride=4, padding=2) == 55
+    assert "224 gives 54" in section("AlexNet takes 224")
+
+
+def test_even_kernels_cannot_keep_the_size():
+    with pytest.raises(ValueError, match="odd"):
+        same_padding(2)
+
+
+def test_lenet_parameters():
+    text = section("LeNet-5 has 44,426")
+    for model in (create_model("lenet5"), create_model("lenet5_28"), create_model("lenet5", in_channels=3)):
+        assert f"{sum(p.numel() for p in model.parameters()):,}" in text
+
+
+def test_lenet_has_fewer_parameters_and_more_macs_than_the_perceptron():
+    lenet, perceptron = summarize("lenet5_28"), summarize("mlp_mnist")
+    text = section("The smaller network")
+    assert f"{lenet.params:,}" in text and f"{perceptron.params:,}" in text
+    assert lenet.params < perceptron.params and lenet.macs > perceptron.macs
+
+
+def test_resnet_152_and_vgg_19_are_counted_in_multiply_adds():
+    import torchvision
+
+    from cnnlab.analysis.trace import on_meta
+
+    with on_meta():
+        vgg = torchvision.models.vgg19()
+    assert round(summarize(vgg, (3, 224, 224)).macs / 1e9, 1) == 19.6
+    # The paper's 11.3e9 is for the stride on the first 1 x 1 convolution; on the 3 x 3 it is a little more.
+    assert 11.3 < summarize("resnet152").macs / 1e9 < 11.6
+    assert "19.6 billion" in PAGE and "11.3 billion" in PAGE

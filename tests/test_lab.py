@@ -1,0 +1,473 @@
+"""The training lab without a browser: its clock is ticked by hand, as the browser's Play would."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("ipywidgets")
+
+from cnnlab.data import DatasetUnavailable, load_dataset
+from cnnlab.widgets import TrainingLab, lab_pictures
+from cnnlab.widgets.lab_runs import AUGMENTATIONS, duration, make_augmentation
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Batches this small gain nothing from a second thread, and beside other tests they wait for it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def lab():
+    return TrainingLab(models=("lenet5_28", "mlp_mnist"), datasets=("digits", "mnist"), epochs=2, limit=100)
+
+
+def playing(lab) -> bool:
+    return lab.clock.playing if lab.clock.has_trait("playing") else lab.clock._playing
+
+
+def tick(lab) -> None:
+    lab.clock.value += 1
+
+
+def tick_to_the_end(lab, at_most=400) -> None:
+    for _ in range(at_most):
+        if not playing(lab):
+            return
+        tick(lab)
+    raise AssertionError(f"still training after {at_most} ticks: {lab.status.value}")
+
+
+def batch_at_a_time(lab, monkeypatch) -> None:
+    """Ticks of one batch each, however fast this machine is."""
+    monkeypatch.setattr("cnnlab.widgets.lab.TICK_SECONDS", 0.0)
+
+
+# A run from Train to its end
+
+
+def test_train_runs_to_the_end(lab):
+    assert "Ready." in lab.status.value and lab.stop_button.disabled
+    lab.train_button.click()
+    assert playing(lab) and lab.train_button.disabled and not lab.stop_button.disabled
+    tick_to_the_end(lab)
+    (run,) = lab.runs
+    assert run.state == "finished" and len(run.history) == 2
+    assert lab.bar.value == 1.0 and lab.bar.bar_style == "success"
+    assert not lab.train_button.disabled and lab.stop_button.disabled
+    assert "finished after 2 of 2 epochs" in lab.status.value
+    assert "2/2" in lab.table.value and "finished" in lab.table.value
+    assert not lab.message.value
+    assert lab.current is None
+
+
+def test_progress_and_time_left_move(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    lab.train()
+    seen = [lab.bar.value]
+    while playing(lab):
+        tick(lab)
+        seen.append(lab.bar.value)
+        if playing(lab) and lab.runs[0].trainer.fraction > 0.3:
+            assert "left" in lab.status.value
+    assert seen == sorted(seen) and len(set(seen)) >= 4
+    assert re.search(r"Test accuracy \d+\.\d%", lab.status.value)
+
+
+def test_curve_changes_while_training(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    monkeypatch.setattr("cnnlab.widgets.lab._REDRAW_SECONDS", 0.0)
+    empty = lab.picture.value
+    assert "no epoch is finished yet" in empty
+    lab.train()
+    tick(lab)
+    lab._drawing_took = 0.0
+    tick(lab)
+    assert "in its first epoch" in lab.picture.value
+    tick_to_the_end(lab)
+    assert "after epoch 2: test" in lab.picture.value
+
+
+def test_training_gives_what_fit_gives(lab):
+    from cnnlab.models import create_model
+    from cnnlab.training import fit
+
+    lab.batch_size.value = 32
+    lab.train()
+    tick_to_the_end(lab)
+    torch.manual_seed(0)
+    model = create_model("lenet5_28", num_classes=10, in_channels=1)
+    data = load_dataset("digits", size=28, limit=100)
+    run = fit(model, data, epochs=2, batch_size=32, optimizer="sgd", lr=0.03, progress=False)
+    assert lab.runs[0].history[-1]["test_loss"] == pytest.approx(run.final["test_loss"], rel=1e-4)
+
+
+def test_the_readers_random_state_and_plot_style_stay(lab):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    lab.train()
+    tick_to_the_end(lab)
+    assert torch.equal(torch.rand(1), expected)
+    assert dict(matplotlib.rcParams) == before
+
+
+# Stop
+
+
+def test_stop_keeps_the_history(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    lab.epochs.value = 50
+    lab.train()
+    while len(lab.runs[0].history) < 2:
+        tick(lab)
+    lab.stop_button.click()
+    (run,) = lab.runs
+    assert run.state == "stopped" and len(run.history) == 2 and not playing(lab)
+    assert run.run.stopped
+    assert "stopped after 2 of 50 epochs" in lab.status.value
+    assert lab.bar.bar_style == "warning"
+    tick(lab)  # a tick that was under way arrives late
+    assert len(run.history) == 2 and run.state == "stopped"
+
+
+def test_stop_twice_and_stop_without_a_run_are_harmless(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    lab.stop()
+    assert "Ready." in lab.status.value
+    lab.train()
+    tick(lab)
+    lab.stop()
+    said = lab.status.value
+    lab.stop()
+    lab.stop_button.click()
+    assert lab.status.value == said and len(lab.runs) == 1
+    lab.train()
+    tick_to_the_end(lab)
+    lab.stop()
+    assert [run.state for run in lab.runs] == ["stopped", "finished"]
+
+
+def test_stop_before_the_first_tick(lab):
+    lab.train()
+    lab.stop()
+    assert lab.runs[0].state == "stopped" and lab.runs[0].history == []
+    lab.view.value = "Confusion"  # evaluates the untrained network
+    assert "test pictures are right" in lab.picture.value
+
+
+def test_train_twice_begins_one_run(lab):
+    lab.train()
+    lab.train()
+    assert len(lab.runs) == 1
+    lab.stop()
+
+
+# Several runs
+
+
+def test_runs_are_compared(lab):
+    lab.train()
+    tick_to_the_end(lab)
+    lab.model.value, lab.optimizer.value, lab.augmentation.value = "mlp_mnist", "adam", "shift"
+    assert lab.lr.value == 1e-3  # follows the optimizer
+    lab.train()
+    tick_to_the_end(lab)
+    assert [run.number for run in lab.runs] == [1, 2]
+    assert "run 1: lenet5_28, digits, sgd 0.03" in lab.picture.value
+    assert "run 2: mlp_mnist, digits, adam 0.001, shift" in lab.picture.value
+    assert lab.table.value.count("<tr>") == 3
+    assert lab.chosen.layout.display == "none"
+    lab.view.value = "Confusion"
+    assert lab.chosen.layout.display == "" and "run 2" in lab.picture.value
+    lab.chosen.value = 1
+    assert "run 1" in lab.picture.value
+    assert lab.model.layout.display is None  # hiding one menu must not hide the others
+    lab.view.value = "Mistakes"
+    assert "taken for" in lab.picture.value
+    lab.clear_button.click()
+    assert lab.runs == [] and lab.table.value == "" and "Train a model" in lab.picture.value
+
+
+def test_settings_changed_during_a_run_are_for_the_next(lab):
+    lab.train()
+    lab.epochs.value, lab.lr.value = 1, 0.1
+    tick_to_the_end(lab)
+    lab.train()
+    tick_to_the_end(lab)
+    assert [(run.settings.epochs, run.settings.lr, len(run.history)) for run in lab.runs] == [(2, 0.03, 2), (1, 0.1, 1)]
+
+
+def test_clear_during_a_run_keeps_that_run(lab):
+    lab.train()
+    tick_to_the_end(lab)
+    lab.train()
+    lab.clear()
+    assert [run.number for run in lab.runs] == [2]
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished"
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_augmentation_trains(lab, name):
+    lab.augmentation.value = name
+    lab.epochs.value = 1
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished", lab.message.value
+
+
+def test_a_data_set_of_ones_own():
+    mine = load_dataset("digits", limit=100)
+    lab = TrainingLab(models=("mlp_mnist",), datasets=(mine,), epochs=1)
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished"
+    assert lab.runs[0].data.shape == (1, 28, 28)
+
+
+# What goes wrong is said in words, and nothing is lost
+
+
+def test_unavailable_data_set_names_what_serves(lab, monkeypatch):
+    import cnnlab.data
+
+    real = cnnlab.data.load_dataset
+
+    def offline(name, **options):
+        if name == "mnist":
+            raise DatasetUnavailable("mnist is not on this machine and was not downloaded (no network).")
+        return real(name, **options)
+
+    monkeypatch.setattr(cnnlab.data, "load_dataset", offline)
+    lab.train()
+    tick_to_the_end(lab)
+    lab.data.value = "mnist"
+    lab.train_button.click()
+    assert "mnist is not on this machine" in lab.message.value and "digits" in lab.message.value
+    assert 'role="alert"' in lab.message.value
+    assert not playing(lab) and not lab.train_button.disabled
+    assert len(lab.runs) == 1  # the first run is still there
+    lab.data.value = "digits"
+    lab.train()
+    assert not lab.message.value
+    tick_to_the_end(lab)
+    assert len(lab.runs) == 2
+
+
+def test_diverged_training_is_explained_and_kept(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    lab.train()
+    while not lab.runs[0].history:
+        tick(lab)
+    with torch.no_grad():
+        next(lab.runs[0].model.parameters()).fill_(float("nan"))
+    tick_to_the_end(lab)
+    (run,) = lab.runs
+    assert run.state == "failed" and len(run.history) == 1
+    assert "choose a learning rate below 0.03" in lab.message.value
+    assert lab.bar.bar_style == "danger" and not lab.train_button.disabled
+    assert "ended by an error after 1 of 2 epochs" in lab.status.value
+
+
+def test_out_of_memory_is_explained(lab, monkeypatch):
+    lab.train()
+
+    def full(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(lab.runs[0].trainer, "_train_batch", full)
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "failed"
+    assert "batch size below 128" in lab.message.value
+
+
+def test_network_that_does_not_fit_is_explained():
+    lab = TrainingLab(models=("lenet5_28",), datasets=("digits",), epochs=1, limit=20)
+    lab._load = lambda name, size: load_dataset("digits", limit=20)  # 8 pixels
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.message.value and not lab.train_button.disabled
+
+
+def test_picture_that_fails_does_not_end_the_training(lab, monkeypatch):
+    def broken(*_):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(lab_pictures, "draw", broken)
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished"
+    assert "could not be drawn: no ink" in lab.message.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"models": ("lenet5_29",)}, "lenet5_28"),
+        ({"datasets": ("fashion_mnsit",)}, "fashion_mnist"),
+        ({"optimizers": ("adamm",)}, "adam"),
+        ({"models": "lenet5"}, "list"),
+        ({"models": ()}, "list"),
+        ({"batch_size": 100}, "128"),
+        ({"epochs": 0}, "1 to 200"),
+    ],
+)
+def test_bad_arguments_name_what_is_allowed(arguments, part):
+    with pytest.raises(ValueError, match=part):
+        TrainingLab(**arguments)
+
+
+def test_text_from_outside_is_escaped(lab):
+    lab._say("<script>alert(1)</script>")
+    assert "<script>" not in lab.message.value
+
+
+# In the cell
+
+
+def test_run_in_cell_trains_to_the_end(lab, capsys):
+    run = lab.run_in_cell()
+    assert run is lab.runs[0].run and len(run.history) == 2
+    assert lab.runs[0].state == "finished" and not playing(lab)
+
+
+def test_interrupt_ends_run_in_cell_and_keeps_the_history(lab, monkeypatch):
+    lab.epochs.value = 50
+    real = lab._advance
+
+    def interrupted(run):
+        if len(run.history) >= 2:
+            raise KeyboardInterrupt
+        return real(run)
+
+    monkeypatch.setattr(lab, "_advance", interrupted)
+    run = lab.run_in_cell()
+    assert len(run.history) >= 2 and lab.runs[0].state == "stopped"
+
+
+def test_run_in_cell_prints_why_it_could_not_begin(lab, monkeypatch, capsys):
+    def offline(*_):
+        raise DatasetUnavailable("mnist is not on this machine.")
+
+    monkeypatch.setattr(lab, "_load", offline)
+    assert lab.run_in_cell() is None
+    assert "mnist is not on this machine" in capsys.readouterr().out
+
+
+# What is displayed
+
+
+class _Kernel:
+    def __init__(self, allow_stdin):
+        self._allow_stdin = allow_stdin
+
+
+def _displayed(lab, monkeypatch, kernel):
+    import IPython
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: types.SimpleNamespace(kernel=kernel) if kernel else None)
+    monkeypatch.setattr(IPython.display, "display", lambda thing, **_: shown.append(thing))
+    lab._ipython_display_()
+    (thing,) = shown
+    return thing
+
+
+def test_widgets_where_somebody_is_there_and_a_poster_elsewhere(lab, monkeypatch):
+    assert _displayed(lab, monkeypatch, _Kernel(True)) is lab.panel
+    for kernel in (_Kernel(False), None, object()):
+        bundle = _displayed(lab, monkeypatch, kernel)
+        assert set(bundle) == {"text/plain", "text/html"}
+        assert "Run this page in Jupyter or Colab" in bundle["text/html"]
+        assert "0x" not in bundle["text/plain"]
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    assert _displayed(lab, monkeypatch, _Kernel(False)) is lab.panel
+
+
+def test_committed_output_is_the_poster():
+    """As the book's outputs are made: nbclient executes, and no widget is in what it stores."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from cnnlab.widgets import TrainingLab\n"
+        "TrainingLab(datasets=['digits'])"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert WIDGET_VIEW not in output["data"]
+    assert "cnnlab-lab-poster" in output["data"]["text/html"]
+    assert 'role="img"' in output["data"]["text/html"]
+    assert output["data"] == TrainingLab(datasets=["digits"])._repr_mimebundle_()  # the same bytes each time
+
+
+def test_panel_fits_a_phone(lab):
+    from ipywidgets import Box, Dropdown, Layout
+
+    def walk(widget):
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from walk(child)
+
+    assert isinstance(lab.panel.layout, Layout)
+    rows = [w for w in walk(lab.panel) if type(w) is Box]
+    assert rows and all("wrap" in w.layout.flex_flow for w in rows)
+    assert all(w.layout.min_width == "0" for w in walk(lab.panel) if isinstance(w, Dropdown))
+
+
+def test_pictures_have_words_one_size_and_the_pages_colors(lab):
+    lab.train()
+    tick_to_the_end(lab)
+    boxes = set()
+    for view in lab_pictures.VIEWS:
+        picture = lab_pictures.draw(view, lab.runs, lab.runs[0])
+        assert re.search(r'aria-label="[^"]{20,}"', picture)
+        assert "var(--cnnlab-ink" in picture
+        boxes.add(re.search(r'viewBox="([^"]*)"', picture).group(1))
+    assert len(boxes) == 1
+    with pytest.raises(ValueError, match="Accuracy"):
+        lab_pictures.draw("Acuracy", [], None)
+
+
+def test_confusion_of_many_classes_is_drawn(lab):
+    from cnnlab.training import Evaluation
+
+    lab.train()
+    tick_to_the_end(lab)
+    run = lab.runs[0]
+    labels = torch.arange(100)
+    names = tuple(f"class {i}" for i in range(100))
+    run.trainer.last_evaluation = Evaluation(0.0, 1.0, torch.eye(100), labels, names)
+    assert "there is no mistake" in lab_pictures.draw("Confusion", [run], run)
+    assert "No mistakes" in lab_pictures.draw("Mistakes", [run], run)
+
+
+def test_helpers():
+    assert [duration(s) for s in (0.2, 59, 61, 3700)] == ["0 s", "59 s", "1 min 1 s", "1 h 1 min"]
+    with pytest.raises(ValueError, match="shift"):
+        make_augmentation("shfit", 28)
+
+
+def test_explorers_do_not_import_ipywidgets():
+    import subprocess
+
+    code = "import sys, cnnlab.widgets as w; w.convolution_arithmetic; sys.exit('ipywidgets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

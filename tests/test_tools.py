@@ -1,0 +1,156 @@
+"""The tools that store chapters' outputs and rewrite the repository's address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools import execute_notebooks, publish_url
+from tools.chapters import ROOT, badge, colab_link, repository, setup_cell
+
+
+def test_config_names_the_repository() -> None:
+    assert repository().startswith("https://github.com/")
+
+
+def test_setup_cell_installs_from_the_given_address() -> None:
+    assert '%pip install -q "cnnlab @ git+https://github.com/ann/net"' in setup_cell("https://github.com/ann/net")
+
+
+def test_badge_leads_to_the_notebook_and_shows_a_local_picture() -> None:
+    path = ROOT / "book" / "part" / "chapter.ipynb"
+    link = "https://colab.research.google.com/github/ann/net/blob/main/book/part/chapter.ipynb"
+    assert colab_link(path, "https://github.com/ann/net") == link
+    assert badge(path, "https://github.com/ann/net") == f"[![Open in Colab](../static/colab-badge.svg)]({link})"
+    assert "](static/" in badge(ROOT / "book" / "chapter.ipynb", "https://github.com/ann/net")
+
+
+def small_project(folder: Path) -> Path:
+    """A project with everything that repeats the address, at a made-up one."""
+    old = "https://github.com/ann/net"
+    part = folder / "book" / "part"
+    part.mkdir(parents=True)
+    (folder / "_config.yml").write_text(
+        f"title: t\nrepository:\n  # where it lives\n  url: {old}\n  branch: main\nhtml:\n  url: x\n"
+    )
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell(f"# T\n\n{badge(part / 'a.ipynb', old, root=folder)}"),
+            new_code_cell(setup_cell(old)),
+        ]
+    )
+    nbformat.write(notebook, part / "a.ipynb")
+    (folder / "README.md").write_text(f"See {old}, https://ann.github.io/net/ and {old}-extras or {old}work.\n")
+    return folder
+
+
+def test_publish_url_rewrites_everything_that_repeats_the_address(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    changed = publish_url.publish("https://github.com/bob-2/lab.x.git/".rstrip("/"), folder)
+    assert {str(path) for path in changed} == {"_config.yml", "README.md", "book/part/a.ipynb"}
+    new = "https://github.com/bob-2/lab.x"
+    assert repository(folder) == new
+    cells = nbformat.read(folder / "book" / "part" / "a.ipynb", as_version=4).cells
+    assert badge(folder / "book" / "part" / "a.ipynb", new, root=folder) in cells[0].source
+    assert cells[1].source == setup_cell(new)
+    text = (folder / "README.md").read_text()
+    assert "https://bob-2.github.io/lab.x/" in text
+    assert "https://github.com/ann/net-extras" in text and "https://github.com/ann/network" in text  # not ours
+
+
+def test_publish_url_twice_changes_nothing_more(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    publish_url.publish("https://github.com/bob/lab", folder)
+    assert publish_url.publish("https://github.com/bob/lab", folder) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "bob/lab", "http://github.com/bob/lab", "https://gitlab.com/bob/lab", "https://github.com/bob", "x y"],
+)
+def test_publish_url_refuses_what_colab_cannot_open(address: str) -> None:
+    with pytest.raises(ValueError, match="https://github.com/owner/name"):
+        publish_url.checked(address)
+
+
+def chapter(folder: Path, *cells: str) -> Path:
+    path = folder / "chapter.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# T"), *map(new_code_cell, cells)]), path)
+    return path
+
+
+@pytest.mark.slow
+def test_execute_stores_outputs_and_a_second_run_changes_nothing(tmp_path: Path, capsys) -> None:
+    path = chapter(
+        tmp_path,
+        "import os, sys\nprint(os.environ['CNNLAB_SCALE'], os.getcwd() == sys.path[0] or '' in sys.path)",
+        "for i in range(3):\n    print(i, flush=True)",
+        "from ipywidgets import HTML, VBox\nVBox([HTML('x')])",
+        "1 + 1",
+        "1 + 1",
+    )
+    assert execute_notebooks.main([str(path)]) == 0
+    assert "5/5 cells compared" in capsys.readouterr().out
+    first = path.read_bytes()
+    notebook = nbformat.read(path, as_version=4)
+    assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2, 3, 4, 5]
+    assert notebook.cells[1].outputs[0].text.startswith("smoke")
+    assert [output.text for output in notebook.cells[2].outputs] == ["0\n1\n2\n"]
+    assert len({cell.id for cell in notebook.cells}) == 6
+    assert notebook.metadata.widgets, "the built page looks here to know that it holds a widget"
+    assert execute_notebooks.main([str(path)]) == 0
+    assert path.read_bytes() == first
+
+
+@pytest.mark.slow
+def test_execute_fails_at_an_error_and_leaves_the_notebook_alone(tmp_path: Path, capsys) -> None:
+    path = chapter(tmp_path, "print('before')", "1 / 0")
+    before = path.read_bytes()
+    assert execute_notebooks.main([str(path)]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_tidy_joins_streams_and_keeps_the_last_state_of_a_bar() -> None:
+    cell = new_code_cell("x", execution_count=1)
+    cell.metadata["execution"] = {"iopub.status.busy": "now"}
+    cell.outputs = [
+        new_output("stream", name="stdout", text=" 10%|#\r 50%"),
+        new_output("stream", name="stdout", text="|#####\r100%|##########\ndone\n"),
+    ]
+    notebook = new_notebook(cells=[cell])
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
+    execute_notebooks.tidy(notebook)
+    assert [output.text for output in cell.outputs] == ["100%|##########\ndone\n"]
+    assert "execution" not in cell.metadata
+    assert "version" not in notebook.metadata.language_info
+
+
+@pytest.mark.slow
+def test_nbval_passes_the_same_and_catches_a_changed_output(tmp_path: Path) -> None:
+    """The comparison can fail: times and figures may differ, a number may not."""
+    cells = [
+        "import cnnlab\n\ncnnlab.setup(seed=0)",
+        "import time\n\nprint(f'took {time.time() % 7:.2f} s')",
+        "from matplotlib.figure import Figure\n\nfrom cnnlab import draw\n\n"
+        "figure = Figure()\nfigure.subplots().plot([1, 2])\ndraw.show(figure, 'a rising line')",
+        "print(6 * 7)",
+    ]
+    path = chapter(tmp_path, *cells)
+    assert execute_notebooks.main([str(path)]) == 0
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
+    command += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}", str(path)]
+    environment = {**os.environ, "CNNLAB_SCALE": "smoke"}
+    same = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert same.returncode == 0 and "4 passed" in same.stdout, same.stdout
+    path.write_text(path.read_text().replace('"42\\n"', '"43\\n"').replace("a rising line", "a falling line", 1))
+    other = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert other.returncode == 1 and "42" in other.stdout, other.stdout

@@ -1,0 +1,463 @@
+"""Downloads against a local server that misbehaves, transplanting, and official checkpoints end to end."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import cnnlab
+from cnnlab import weights
+from cnnlab.download import DownloadError, cache_folder, download, verify
+from tests.models_contract import TOLERANCE, randomize, relative_difference
+
+BODY = bytes(range(256)) * 4000  # 1,024,000 bytes
+SHA256 = hashlib.sha256(BODY).hexdigest()
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+
+
+class Server:
+    """Files on 127.0.0.1. ``faults`` maps a path to what goes wrong, in order, one entry for each request."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {"/good": BODY}
+        self.faults: dict[str, list[str]] = {}
+        self.log: list[tuple[str, str | None]] = []  # path, Range
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args: object) -> None: ...
+
+            def do_GET(self) -> None:
+                wanted = self.headers.get("Range")
+                outer.log.append((self.path, wanted))
+                fault = outer.faults.get(self.path, [""])
+                fault = fault.pop(0) if fault else ""
+                body = outer.files.get(self.path)
+                if body is None or fault == "404":
+                    self.send_error(404)
+                    return
+                start = 0
+                if wanted and fault != "no ranges":
+                    start = int(wanted.removeprefix("bytes=").partition("-")[0])
+                    if start >= len(body):
+                        self.send_error(416)
+                        return
+                    self.send_response(206)
+                    self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+                else:
+                    self.send_response(200)
+                body = body[start:]
+                if fault == "corrupt":
+                    body = bytes(len(body))
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 3] if fault == "cut" else body)
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    served = Server()
+    yield served
+    served.close()
+
+
+def get(urls: list[str], target: Path, **how: object) -> Path:
+    return download(urls, target, what="A test file", progress=False, **({"sha256": SHA256} | how))
+
+
+# --- download ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"sha256": SHA256[:8]}, {"sha256": None, "md5": MD5}, {"sha256": None}, {"size": len(BODY)}]
+)
+def test_a_file_arrives_and_is_not_fetched_twice(server: Server, tmp_path: Path, how: dict):
+    target = tmp_path / "new" / "file"
+    for _ in range(2):
+        assert get([f"{server.url}/good"], target, **how) == target
+        assert target.read_bytes() == BODY
+    assert len(server.log) == 1
+    assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_mirrors_are_tried_in_order(server: Server, tmp_path: Path):
+    server.files["/wrong"] = b"<html>sign in to the hotel's network</html>"
+    urls = [f"{server.url}/missing", "http://127.0.0.1:9/refused", f"{server.url}/wrong", f"{server.url}/good"]
+    assert get(urls, tmp_path / "file").read_bytes() == BODY
+    assert [path for path, _ in server.log] == ["/missing", "/wrong", "/good"]
+
+
+def test_a_broken_connection_is_continued(server: Server, tmp_path: Path):
+    server.faults["/good"] = ["cut", "cut"]
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+    starts = [int(wanted[6:-1]) if wanted else 0 for _, wanted in server.log]
+    assert len(starts) == 3
+    assert 0 == starts[0] < starts[1] < starts[2]
+
+
+def test_an_interrupted_download_is_continued_later_and_on_another_mirror(server: Server, tmp_path: Path):
+    (tmp_path / "file.part").write_bytes(BODY[:1000])
+    assert get([f"{server.url}/missing", f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+    assert server.log[-1] == ("/good", "bytes=1000-")
+
+
+def test_a_server_without_ranges_sends_it_all(server: Server, tmp_path: Path):
+    (tmp_path / "file.part").write_bytes(BODY[:1000])
+    server.faults["/good"] = ["no ranges"]
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("left", [b"x" * 1000, b"x" * (len(BODY) + 5), BODY + b"x", BODY])
+def test_what_an_earlier_run_left_is_never_trusted(server: Server, tmp_path: Path, left: bytes):
+    (tmp_path / "file.part").write_bytes(left)
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+
+def test_without_a_checksum_nothing_is_pieced_together(server: Server, tmp_path: Path):
+    (tmp_path / "file.part").write_bytes(b"x" * 1000)
+    server.faults["/good"] = ["cut"]
+    assert get([f"{server.url}/good"], tmp_path / "file", sha256=None).read_bytes() == BODY
+    assert all(wanted is None for _, wanted in server.log)
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: Path):
+    (tmp_path / "file").write_bytes(BODY[:-1])
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({}, "sha256 is .* instead of"),
+        ({"sha256": None, "md5": MD5}, "md5 is .* instead of"),
+        ({"sha256": None, "size": 5}, "1,024,000 bytes instead of 5"),
+    ],
+)
+def test_a_corrupt_file_is_never_kept(server: Server, tmp_path: Path, how: dict, reason: str):
+    server.faults["/good"] = ["corrupt"] * 9
+    with pytest.raises(DownloadError, match=f"A test file could not be downloaded .*corrupt.*{reason}") as caught:
+        get([f"{server.url}/good"], tmp_path / "file", **how)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_file_is_never_kept_as_good(server: Server, tmp_path: Path):
+    server.faults["/good"] = ["cut", "404"]
+    with pytest.raises(DownloadError, match=r"HTTP 404.*try again.*file"):
+        get([f"{server.url}/good"], tmp_path / "file")
+    assert [p.name for p in tmp_path.iterdir()] == ["file.part"]  # to be continued
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+
+def test_offline_is_one_line_with_the_remedy(tmp_path: Path):
+    with pytest.raises(
+        DownloadError, match=r"A test file .*127.0.0.1:9.*network connection.*put the file at"
+    ) as caught:
+        get(["http://127.0.0.1:9/file", "http://name.invalid/file"], tmp_path / "file")
+    assert "\n" not in str(caught.value)
+    assert "name.invalid" in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_is_not_called_a_network_failure(server: Server, tmp_path: Path):
+    (tmp_path / "occupied").write_text("a file where a folder is wanted")
+    with pytest.raises(DownloadError, match="could not be written to .*CNNLAB_CACHE"):
+        get([f"{server.url}/good"], tmp_path / "occupied" / "file")
+
+
+def test_wrong_use_of_download(tmp_path: Path):
+    with pytest.raises(ValueError, match="at least one URL"):
+        get([], tmp_path / "file")
+    with pytest.raises(ValueError, match="sha256='123' is not a digest"):
+        get(["http://127.0.0.1:9/"], tmp_path / "file", sha256="123")
+    with pytest.raises(ValueError, match="md5=.* 32"):
+        get(["http://127.0.0.1:9/"], tmp_path / "file", md5="0" * 8)
+
+
+def test_progress_bar_names_the_file(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    download([f"{server.url}/good"], tmp_path / "file", sha256=SHA256, what="A test file")
+    assert "A test file" in capsys.readouterr().err
+
+
+def test_cache_folder_and_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("CNNLAB_CACHE", str(tmp_path))
+    assert cache_folder("data") == tmp_path / "data"
+    monkeypatch.delenv("CNNLAB_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("data") == tmp_path / "cnnlab" / "data"
+    (tmp_path / "file").write_bytes(BODY)
+    assert verify(tmp_path / "file", sha256=SHA256.upper(), md5=MD5, size=len(BODY)) is None
+
+
+# --- transplant ----------------------------------------------------------------------------------------------------
+
+
+class Reference(nn.Module):
+    """A parameter of its own, defined last, beside layers that have theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))
+        self.classifier = nn.Linear(4, 5)
+        self.layer_scale = nn.Parameter(torch.randn(4, 1, 1))
+
+
+class Ours(nn.Module):
+    def __init__(self, eps: float = 1e-5, classes: int = 5, width: int = 4) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(width))
+        self.conv = nn.Conv2d(3, width, 1, bias=False)
+        self.bn = nn.BatchNorm2d(width, eps=eps)
+        self.head = nn.Linear(width, classes)
+
+
+def test_transplant_copies_everything_by_layer_and_name():
+    theirs, ours = Reference(), Ours()
+    with torch.no_grad():
+        for tensor in (*theirs.parameters(), *theirs.buffers()):
+            tensor.copy_(torch.randn(tensor.shape))
+    weights.transplant(theirs, ours)
+    assert torch.equal(ours.gamma, theirs.layer_scale.flatten())  # alone in its module; another name and shape
+    assert torch.equal(ours.conv.weight, theirs.features[0].weight)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        assert torch.equal(getattr(ours.bn, name), getattr(theirs.features[1], name))
+    assert ours.bn.num_batches_tracked == 0
+    assert torch.equal(ours.head.weight, theirs.classifier.weight)
+    assert all(p.requires_grad for p in ours.parameters())
+    ours.head.weight.data.zero_()
+    assert theirs.classifier.weight.abs().sum() > 0  # a copy, not the same memory
+
+
+def test_transplant_is_not_misled_by_the_order_of_a_checkpoint():
+    """The same layer with its tensors registered in another order: by position, every shape would fit."""
+    theirs, ours = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
+    randomized = {key: torch.rand(4) for key in ("weight", "bias", "running_mean", "running_var")}
+    theirs.load_state_dict(randomized | {"num_batches_tracked": torch.tensor(0)})
+    theirs._parameters = dict(reversed(theirs._parameters.items()))
+    theirs._buffers = dict(reversed(theirs._buffers.items()))
+    weights.transplant(theirs, ours)
+    assert all(torch.equal(getattr(ours, key), value) for key, value in randomized.items())
+
+
+@pytest.mark.parametrize(
+    ("ours", "message"),
+    [
+        (Ours(width=6), r"Layer 1 differs: .*layer_scale \(4, 1, 1\).*gamma \(6,\).*shapes of gamma differ"),
+        (Ours(classes=7), r"Layer 4 differs: classifier, Linear .*\(5, 4\).* head, Linear .*\(7, 4\).*weight differ"),
+        (Ours(eps=1e-3), r"Layer 3 differs: features.1.*eps is 1e-05 in the reference and 0.001 in the model.*strict"),
+        (nn.Sequential(Ours(), nn.Linear(2, 2)), r"has 4 layers .* the model 5.*the model goes on with 1, Linear"),
+        (nn.Sequential(), r"has 4 layers .* the model 0.*the reference goes on with the network itself, Reference"),
+    ],
+)
+def test_transplant_refuses_and_copies_nothing(ours: nn.Module, message: str):
+    before = {key: value.clone() for key, value in ours.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        weights.transplant(Reference(), ours)
+    assert all(torch.equal(value, before[key]) for key, value in ours.state_dict().items())
+
+
+def test_transplant_sees_a_moved_stride_unless_told_not_to():
+    from torchvision.models import resnet18
+
+    model = cnnlab.create_model("resnet18")
+    model.conv3[0].conv1.stride, model.conv3[0].conv2.stride = (1, 1), (2, 2)
+    theirs = resnet18()
+    with pytest.raises(ValueError, match=r"layer2.0.conv1.*conv3.0.conv1.*stride is \(2, 2\).*\(1, 1\)"):
+        weights.transplant(theirs, model)
+    weights.transplant(theirs, model, strict=False)
+    assert torch.equal(model.fc.weight, theirs.fc.weight)
+
+
+def test_transplant_between_dense_and_convolution_and_number_types():
+    dense, conv = nn.Linear(2 * 3 * 3, 4), nn.Conv2d(2, 4, 3).double()
+    weights.transplant(dense, conv)
+    x = torch.randn(1, 2, 3, 3)
+    torch.testing.assert_close(conv(x.double()).flatten(1).float(), dense(x.flatten(1)))
+    with pytest.raises(ValueError, match="shapes of weight differ"):
+        weights.transplant(nn.Conv2d(2, 4, (3, 1)), nn.Conv2d(2, 4, (1, 3)))
+
+
+def test_transplant_on_the_meta_device():
+    with pytest.raises(ValueError, match="reference is on the meta device"):
+        weights.transplant(nn.Linear(2, 2, device="meta"), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="to_empty"):
+        weights.transplant(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"))
+
+
+def test_transplant_from_timm():
+    timm = pytest.importorskip("timm")
+    theirs, ours = timm.create_model("resnet18"), cnnlab.create_model("resnet18")
+    randomize(theirs, (3, 64, 64))
+    weights.transplant(theirs, ours)
+    assert relative_difference(theirs, ours, torch.randn(2, 3, 65, 65)) < TOLERANCE
+
+
+# --- official checkpoints ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> tuple[nn.Module, bytes]:
+    """torchvision's ResNet-18 with random parameters, and the file that it would publish."""
+    from torchvision.models import resnet18
+
+    module = resnet18()
+    randomize(module, (3, 64, 64))
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    return module, file.getvalue()
+
+
+@pytest.fixture
+def official(server: Server, checkpoint: tuple, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    """The server holds that file where torchvision's table now points; the cache is empty."""
+    publish(server, checkpoint[1], monkeypatch)
+    monkeypatch.setenv("CNNLAB_CACHE", str(tmp_path))
+    return server
+
+
+def publish(server: Server, body: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+    from torchvision.models import ResNet18_Weights
+
+    path = f"/resnet18-{hashlib.sha256(body).hexdigest()[:8]}.pth"
+    server.files[path] = body
+    monkeypatch.setattr(ResNet18_Weights.DEFAULT.value, "url", server.url + path)
+    return path
+
+
+def test_official_weights_give_the_libraries_answers(official: Server, checkpoint: tuple, tmp_path: Path):
+    model = cnnlab.create_model("resnet18", weights="imagenet")
+    assert not model.training
+    assert relative_difference(checkpoint[0], model, torch.randn(2, 3, 65, 64)) < TOLERANCE
+    assert len(model.classes) == 1000
+    assert model.classes[0] == "tench"
+    assert [p.suffix for p in (tmp_path / "weights").iterdir()] == [".pth"]
+    again = cnnlab.create_model("resnet18", weights="IMAGENET1K_V1")  # from the cache
+    assert torch.equal(again.fc.weight, model.fc.weight)
+    assert len(official.log) == 1
+
+
+def test_preprocessing_comes_along(official: Server):
+    import numpy
+    from PIL import Image
+    from torchvision.models import ResNet18_Weights
+
+    model = cnnlab.create_model("resnet18", weights="imagenet")
+    array = numpy.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=numpy.uint8)
+    wanted = ResNet18_Weights.DEFAULT.transforms()(Image.fromarray(array))
+    assert torch.equal(model.preprocess(Image.fromarray(array)), wanted)
+    assert (model.preprocess(array) - wanted).abs().max() < 0.05  # PIL and tensors are resized by different code
+    tensor = torch.from_numpy(array).permute(2, 0, 1)
+    assert torch.equal(model.preprocess(tensor), model.preprocess(array))
+    assert model.preprocess(tensor.expand(2, -1, -1, -1)).shape == (2, 3, 224, 224)
+    for gray in (array[:, :, 0], tensor[:1], Image.fromarray(array[:, :, 0]), numpy.dstack([array, array[:, :, :1]])):
+        assert model.preprocess(gray).shape == (3, 224, 224)
+    assert (model.preprocess.resize, model.preprocess.crop) == (256, 224)
+    assert model.preprocess.mean == (0.485, 0.456, 0.406)
+    assert "interpolation='bilinear'" in repr(model.preprocess)
+    assert not any("preprocess" in name for name, _ in model.named_modules())  # no part of the network
+    for wrong in (numpy.zeros((5, 5, 7)), torch.zeros(5, 5)):
+        with pytest.raises(ValueError, match="is wanted"):
+            model.preprocess(wrong)
+    with pytest.raises(TypeError, match="of type str"):
+        model.preprocess("cat.jpg")
+
+
+def test_other_classes_keep_the_trunk_and_a_fresh_head(official: Server, checkpoint: tuple):
+    model = cnnlab.create_model("resnet18", weights="imagenet", num_classes=10)
+    assert model.classes is None
+    assert model(torch.randn(1, 3, 64, 64)).shape == (1, 10)
+    assert torch.equal(model.conv5[1].conv2.weight, checkpoint[0].layer4[1].conv2.weight)
+
+
+def test_a_damaged_checkpoint_is_fetched_again(official: Server, tmp_path: Path):
+    cnnlab.create_model("resnet18", weights="imagenet")
+    (file,) = (tmp_path / "weights").iterdir()
+    file.write_bytes(file.read_bytes()[:-1000])  # truncated
+    cnnlab.create_model("resnet18", weights="imagenet")
+    assert len(official.log) == 2
+
+
+def test_without_a_network_one_line_says_what_to_do(official: Server, tmp_path: Path):
+    official.files.clear()
+    with pytest.raises(DownloadError, match=r"resnet18 weights \(IMAGENET1K_V1\).*HTTP 404.*put the file at") as caught:
+        cnnlab.create_model("resnet18", weights="imagenet")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "weights").iterdir())
+
+
+class Malice:
+    def __reduce__(self) -> tuple:
+        return (pytest.fail, ("a checkpoint ran code",))
+
+
+def test_a_checkpoint_cannot_run_code_and_must_be_the_networks(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("CNNLAB_CACHE", str(tmp_path))
+    for content in ({"weight": Malice()}, {"conv1.weight": torch.zeros(1)}, [1, 2]):
+        file = io.BytesIO()
+        torch.save(content, file)
+        publish(server, file.getvalue(), monkeypatch)
+        with pytest.raises(DownloadError, match=r"is not the checkpoint IMAGENET1K_V1 of torchvision's resnet18"):
+            cnnlab.create_model("resnet18", weights="imagenet")
+
+
+def test_sources_is_torchvisions_table():
+    from torchvision.models import ResNet50_Weights
+
+    rows = {(row.name, row.weights): row for row in weights.sources()}
+    row = rows["resnet50", "IMAGENET1K_V2"]
+    assert row.url == ResNet50_Weights.IMAGENET1K_V2.url
+    assert row.sha256 == "11ad3fa6"
+    assert (row.params, row.macs, row.top1, row.crop) == (25_557_032, 4_089_000_000, 80.858, 224)
+    assert row.default
+    assert not rows["resnet50", "IMAGENET1K_V1"].default
+    assert len(rows) == 8
+    assert {row.name for row in weights.sources("resnet1*")} == {"resnet18", "resnet101", "resnet152"}
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "message"),
+    [
+        ("resnet50", {"weights": "imagnet"}, r"weights='imagnet' is not known. Did you mean 'imagenet'.*sources"),
+        ("resnet18", {"weights": "IMAGENET1K_V2"}, "'IMAGENET1K_V1'"),
+        ("resnet18", {"weights": True}, "weights=True is not known"),
+        ("lenet5", {"weights": "imagenet"}, "no official weights for 'lenet5'.*resnet50"),
+        ("resnet18", {"weights": "imagenet", "in_channels": 1}, r"in_channels=1.*3 channels.*expand"),
+        ("resnet18", {"weights": "imagenet", "num_classes": 0}, "num_classes=0"),
+    ],
+)
+def test_weights_that_do_not_exist_or_fit(name: str, how: dict, message: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cnnlab.weights.official.download", lambda *a, **k: pytest.fail("downloads first"))
+    with pytest.raises(ValueError, match=message):
+        cnnlab.create_model(name, **how)
+
+
+def test_weights_by_torchvisions_full_name():
+    from torchvision.models import ResNet50_Weights
+
+    assert weights.find_source("resnet50", "ResNet50_Weights.IMAGENET1K_V1").sha256 == "0676ba61"
+    assert weights.find_source("resnet50", ResNet50_Weights.IMAGENET1K_V1).sha256 == "0676ba61"
+    assert weights.find_source("resnet50", "DEFAULT") == weights.find_source("resnet50", "imagenet")
+
+
+def test_load_official_refuses_another_network(official: Server):
+    with pytest.raises(ValueError, match="Layer"):
+        weights.load_official("resnet18", cnnlab.create_model("resnet34"))
