@@ -83,10 +83,11 @@ def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     width = float(re.search(r'width="([\d.]+)pt"', svg).group(1)) * 4 / 3  # points to CSS pixels
+    least = min(width, _LEAST_WIDTH if tight else 0)
     svg = re.sub(
         r'<svg[^>]*?viewBox="([^"]*)"[^>]*>',
         rf'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        rf'viewBox="\1" style="width:100%;min-width:{min(width, _LEAST_WIDTH if tight else 0):.0f}px;max-width:{width:.0f}px;'
+        rf'viewBox="\1" style="width:100%;min-width:{least:.0f}px;max-width:{width:.0f}px;'
         rf'height:auto;stroke-linejoin:round" aria-hidden="true">',
         svg,
         count=1,
