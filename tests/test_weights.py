@@ -16,7 +16,7 @@ from torch import nn
 import cnnlab
 from cnnlab import weights
 from cnnlab.download import DownloadError, cache_folder, download, verify
-from tests.models_contract import TOLERANCE, randomize, relative_difference
+from tests.contract import TOLERANCE, randomize, relative_difference
 
 BODY = bytes(range(256)) * 4000  # 1,024,000 bytes
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -12,7 +12,7 @@ import operator
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -23,6 +23,16 @@ from cnnlab.errors import unknown_name
 
 NetworkClass = TypeVar("NetworkClass", bound=type[nn.Module])
 Size = tuple[int, int, int]  # channels, height, width
+
+
+@dataclass(frozen=True)
+class Published:
+    """The accuracy that a paper printed for a network, in percent of the validation or test set."""
+
+    top1: float
+    top5: float | None  # None where the paper does not say, as for CIFAR's ten classes
+    source: str  # which table or figure, how many crops, one network: "table 4, single network, 10 crops"
+    dataset: str = "ImageNet"
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class ModelInfo:
     fixed_size: bool  # True: no other height and width will do
     smallest: int  # the least height and width (when not fixed)
     library: str | None  # "torchvision" or "timm" where that library has the same network under the same name
+    published: Published | None  # by the paper, of this very network; None where it printed nothing of it
     variant: Any  # the frozen dataclass that the network is built from
     network: type[nn.Module]  # called as network(variant, num_classes=..., in_channels=...)
 
@@ -58,6 +69,7 @@ def register(
     fixed_size: bool = False,
     smallest: int = 1,
     library: str | None = None,
+    published: Mapping[str, Published] | None = None,
 ) -> Callable[[NetworkClass], NetworkClass]:
     """Class decorator: makes one model of ``network(variant, num_classes, in_channels)`` per variant.
 
@@ -65,7 +77,14 @@ def register(
         variants: name -> frozen dataclass.
         family, year, paper, url, num_classes, fixed_size, smallest, library: see :class:`ModelInfo`.
         input_size: (C, H, W); None when each variant carries its own ``input_size``.
+        published: name -> what the paper says of its accuracy, for the variants that it tested.
+
+    A variant with a field ``small_input: bool = False`` can also be built for pictures of about 32 pixels; the model
+    file says what is left out then.
     """
+    published = dict(published or {})
+    if set(published) - set(variants):
+        raise ValueError(f"published={sorted(set(published) - set(variants))} names no variant: {sorted(variants)}.")
 
     def decorate(network: NetworkClass) -> NetworkClass:
         for name, variant in variants.items():
@@ -82,6 +101,7 @@ def register(
                 fixed_size=fixed_size,
                 smallest=smallest,
                 library=library,
+                published=published.get(name),
                 variant=variant,
                 network=network,
             )
@@ -126,7 +146,12 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create_model(
-    name: str, *, num_classes: int | None = None, in_channels: int | None = None, weights: str | None = None
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    small_input: bool = False,
+    weights: str | None = None,
 ) -> nn.Module:
     """Build a network by name, with fresh parameters or official ones.
 
@@ -134,6 +159,8 @@ def create_model(
         name: one of :func:`list_models`.
         num_classes: outputs of the last layer; None for the paper's own number.
         in_channels: channels of the input; None for the paper's own number.
+        small_input: True for the version of an ImageNet network that is trained on pictures of about 32 pixels, such
+            as CIFAR's: usually a first convolution of stride 1 and no pooling after it; each model file says what.
         weights: None for fresh parameters (each model file says how they are drawn); "imagenet" for
             torchvision's recommended checkpoint, or one checkpoint by torchvision's name, such as
             "IMAGENET1K_V2". With a ``num_classes`` other than the checkpoint's the trunk is loaded
@@ -149,6 +176,8 @@ def create_model(
         cnnlab.download.DownloadError: the checkpoint could not be had.
     """
     info = model_info(name)
+    if small_input:
+        info = _for_small_pictures(info, weights)
     num_classes = _positive("num_classes", num_classes, info.num_classes)
     in_channels = _positive("in_channels", in_channels, info.input_size[0])
     if weights is not None:  # before the network is built: a wrong name should cost nothing
@@ -165,6 +194,25 @@ def create_model(
 
         load_official(name, model, weights)
     return model
+
+
+def _for_small_pictures(info: ModelInfo, weights: str | None) -> ModelInfo:
+    if not hasattr(info.variant, "small_input"):
+        _, height, width = info.input_size
+        having = [name for name, other in _REGISTRY.items() if hasattr(other.variant, "small_input")]
+        raise ValueError(
+            f"small_input=True: {info.name} has no such version; it is made for {height} x {width} pixels. "
+            f"Leave small_input out, or choose one of: {', '.join(sorted(having))}."
+        )
+    if weights is not None:
+        raise ValueError(
+            f"small_input=True and weights={weights!r} do not go together: the official weights of {info.name} belong "
+            f"to the network for {info.input_size[1]} pixels. Leave one of the two out."
+        )
+    variant = replace(info.variant, small_input=True)
+    return replace(
+        info, variant=variant, input_size=(info.input_size[0], 32, 32), smallest=min(32, info.smallest), library=None
+    )
 
 
 def _positive(argument: str, given: int | None, default: int) -> int:

@@ -16,6 +16,9 @@ table 1. https://arxiv.org/abs/1512.03385
 A block computes relu(F(x) + shortcut(x)). The shortcut is the identity; where the size changes it is a 1x1
 convolution of the same stride (the paper's option B). plain18 and plain34 are the same layers without shortcuts.
 
+``small_input=True`` is for pictures of 32 pixels: conv1 is 3x3 with stride 1 and there is no pooling after it, so that
+conv5_x ends at 4 x 4. Many CIFAR repositories call that a ResNet-18; the paper's own for CIFAR are in resnet_cifar.py.
+
 Differs from the paper in:
   - The bottleneck halves the image in its 3x3 convolution, as torchvision does ("v1.5"); the paper's halves it in the
     first 1x1, which skips three of four pixels. ``ResNetVariant(..., stride_on_1x1=True)`` is the paper's: fewer MACs
@@ -31,7 +34,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.registry import register
+from cnnlab.models.registry import Published, register
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class ResNetVariant:
     bottleneck: bool = False  # blocks of 1x1, 3x3, 1x1 in place of 3x3, 3x3
     shortcuts: bool = True  # False: the plain network
     stride_on_1x1: bool = False  # True: the bottleneck of 2015
+    small_input: bool = False
 
 
 VARIANTS = {
@@ -119,6 +123,16 @@ class Bottleneck(nn.Module):
         return F.relu(y)
 
 
+PUBLISHED = {
+    "resnet34": Published(75.48, 92.54, "table 3, 10 crops, option B: 24.52 % and 7.46 % errors"),
+    "resnet50": Published(77.15, 93.29, "table 3, 10 crops: 22.85 % and 6.71 % errors"),
+    "resnet101": Published(78.25, 93.95, "table 3, 10 crops: 21.75 % and 6.05 % errors"),
+    "resnet152": Published(78.57, 94.29, "table 3, 10 crops: 21.43 % and 5.71 % errors"),
+}
+PLAIN_PUBLISHED = {
+    "plain34": Published(71.46, 89.98, "table 3, 10 crops: 28.54 % and 10.02 % errors"),
+}
+
 PAPER = {
     "year": 2015,
     "paper": "He et al., Deep Residual Learning for Image Recognition",
@@ -126,16 +140,20 @@ PAPER = {
 }
 
 
-@register(PLAIN_VARIANTS, family="Plain", input_size=(3, 224, 224), num_classes=1000, **PAPER)
-@register(VARIANTS, family="ResNet", input_size=(3, 224, 224), num_classes=1000, library="torchvision", **PAPER)
+IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000}
+
+
+@register(PLAIN_VARIANTS, family="Plain", published=PLAIN_PUBLISHED, **IMAGENET, **PAPER)
+@register(VARIANTS, family="ResNet", library="torchvision", published=PUBLISHED, **IMAGENET, **PAPER)
 class ResNet(nn.Module):
     """A stem, four stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: ResNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        kernel, stride = (3, 1) if variant.small_input else (7, 2)
+        self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=kernel, stride=stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.pool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.pool = nn.Identity() if variant.small_input else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         block = Bottleneck if variant.bottleneck else BasicBlock
         width = block.expansion
         self.conv2 = self._stage(block, 64, 64, variant.blocks[0], 1, variant)

@@ -92,7 +92,9 @@ def _outputs(layer: _Layer) -> int:
 
 def _pairs(source: _Layer, target: _Layer, where: str) -> Iterator[tuple[Tensor, Tensor]]:
     names = [(name, name) for name in target.tensors]
-    if set(source.tensors) != set(target.tensors):
+    if isinstance(source.module, nn.MultiheadAttention) and set(target.tensors) == {"weight", "bias"}:
+        names = [(name, f"in_proj_{name}") for name in target.tensors]  # torch's queries, keys and values in one
+    elif set(source.tensors) != set(target.tensors):
         if not len(source.tensors) == len(target.tensors) == 1:
             raise ValueError(f"{where} They do not own the same tensors.")
         names = [(next(iter(target.tensors)), next(iter(source.tensors)))]  # a lone one has no other to be taken for

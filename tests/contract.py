@@ -1,0 +1,145 @@
+"""What the facts of a model family are written with: references, tools for planting faults, counting and comparing."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import cnnlab
+from cnnlab.analysis import on_meta
+from cnnlab.models import model_info
+
+TOLERANCE = 1e-5  # of max|difference| / max|logit|
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model is compared with.
+
+    Attributes:
+        params, macs: per image at the model's own input size, in evaluation mode.
+        build: makes an independent implementation with its layers in the same order; None where nobody has published
+            one and writing a second would only repeat ours: then the paper's layer table has to be tested instead.
+        source: where ``params`` and ``macs`` come from: the library, or the paper's table, quoted.
+        macs_tolerance: where the source gives rounded numbers.
+        copy: puts the reference's parameters into the model; None for `cnnlab.weights.transplant`.
+    """
+
+    params: int
+    macs: int
+    build: Callable[[], nn.Module] | None
+    source: str = ""
+    macs_tolerance: int = 0
+    copy: Callable[[nn.Module, nn.Module], None] | None = None
+
+
+Fault = Callable[[nn.Module], None]
+
+
+def swap_forward(module: nn.Module, forward: Callable[..., Tensor]) -> None:
+    """Give one module another ``forward(self, x)``."""
+    module.forward = types.MethodType(forward, module)
+
+
+def set_eps(norm: nn.Module, eps: float = 1e-2) -> None:
+    assert norm.eps != eps
+    norm.eps = eps
+
+
+def swap_strides(first: nn.Module, second: nn.Module) -> None:
+    """Move a stride from one convolution to another of the same block."""
+    assert first.stride != second.stride
+    first.stride, second.stride = second.stride, first.stride
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> None:
+    """Every parameter and statistic at random, such that signals neither die nor explode at any depth.
+
+    Batch-norm statistics are taken from one random batch and then disturbed: with statistics far from the signal's, a
+    deep plain network's output would no longer depend on its input, and would agree with anything.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(like: Tensor) -> Tensor:
+        return 0.5 + torch.rand(like.shape, generator=generator)
+
+    def normal(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator)
+
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    with torch.no_grad():
+        for name, p in network.named_parameters():
+            if p.dim() > 1:
+                p.copy_(normal(p) * (2 / p[0].numel()) ** 0.5)
+            else:
+                p.copy_(uniform(p) if name.endswith("weight") else 0.2 * normal(p))
+        momenta = [m.momentum for m in norms]
+        for m in norms:
+            m.momentum = 1.0
+        network.train()(torch.randn(2, *size, generator=generator))
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+            m.running_mean.add_(0.2 * normal(m.running_mean) * m.running_var.sqrt())
+            m.running_var.mul_(uniform(m.running_var))
+    network.eval()
+
+
+def sizes(name: str) -> list[int]:
+    """Heights and widths to compare at: the published one and, where any size goes, an odd or even neighbor."""
+    info = model_info(name)
+    return [info.input_size[1]] if info.fixed_size else [info.input_size[1], info.input_size[1] + 1]
+
+
+def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tensor:
+    """A cheap input that the model takes."""
+    info = model_info(name)
+    side = info.input_size[1] if info.fixed_size else max(info.smallest, min(64, info.input_size[1]))
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, channels or info.input_size[0], side, side, generator=generator)
+
+
+def relative_difference(theirs: nn.Module, ours: nn.Module, x: Tensor) -> float:
+    """max|difference| / max|logit|, infinite for outputs that are not finite."""
+    with torch.inference_mode():
+        a, b = theirs.eval()(x), ours.eval()(x)
+    assert a.shape == b.shape
+    assert torch.isfinite(a).all()
+    if not torch.isfinite(b).all():
+        return float("inf")
+    return ((a - b).abs().max() / a.abs().max()).item()
+
+
+def count_macs(network: nn.Module, size: tuple[int, int, int]) -> int:
+    """Multiply-accumulates per image, counted by torch operator by operator; nothing is computed.
+
+    The network should be on the meta device: ``with on_meta(): network = ...``.
+    """
+    # The fused attention kernel is not counted by every torch; the plain products are.
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network.eval()(torch.empty(1, *size, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def count_params(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def of_library(build: Callable[[], nn.Module], size: tuple[int, int, int], source: str, **more: object) -> Reference:
+    """A reference whose numbers are counted on the library's own module."""
+    with on_meta():
+        network = build()
+    return Reference(count_params(network), count_macs(network, size), build, source, **more)
+
+
+def create_on_meta(name: str, **arguments: object) -> nn.Module:
+    with on_meta():
+        return cnnlab.create_model(name, **arguments)
