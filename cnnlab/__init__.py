@@ -6,8 +6,7 @@ Only the names that a reader types live here. They are resolved on first use, so
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from cnnlab.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -28,15 +27,4 @@ _HOMES: dict[str, str] = {
 }
 
 __all__ = ["__version__", *_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cnnlab' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # the next look-up does not come here
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -6,11 +6,11 @@ normalized mini-batches; :mod:`cnnlab.data.augment` holds whole-batch augmentati
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from cnnlab.lazy import lazy_names
 
 # Public name -> module that defines it; resolved on first use, so that importing this package is cheap.
 _HOMES: dict[str, str] = {
+    "augment": "cnnlab.data.augment",
     "Dataset": "cnnlab.data.dataset",
     "ImageSet": "cnnlab.data.dataset",
     "DatasetInfo": "cnnlab.data.registry",
@@ -28,18 +28,5 @@ _HOMES: dict[str, str] = {
     "preview": "cnnlab.data.augment",
 }
 
-__all__ = ["augment", *_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "augment":
-        return import_module("cnnlab.data.augment")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cnnlab.data' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = list(_HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

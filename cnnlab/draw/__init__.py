@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from cnnlab.lazy import lazy_names
 
 # Public name -> module that defines it; resolved on first use, so that matplotlib loads only when drawn with.
 _HOMES: dict[str, str] = {
@@ -16,11 +15,4 @@ _HOMES: dict[str, str] = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cnnlab.draw' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

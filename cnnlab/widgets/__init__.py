@@ -5,8 +5,7 @@ Names are resolved on first use: an explorer never imports ipywidgets.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from cnnlab.lazy import lazy_names
 
 # Public name -> module that defines it.
 _HOMES: dict[str, str] = {
@@ -22,15 +21,4 @@ _HOMES: dict[str, str] = {
 }
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cnnlab.widgets' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # the next look-up does not come here
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
