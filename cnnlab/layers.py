@@ -1,0 +1,47 @@
+"""Pieces that several of the networks share. What only one paper uses stands in that paper's file."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ConvNormAct(nn.Module):
+    """Convolution without bias, batch norm, activation: the unit that most networks since 2015 are built of.
+
+    The bias of the convolution is left out because the batch norm would subtract it again.
+
+    Shape: (N, C, H, W) -> (N, K, ceil(H / stride), ceil(W / stride)) with the default padding and odd kernels.
+
+    Args:
+        in_channels, out_channels: C and K.
+        kernel: height and width; one number for both.
+        stride: of both directions, or a pair.
+        padding: zeros on each side; None for (kernel - 1) // 2, which keeps the size at stride 1 when kernels are odd.
+        groups: of channels that are convolved apart from each other; ``in_channels`` for a depthwise convolution.
+        eps, momentum: of the batch norm.
+        activation: a class such as ``nn.ReLU``; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | None = None,
+        *,
+        groups: int = 1,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        activation: type[nn.Module] | None = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        if padding is None:
+            padding = ((height - 1) // 2, (width - 1) // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, (height, width), stride, padding, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum)
+        self.activation = nn.Identity() if activation is None else activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.bn(self.conv(x)))
