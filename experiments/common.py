@@ -65,6 +65,11 @@ class Prepared:
     fit: dict[str, Any]  # keyword arguments of fit
 
 
+def training_of(settings: Any) -> dict[str, Any]:
+    """The arguments of fit that most settings name alike."""
+    return {name: getattr(settings, name) for name in ("epochs", "batch_size", "optimizer", "lr", "schedule")}
+
+
 def load(name: str, train: int | None = None, test: int | None = None, size: int | None = None) -> Dataset:
     """A data set cut to size, with the same images for every seed; kept in memory, since cases share them."""
     key = (name, train, test, size)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     return Prepared(
         model,
         data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": settings.optimizer,
-            "lr": settings.lr,
-            "schedule": settings.schedule,
-        },
+        training_of(settings),
     )
 
 

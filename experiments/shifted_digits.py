@@ -15,7 +15,7 @@ from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
 from cnnlab.models.mlp import MLP, MLPVariant
 from cnnlab.training import Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
 from experiments.mlp_vs_lenet import framed
 
 SIDE = 32
@@ -52,13 +52,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     return Prepared(
         fresh_model(build, seed),
         data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": settings.optimizer,
-            "lr": settings.lr,
-            "schedule": settings.schedule,
-        },
+        training_of(settings),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
 
 PERMUTATION_SEED = 2012  # one permutation for all trainings, so that the seeds differ in training alone
 
@@ -58,13 +58,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     return Prepared(
         model,
         data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": settings.optimizer,
-            "lr": settings.lr,
-            "schedule": settings.schedule,
-        },
+        training_of(settings),
     )
 
 
