@@ -45,3 +45,37 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.bn(self.conv(x)))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): in training, each picture's branch is left out with some probability.
+
+    What is kept is divided by the probability to keep it, so that evaluation needs no correction. It stands on a
+    residual branch: a picture whose branch is dropped passes the block by its shortcut.
+
+    Shape: (N, ...) -> (N, ...), the same.
+
+    Args:
+        probability: to drop, in [0, 1).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        if not 0 <= probability < 1:
+            raise ValueError(f"probability={probability} is not allowed: give a number from 0 up to, not with, 1.")
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        mask = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(keep)  # (N, 1, 1, 1) for pictures
+        return x * mask / keep
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability:.3g}"
+
+
+def drop_path_rates(last: float, depth: int) -> list[float]:
+    """The probabilities of ``depth`` blocks: from 0 in the first, in equal steps, to ``last`` in the last one."""
+    return [last * i / max(depth - 1, 1) for i in range(depth)]
