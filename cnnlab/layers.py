@@ -79,3 +79,47 @@ class DropPath(nn.Module):
 def drop_path_rates(last: float, depth: int) -> list[float]:
     """The probabilities of ``depth`` blocks: from 0 in the first, in equal steps, to ``last`` in the last one."""
     return [last * i / max(depth - 1, 1) for i in range(depth)]
+
+
+class SqueezeExcite(nn.Module):
+    """Every channel multiplied by a number in [0, 1] that depends on the averages of all channels (Hu et al. 2017).
+
+    The two dense layers are written as 1x1 convolutions of the one-pixel image of averages.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+
+    Args:
+        channels: C.
+        hidden: outputs of the first dense layer.
+        activation: between the two; ReLU in the paper.
+        gate: after the second; the sigmoid in the paper.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        *,
+        activation: type[nn.Module] = nn.ReLU,
+        gate: type[nn.Module] = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.activation = activation()
+        self.expand = nn.Conv2d(hidden, channels, kernel_size=1)
+        self.gate = gate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = x.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
+        scale = self.activation(self.reduce(scale))  # (N, hidden, 1, 1)
+        return x * self.gate(self.expand(scale))  # (N, C, H, W)
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """The multiple of ``divisor`` that is nearest to ``channels``, or the next one if that takes more than 10 % away.
+
+    >>> make_divisible(45), make_divisible(12), make_divisible(11.9)
+    (48, 16, 16)
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
