@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -47,6 +48,24 @@ class ConvNormAct(nn.Module):
         return self.activation(self.bn(self.conv(x)))
 
 
+class Branches(nn.Module):
+    """Layers side by side, all of them fed with the same maps; their outputs are stacked along the channels.
+
+    Shape: (N, C, H, W) -> (N, sum of the branches' channels, H', W').
+
+    Args:
+        branches: name=module, in the order of the stack; each becomes an attribute of its name.
+    """
+
+    def __init__(self, **branches: nn.Module) -> None:
+        super().__init__()
+        for name, branch in branches.items():
+            self.add_module(name, branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.children()], dim=1)
+
+
 class DropPath(nn.Module):
     """Stochastic depth (Huang et al. 2016): in training, each picture's branch is left out with some probability.
 
@@ -62,7 +81,7 @@ class DropPath(nn.Module):
     def __init__(self, probability: float) -> None:
         super().__init__()
         if not 0 <= probability < 1:
-            raise ValueError(f"probability={probability} is not allowed: give a number from 0 up to, not with, 1.")
+            raise ValueError(f"probability={probability} is not allowed: give a number of at least 0 and below 1.")
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
