@@ -142,3 +142,16 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
+
+
+def he_normal_(network: nn.Module, mode: str = "fan_out") -> None:
+    """Draw every convolution anew from He's normal distribution, of standard deviation sqrt(2 / fan).
+
+    Args:
+        network: changed in place.
+        mode: "fan_out", kernel height x width x filters (torch counts all of them, also where channels are in groups);
+            "fan_in", height x width x input channels of one group.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
