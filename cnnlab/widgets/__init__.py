@@ -10,13 +10,13 @@ from cnnlab.lazy import lazy_names
 # Public name -> module that defines it.
 _HOMES: dict[str, str] = {
     "Explorer": "cnnlab.widgets.explorer",
-    "Window": "cnnlab.widgets.explorers",
-    "convolution_arithmetic": "cnnlab.widgets.explorers",
-    "receptive_field": "cnnlab.widgets.explorers",
-    "residual_paths": "cnnlab.widgets.explorers",
-    "model_chart": "cnnlab.widgets.explorers",
-    "kernel_playground": "cnnlab.widgets.explorers",
-    "Kernel": "cnnlab.widgets.explorers",
+    "Window": "cnnlab.widgets.explorers.receptive_field",
+    "convolution_arithmetic": "cnnlab.widgets.explorers.convolution_arithmetic",
+    "receptive_field": "cnnlab.widgets.explorers.receptive_field",
+    "residual_paths": "cnnlab.widgets.explorers.residual_paths",
+    "model_chart": "cnnlab.widgets.explorers.model_chart",
+    "kernel_playground": "cnnlab.widgets.explorers.kernel_playground",
+    "Kernel": "cnnlab.widgets.explorers.kernel_playground",
     "TrainingLab": "cnnlab.widgets.lab",
 }
 

@@ -41,6 +41,15 @@ def _source(file: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
+def whole(argument: str, value: object, low: int, high: int, why: str = "") -> int:
+    """``value`` if it is a whole number from ``low`` to ``high``, else a ValueError that says so."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(
+            f"{argument}={value!r} is not allowed; use a whole number from {low} to {high}. {why}".rstrip()
+        )
+    return value
+
+
 def _json(value: object) -> str:
     """JSON that is safe inside <script>: no character in it can end the element or open a comment."""
     try:

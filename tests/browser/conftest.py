@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser.pages import BOOK, write_page
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -36,7 +38,6 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 360, "height": 740}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -175,5 +176,20 @@ def visit(browser: Browser) -> Opener:
             yield seen
         finally:
             context.close()
+
+    return open_page
+
+
+@pytest.fixture
+def opened(visit, tmp_path):
+    """``with opened(explorer, ...) as v:`` opens a page that holds them, and fails on errors and outside requests."""
+
+    @contextmanager
+    def open_page(*explorers, attributes='data-theme="light"', body="", viewport=BOOK, **options):
+        with visit(
+            write_page(tmp_path, *explorers, attributes=attributes, body=body), viewport=viewport, **options
+        ) as v:
+            yield v
+            v.check()
 
     return open_page

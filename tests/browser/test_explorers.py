@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from contextlib import contextmanager
 from math import comb
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,11 +22,10 @@ from cnnlab.widgets import (
     receptive_field,
     residual_paths,
 )
-from cnnlab.widgets.explorers import KERNELS, RECEPTIVE_FIELD_PRESETS
-
-ROOT = Path(__file__).resolve().parents[2]
-PHONE = {"width": 360, "height": 740}
-BOOK = {"width": 820, "height": 900}
+from cnnlab.widgets.explorers.kernel_playground import KERNELS
+from cnnlab.widgets.explorers.receptive_field import RECEPTIVE_FIELD_PRESETS
+from tests.browser.pages import BOOK, PHONE, axe_violations, set_slider
+from tests.explorers import MAKERS
 
 
 def make_rows(count: int = 90) -> list[dict]:
@@ -55,58 +51,8 @@ def make_rows(count: int = 90) -> list[dict]:
 
 
 ROWS = make_rows()
-MAKERS = {
-    "convolution_arithmetic": lambda: convolution_arithmetic(8, 3, 2, 1),
-    "receptive_field": lambda: receptive_field(RECEPTIVE_FIELD_PRESETS["ResNet-18's first layers"]),
-    "model_chart": lambda: model_chart(ROWS, family="family 2"),
-    "kernel_playground": kernel_playground,
-    "residual_paths": residual_paths,
-}
-every_explorer = pytest.mark.parametrize("name", MAKERS)
-
-
-def write_page(folder: Path, *explorers: object, attributes: str = "", body: str = "") -> str:
-    """A page like the book's: its style sheet, an article, cell outputs."""
-    sheet = (ROOT / "book" / "static" / "cnnlab.css").as_uri()
-    cells = "".join(
-        f'<div class="cell"><div class="cell_output"><div class="output text_html">{e._repr_html_()}</div></div></div>'
-        for e in explorers
-    )
-    page = folder / "page.html"
-    page.write_text(
-        f'<!doctype html><html lang="en" style="font-size: 18px" {attributes}><head><meta charset="utf-8">'
-        "<title>Explorers</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="stylesheet" href="{sheet}"></head><body {body}><main class="bd-content">'
-        f'<article class="bd-article" style="max-width: 760px; margin: 8px auto"><h1>Page</h1>{cells}</article></main>'
-        "</body></html>",
-        encoding="utf-8",
-    )
-    return page.as_uri()
-
-
-@pytest.fixture
-def opened(visit, tmp_path):
-    """``with opened(explorer, ...) as v:`` opens a page that holds them, and fails on errors and outside requests."""
-
-    @contextmanager
-    def open_page(*explorers, attributes='data-theme="light"', body="", viewport=BOOK, **options):
-        with visit(
-            write_page(tmp_path, *explorers, attributes=attributes, body=body), viewport=viewport, **options
-        ) as v:
-            yield v
-            v.check()
-
-    return open_page
-
-
-def set_slider(page, label: str, value: int) -> None:
-    """By keyboard: to the left end, then step by step."""
-    slider = page.get_by_role("slider", name=label)
-    slider.focus()
-    page.keyboard.press("Home")
-    for _ in range(value - int(slider.get_attribute("min"))):
-        page.keyboard.press("ArrowRight")
+EXPLORERS = {**MAKERS, "model_chart": lambda: model_chart(ROWS, family="family 2")}
+every_explorer = pytest.mark.parametrize("name", EXPLORERS)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -530,7 +476,7 @@ def test_residual_paths_move_by_keyboard(opened):
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, BOOK], ids=["phone", "book"])
 def test_all_on_one_page(opened, mode, viewport):
-    explorers = [maker() for maker in MAKERS.values()]
+    explorers = [maker() for maker in EXPLORERS.values()]
     with opened(*explorers, attributes=f'data-theme="{mode}"', viewport=viewport, dark=mode == "dark") as v:
         page = v.page
         for explorer in explorers:
@@ -551,7 +497,7 @@ def test_all_on_one_page(opened, mode, viewport):
 
 @every_explorer
 def test_every_control_has_a_name_and_shows_its_focus(opened, name):
-    with opened(MAKERS[name]()) as v:
+    with opened(EXPLORERS[name]()) as v:
         page = v.page
         seen = []
         for _ in range(40):
@@ -629,14 +575,9 @@ def test_without_scripts_the_text_stands(opened):
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_axe_finds_nothing(opened, mode):
-    """CNNLAB_AXE names axe.min.js (npm pack axe-core); without it this skips."""
-    script = os.environ.get("CNNLAB_AXE", str(ROOT / "node_modules" / "axe-core" / "axe.min.js"))
-    if not Path(script).is_file():
-        pytest.skip("axe-core is not here; npm install axe-core, or name axe.min.js in CNNLAB_AXE")
-    with opened(*(maker() for maker in MAKERS.values()), attributes=f'data-theme="{mode}"') as v:
+    with opened(*(maker() for maker in EXPLORERS.values()), attributes=f'data-theme="{mode}"') as v:
         page = v.page
-        page.locator("summary").click()
+        for details in page.locator("summary").all():
+            details.click()
         page.locator("circle").first.focus()
-        page.add_script_tag(path=script)
-        found = page.evaluate("axe.run('.cnnlab-explorer', { preload: false }).then((result) => result.violations)")
-        assert not [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
+        assert axe_violations(page, ".cnnlab-explorer") == []

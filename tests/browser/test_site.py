@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cnnlab.draw import palette
+from tests.browser.pages import PHONE, axe_violations
 from tools.chapters import colab_link, repository, toc
 
 ROOT = Path(__file__).resolve().parents[2]
-PHONE = {"width": 360, "height": 740}
 HEAVIEST = 800_000  # bytes of a page's first load, compressed
 
 
@@ -41,13 +41,6 @@ TOO_WIDE = """() => {
         .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !inBox(e));
     return [`${width} px`, ...wide.slice(0, 5).map((e) => e.outerHTML.slice(0, 100))];
 }"""
-
-
-def run_axe(page: Any) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']} ({v['impact']}): {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]
 
 
 # --- each page ----------------------------------------------------------------------------------------------------
@@ -77,9 +70,9 @@ def test_page_from_disk_on_a_phone(visit: Any, file_site: str, name: str) -> Non
 @pytest.mark.parametrize("name", [*PAGES, "search.html"])
 def test_page_is_accessible_in_light_and_dark(visit: Any, http_site: str, name: str) -> None:
     with visit(f"{http_site}/{name}", reduced_motion="reduce") as seen:
-        assert run_axe(seen.page) == []
+        assert axe_violations(seen.page) == []
         seen.page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
-        assert run_axe(seen.page) == [], "in the dark"
+        assert axe_violations(seen.page) == [], "in the dark"
         seen.check()
 
 
