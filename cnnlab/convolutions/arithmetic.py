@@ -9,6 +9,7 @@ convolutional neural networks" (Distill, 2019).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import gcd
 
 
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -39,6 +40,46 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
             f"or a smaller kernel."
         )
     return (padded - reach) // stride + 1
+
+
+def transposed_output_size(
+    size: int, kernel: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
+) -> int:
+    """The size that a transposed convolution gives: s(size - 1) - 2p + d(k - 1) + 1 + output_padding.
+
+    It undoes `output_size`: a convolution with the same numbers takes the result back to ``size``, for every
+    ``output_padding`` below the stride. With a stride above 1 several sizes shrink to the same one, and
+    ``output_padding`` says which of them is meant.
+
+    Args:
+        size: Extent of the input along the axis, in pixels.
+        kernel: Extent of the kernel.
+        stride: Output pixels between the stamps of neighboring input pixels.
+        padding: Output pixels cut off at each end.
+        output_padding: Output pixels added at the far end.
+        dilation: Pixels between neighboring taps of the kernel.
+
+    Raises:
+        ValueError: if a value is out of range, or no pixel is left.
+    """
+    _at_least("size", size, 1)
+    _at_least("kernel", kernel, 1)
+    _at_least("stride", stride, 1)
+    _at_least("padding", padding, 0)
+    _at_least("output_padding", output_padding, 0)
+    _at_least("dilation", dilation, 1)
+    if output_padding >= max(stride, dilation):
+        raise ValueError(
+            f"output_padding={output_padding} is not below stride={stride} or dilation={dilation}: no input size "
+            f"shrinks that unevenly. Use an output_padding of at most {max(stride, dilation) - 1}, or a larger stride."
+        )
+    full = stride * (size - 1) + extent(kernel, dilation) + output_padding
+    if full - 2 * padding < 1:
+        raise ValueError(
+            f"padding={padding} cuts {2 * padding} pixels off an output of {full} (size={size}, kernel={kernel}, "
+            f"stride={stride}, dilation={dilation}) and leaves none. Use a padding of at most {(full - 1) // 2}."
+        )
+    return full - 2 * padding
 
 
 def extent(kernel: int, dilation: int = 1) -> int:
@@ -74,9 +115,7 @@ def conv_params(
         ValueError: if a value is below 1 or ``groups`` does not divide both channel counts.
     """
     taps = _taps(kernel)
-    _at_least("in_channels", in_channels, 1)
-    _at_least("out_channels", out_channels, 1)
-    _divides(groups, in_channels, out_channels)
+    check_divides(groups, in_channels=in_channels, out_channels=out_channels)
     return out_channels * (in_channels // groups) * taps + (out_channels if bias else 0)
 
 
@@ -157,11 +196,16 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name}={value} is too small; {name} must be {least} or more.")
 
 
-def _divides(groups: int, in_channels: int, out_channels: int) -> None:
+def check_divides(groups: int, **channels: int) -> None:
+    """Raise a ValueError unless ``groups`` divides every one of the named channel counts."""
     _at_least("groups", groups, 1)
-    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-        if channels % groups:
+    for name, count in channels.items():
+        _at_least(name, count, 1)
+    for name, count in channels.items():
+        if count % groups:
+            largest = gcd(*channels.values())
+            choices = ", ".join(str(n) for n in range(1, largest + 1) if largest % n == 0)
+            named = " and ".join(f"{key}={value}" for key, value in channels.items())
             raise ValueError(
-                f"groups={groups} does not divide {name}={channels}. Choose groups among the common divisors of "
-                f"in_channels={in_channels} and out_channels={out_channels}."
+                f"groups={groups} does not divide {name}={count}. Choose groups among the divisors of {named}: {choices}."
             )

@@ -1,0 +1,52 @@
+"""Global average pooling: one number for each channel, the average over the whole map.
+
+M. Lin, Q. Chen, S. Yan: Network in Network, ICLR 2014 (arXiv 2013), section 3.2. https://arxiv.org/abs/1312.4400
+
+    y[n, c] = sum over i, j of x[n, c, i, j] / (H W)
+
+It stands where AlexNet and VGG flatten the map into dense layers. It has no parameters, so nothing in it can overfit,
+and it takes maps of any size. What it gives up is where things are. It is a convolution too: depthwise, with a kernel
+as large as the map and all weights 1 / (H W). Since it is linear, a dense layer after it may as well be a pointwise
+convolution before it, whose maps show which pixels spoke for a class (class activation maps, Zhou et al. 2016).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def global_average_pool(x: Tensor, keepdim: bool = False) -> Tensor:
+    """Add up all pixels of each channel, and divide by their number.
+
+    Shape: (N, C, H, W) -> (N, C), or (N, C, 1, 1) with ``keepdim``. Works for (N, C, T, H, W) and (N, C, L) too.
+    """
+    if x.dim() < 3 or 0 in x.shape:
+        raise ValueError(f"x has shape {tuple(x.shape)} and so no map to average; give (N, C, H, W).")
+    if not x.is_floating_point():
+        raise ValueError(f"x is {x.dtype}, and averages are rarely whole; give x.float().")
+    pixels = x.flatten(2)  # (N, C, H W)
+    total = x.new_zeros(x.shape[:2])
+    for i in range(pixels.shape[2]):
+        total = total + pixels[:, :, i]
+    average = total / pixels.shape[2]
+    return average.reshape(*x.shape[:2], *(1,) * (x.dim() - 2)) if keepdim else average
+
+
+class GlobalAveragePool(nn.Module):
+    """The average of every channel. Shape: (N, C, H, W) -> (N, C), or (N, C, 1, 1) with ``keepdim``; any map.
+
+    Args:
+        keepdim: whether to keep the axes of the map, with one pixel each.
+    """
+
+    def __init__(self, keepdim: bool = False) -> None:
+        super().__init__()
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() < 3:
+            raise ValueError(f"x has shape {tuple(x.shape)} and so no map to average; give (N, C, H, W).")
+        return x.mean(dim=tuple(range(2, x.dim())), keepdim=self.keepdim)
+
+    def extra_repr(self) -> str:
+        return f"keepdim={self.keepdim}"
