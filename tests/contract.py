@@ -129,6 +129,21 @@ def count_macs(network: nn.Module, size: tuple[int, int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
+def output_shapes(network: nn.Module, size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Name of a direct child -> shape of its output without the batch, of a network on the meta device."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: shapes.update({name: tuple(output.shape[1:])})
+
+    hooks = [child.register_forward_hook(note(name)) for name, child in network.named_children()]
+    with torch.no_grad():
+        network.eval()(torch.empty(1, *size, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
 def count_params(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
