@@ -918,8 +918,10 @@ def _branching(canvas: _Canvas, bundle: Bundle, x: float, y: float) -> float:
         canvas.joint(x, low + 10, "multiply")
         return low + 19
     color = _COLOR[bundle.join.role]
-    start, stop = min(*centers, x - 40) - 12, max(*centers, x + 40) + 12
+    caption = f"{bundle.join.label}: {shape_text(bundle.shape)}"
+    half = text_width(caption, 11) / 2 - 4
+    start, stop = min(*centers, x - half) - 12, max(*centers, x + half) + 12
     canvas.paper(start, low, stop - start, 24, 6, "paper")
     canvas.box(start, low, stop - start, 24, color)
-    canvas.text(x, low + 16, f"{bundle.join.label}: {shape_text(bundle.shape)}", 11)
+    canvas.text((start + stop) / 2, low + 16, caption, 11)
     return low + 24

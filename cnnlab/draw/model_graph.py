@@ -266,7 +266,20 @@ class _Parser:
         op = self.trace.ops[i]
         kind = op.kind.rstrip("_")
         role, label, detail, kernel, stride = _read(op, kind, len(self.sources[i]))
-        return Step(role, label, detail, op.shape[1:], op.call.name, kernel, stride, op.index)
+        shape = op.shape[1:]
+        if len(shape) == 3 and self._channels_come_last(i):
+            shape = (shape[2], *shape[:2])
+        return Step(role, label, detail, shape, op.call.name, kernel, stride, op.index)
+
+    def _channels_come_last(self, i: int) -> bool:
+        """Whether an operator's result is (H, W, C): dense layers, layer norms and what follows them."""
+        op = self.trace.ops[i]
+        kind = op.kind.rstrip("_")
+        if kind == "layer_norm" or (kind in _MATRIX and len(op.shape) == 4):
+            return True
+        one = self.sources[i][0] if len(self.sources[i]) == 1 else IMAGE
+        same = one != IMAGE and kind in _ACTIVATIONS and self.trace.ops[one].shape == op.shape
+        return same and self._channels_come_last(one)
 
 
 def _weighted(items: tuple[Item, ...]) -> int:
