@@ -43,6 +43,8 @@ class ResNetVariant:
     bottleneck: bool = False  # blocks of 1x1, 3x3, 1x1 in place of 3x3, 3x3
     shortcuts: bool = True  # False: the plain network
     stride_on_1x1: bool = False  # True: the bottleneck of 2015
+    cardinality: int = 1  # groups in a bottleneck's 3x3; more than one in resnext.py
+    base_width: int = 64  # channels of each group in conv2_x; other numbers in resnext.py and wide_resnet.py
     small_input: bool = False
 
 
@@ -105,12 +107,14 @@ class Bottleneck(nn.Module):
     def __init__(self, in_channels: int, channels: int, stride: int, variant: ResNetVariant) -> None:
         super().__init__()
         out_channels = self.expansion * channels
+        groups = variant.cardinality
+        width = channels * variant.base_width // 64 * groups  # = channels in a ResNet
         stride1, stride2 = (stride, 1) if variant.stride_on_1x1 else (1, stride)
-        self.conv1 = nn.Conv2d(in_channels, channels, kernel_size=1, stride=stride1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, stride=stride2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, out_channels, kernel_size=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, stride=stride1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=stride2, padding=1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = Shortcut(in_channels, out_channels, stride) if variant.shortcuts else None
 
@@ -156,10 +160,10 @@ class ResNet(nn.Module):
         self.pool = nn.Identity() if variant.small_input else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         block = Bottleneck if variant.bottleneck else BasicBlock
         width = block.expansion
-        self.conv2 = self._stage(block, 64, 64, variant.blocks[0], 1, variant)
-        self.conv3 = self._stage(block, 64 * width, 128, variant.blocks[1], 2, variant)
-        self.conv4 = self._stage(block, 128 * width, 256, variant.blocks[2], 2, variant)
-        self.conv5 = self._stage(block, 256 * width, 512, variant.blocks[3], 2, variant)
+        self.conv2 = self.stage(block, 64, 64, variant.blocks[0], 1, variant)
+        self.conv3 = self.stage(block, 64 * width, 128, variant.blocks[1], 2, variant)
+        self.conv4 = self.stage(block, 128 * width, 256, variant.blocks[2], 2, variant)
+        self.conv5 = self.stage(block, 256 * width, 512, variant.blocks[3], 2, variant)
         self.fc = nn.Linear(512 * width, num_classes)
 
         for module in self.modules():
@@ -167,7 +171,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     @staticmethod
-    def _stage(
+    def stage(
         block: type[BasicBlock | Bottleneck],
         in_channels: int,
         channels: int,
