@@ -95,7 +95,7 @@ def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> 
 def sizes(name: str) -> list[int]:
     """Heights and widths to compare at: the published one and, where any size goes, an odd or even neighbor."""
     info = model_info(name)
-    return [info.input_size[1]] if info.fixed_size else [info.input_size[1], info.input_size[1] + 1]
+    return [info.input_size[1]] if info.fixed_size else [info.input_size[1], info.input_size[1] + info.step]
 
 
 def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tensor:

@@ -48,6 +48,7 @@ class ModelInfo:
     num_classes: int  # of the network as published
     fixed_size: bool  # True: no other height and width will do
     smallest: int  # the least height and width (when not fixed)
+    step: int  # other heights and widths are larger by a multiple of this: 16 for a U-Net, which halves four times
     library: str | None  # "torchvision" or "timm" where that library has the same network under the same name
     published: Published | None  # by the paper, of this very network; None where it printed nothing of it
     variant: Any  # the frozen dataclass that the network is built from
@@ -68,6 +69,7 @@ def register(
     input_size: Size | None = None,
     fixed_size: bool = False,
     smallest: int = 1,
+    step: int = 1,
     library: str | None = None,
     published: Mapping[str, Published] | None = None,
 ) -> Callable[[NetworkClass], NetworkClass]:
@@ -75,7 +77,7 @@ def register(
 
     Args:
         variants: name -> frozen dataclass.
-        family, year, paper, url, num_classes, fixed_size, smallest, library: see :class:`ModelInfo`.
+        family, year, paper, url, num_classes, fixed_size, smallest, step, library: see :class:`ModelInfo`.
         input_size: (C, H, W); None when each variant carries its own ``input_size``.
         published: name -> what the paper says of its accuracy, for the variants that it tested.
 
@@ -100,6 +102,7 @@ def register(
                 num_classes=num_classes,
                 fixed_size=fixed_size,
                 smallest=smallest,
+                step=step,
                 library=library,
                 published=published.get(name),
                 variant=variant,
@@ -274,6 +277,14 @@ def check_input(model: nn.Module, inputs: tuple[Any, ...]) -> None:
         raise ValueError(
             f"{given}: it needs at least {info.smallest} x {info.smallest} pixels, "
             f"or a feature map becomes empty. Resize the images, or choose a network for small ones (lenet5, *_cifar)."
+        )
+    if not info.fixed_size and any((side - info.smallest) % info.step for side in size):
+        less = " x ".join(str(side - (side - info.smallest) % info.step) for side in size)
+        more = " x ".join(str(side + (info.smallest - side) % info.step) for side in size)
+        first = ", ".join(str(info.smallest + i * info.step) for i in range(3))
+        raise ValueError(
+            f"{given}: H and W have to be among {first} and so on, in steps of {info.step}. "
+            f"Crop the images to {less}, or pad them to {more}."
         )
 
 

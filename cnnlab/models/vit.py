@@ -43,6 +43,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +146,7 @@ class Encoder(nn.Module):
 
     def __init__(self, variant: ViTVariant, tokens: int) -> None:
         super().__init__()
-        self.position = nn.Parameter(torch.empty(1, tokens, variant.dim))
+        self.position = nn.Parameter(torch.zeros(1, tokens, variant.dim))
         self.dropout = nn.Dropout(variant.dropout)
         self.blocks = nn.Sequential(*[Block(variant) for _ in range(variant.layers)])
         self.norm = nn.LayerNorm(variant.dim, eps=EPS)
@@ -167,6 +168,9 @@ PAPER = {
 @register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", **PAPER)
 class VisionTransformer(nn.Module):
     """Patches, an encoder and a dense layer on the class token. Shape: (N, C, S, S) -> (N, num_classes)."""
+
+    # What timm keeps on the network itself, and where we have it: for `cnnlab.weights.transplant`.
+    reference_names: ClassVar[dict[str, str]] = {"cls_token": "class_token", "pos_embed": "encoder.position"}
 
     def __init__(self, variant: ViTVariant, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
