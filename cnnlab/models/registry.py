@@ -164,10 +164,11 @@ def create_model(
         in_channels: channels of the input; None for the paper's own number.
         small_input: True for the version of an ImageNet network that is trained on pictures of about 32 pixels, such
             as CIFAR's: usually a first convolution of stride 1 and no pooling after it; each model file says what.
-        weights: None for fresh parameters (each model file says how they are drawn); "imagenet" for
-            torchvision's recommended checkpoint, or one checkpoint by torchvision's name, such as
-            "IMAGENET1K_V2". With a ``num_classes`` other than the checkpoint's the trunk is loaded
-            and the last layer stays fresh, ready to be trained on new classes.
+        weights: None for fresh parameters (each model file says how they are drawn); "imagenet" for the
+            checkpoint that the model's library recommends, torchvision or timm (``pip install timm``), or one by the
+            library's name, such as "IMAGENET1K_V2": :func:`cnnlab.weights.sources` lists them. With a ``num_classes``
+            other than the checkpoint's the trunk is loaded and the last layer stays fresh, ready to be trained on new
+            classes.
 
     Returns:
         The module, in training mode, with ``.name``, ``.input_size`` (C, H, W) and ``.info``. With ``weights`` also
@@ -176,6 +177,7 @@ def create_model(
 
     Raises:
         ValueError: unknown name, a size that is no positive whole number, or weights that do not exist or fit.
+        ModuleNotFoundError: the weights are timm's, and timm is not installed.
         cnnlab.download.DownloadError: the checkpoint could not be had.
     """
     info = model_info(name)

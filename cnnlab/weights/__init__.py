@@ -5,7 +5,7 @@ is, and :func:`transplant` does the same from a live torchvision or timm module.
 """
 
 from cnnlab.weights.official import Preprocess, load_official
-from cnnlab.weights.torchvision_weights import Source, find_source, sources
+from cnnlab.weights.table import Source, find_source, sources
 from cnnlab.weights.transplanting import transplant
 
 __all__ = ["Preprocess", "Source", "find_source", "load_official", "sources", "transplant"]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.download import DownloadError, cache_folder, download
-from cnnlab.weights.torchvision_weights import Source, find_source, torchvision_entry
+from cnnlab.download import DownloadError, cache_folder
+from cnnlab.weights.table import find_source, library_of
 from cnnlab.weights.transplanting import transplant
 
 if TYPE_CHECKING:
@@ -31,33 +29,46 @@ class Preprocess:
     Shape: any picture -> (3, crop, crop).
     """
 
-    resize: int  # the shorter side, in pixels, before the crop
+    resize: int | tuple[int, int]  # before the crop: the shorter side in pixels, or (height, width) of any picture
     crop: int
     mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
     std: tuple[float, ...]
     interpolation: str
-    apply: Callable[[Any], Tensor] = field(repr=False, compare=False)  # torchvision's own transform
 
     def __call__(self, picture: Image | Tensor | numpy.ndarray) -> Tensor:
-        import numpy
-        from PIL import Image
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms import functional as transforms
 
-        if isinstance(picture, Image.Image):
-            return self.apply(picture.convert("RGB"))
-        if isinstance(picture, numpy.ndarray):
-            array = picture[:, :, None] if picture.ndim == 2 else picture
-            if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-                raise ValueError(f"a picture of shape {picture.shape}: (H, W), (H, W, 3) or (H, W, 4) is wanted.")
-            picture = torch.from_numpy(numpy.ascontiguousarray(array.transpose(2, 0, 1)))
-        if not isinstance(picture, Tensor):
-            raise TypeError(f"a picture of type {type(picture).__name__}: give a PIL image, a tensor or a NumPy array.")
-        if picture.dim() not in (3, 4) or picture.shape[-3] not in (1, 3, 4):
-            raise ValueError(f"a picture of shape {tuple(picture.shape)}: (C, H, W) or (N, C, H, W) is wanted.")
-        if picture.shape[-3] == 4:
-            picture = picture[..., :3, :, :]
-        if picture.shape[-3] == 1:
-            picture = picture.expand(*picture.shape[:-3], 3, -1, -1)
-        return self.apply(picture)
+        x = _three_channels(picture)
+        size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
+        x = transforms.resize(x, size, interpolation=InterpolationMode(self.interpolation), antialias=True)
+        x = transforms.center_crop(x, [self.crop])
+        if not isinstance(x, Tensor):
+            x = transforms.pil_to_tensor(x)
+        x = transforms.convert_image_dtype(x, torch.float)  # to [0, 1]
+        return transforms.normalize(x, self.mean, self.std)
+
+
+def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
+    import numpy
+    from PIL import Image
+
+    if isinstance(picture, Image.Image):
+        return picture.convert("RGB")
+    if isinstance(picture, numpy.ndarray):
+        array = picture[:, :, None] if picture.ndim == 2 else picture
+        if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+            raise ValueError(f"a picture of shape {picture.shape}: (H, W), (H, W, 3) or (H, W, 4) is wanted.")
+        picture = torch.from_numpy(numpy.ascontiguousarray(array.transpose(2, 0, 1)))
+    if not isinstance(picture, Tensor):
+        raise TypeError(f"a picture of type {type(picture).__name__}: give a PIL image, a tensor or a NumPy array.")
+    if picture.dim() not in (3, 4) or picture.shape[-3] not in (1, 3, 4):
+        raise ValueError(f"a picture of shape {tuple(picture.shape)}: (C, H, W) or (N, C, H, W) is wanted.")
+    if picture.shape[-3] == 4:
+        picture = picture[..., :3, :, :]
+    if picture.shape[-3] == 1:
+        picture = picture.expand(*picture.shape[:-3], 3, -1, -1)
+    return picture
 
 
 def weights_folder() -> Path:
@@ -85,41 +96,31 @@ def load_official(name: str, model: nn.Module, weights: str = "imagenet", *, pro
     """
     input_size = getattr(model, "input_size", None)
     source = find_source(name, weights, in_channels=input_size[0] if input_size else None)
-    path = weights_folder() / source.url.rpartition("/")[2]
-    download([source.url], path, sha256=source.sha256, progress=progress, what=f"{name} weights ({source.weights})")
-    reference = _reference(source, path)
-    transplant(reference, model, fresh_head=True)
-
-    # The model's own head decides whether the checkpoint's classes are its classes.
-    *_, head = (tensor for key, tensor in model.named_parameters() if key.endswith("weight"))
-    entry = torchvision_entry(source.name, source.weights)
-    model.classes = tuple(entry.meta["categories"]) if head.shape[0] == source.num_classes else None
-    transform = entry.transforms()
+    library = library_of(name)
+    what = f"{name} weights ({source.weights})"
+    path = library.fetch(source, weights_folder(), progress=progress, what=what)
+    try:
+        reference = library.reference(source, path)
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, LookupError, AttributeError, TypeError) as error:
+        # The checksum held, so this is no broken download: a file of another kind, or of another release.
+        raise DownloadError(
+            f"{path} is not the checkpoint {source.weights} of {source.library}'s {source.name} "
+            f"({str(error).splitlines()[0]}). Delete the file and try again."
+        ) from None
+    left_alone = transplant(reference, model, fresh_head=True)
+    model.classes = None if left_alone else imagenet_classes()
     model.preprocess = Preprocess(
-        resize=transform.resize_size[0],
-        crop=transform.crop_size[0],
-        mean=tuple(transform.mean),
-        std=tuple(transform.std),
-        interpolation=str(transform.interpolation.value),
-        apply=transform,
+        resize=source.resize,
+        crop=source.crop,
+        mean=source.mean,
+        std=source.std,
+        interpolation=source.interpolation,
     )
     return model.eval()
 
 
-def _reference(source: Source, path: Path) -> nn.Module:
-    """torchvision's module with the checkpoint in it; its names give every tensor its layer."""
-    import torchvision
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of ImageNet's 1,000 classes, in the order of every official checkpoint's outputs."""
+    from torchvision.models import ResNet18_Weights
 
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # about initializations that are overwritten here
-            reference = torchvision.models.get_model(source.name, weights=None)
-        reference.load_state_dict(state, assign=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, AttributeError, TypeError) as error:
-        # The checksum held, so this is no broken download: a file of another kind, or of another torchvision.
-        raise DownloadError(
-            f"{path} is not the checkpoint {source.weights} of torchvision's {source.name} "
-            f"({str(error).splitlines()[0]}). Delete the file and try again."
-        ) from None
-    return reference
+    return tuple(ResNet18_Weights.DEFAULT.meta["categories"])

@@ -3,113 +3,109 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnlab.errors import unknown_name
-from cnnlab.models.registry import list_models, model_info
+import torch
+from torch import nn
+
+from cnnlab.download import download
+from cnnlab.models.registry import model_info
+from cnnlab.weights.table import Source, mark_default
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
+# Their checkpoints were trained on pixels scaled to [-1, 1]. torchvision normalizes to ImageNet's mean and deviation
+# and turns that into [-1, 1] inside the network (transform_input=True); we normalize to [-1, 1] in the first place.
+SCALED_TO_ONE = frozenset({"googlenet", "inception_v3"})
 
-@dataclass(frozen=True)
-class Source:
-    """One official checkpoint."""
-
-    name: str  # of the model, ours and the library's
-    library: str  # "torchvision"
-    weights: str  # the library's name for the checkpoint: "IMAGENET1K_V1"
-    default: bool  # the one that weights="imagenet" means
-    url: str
-    sha256: str  # the leading hexadecimal digits, which the file's name carries
-    params: int
-    macs: int  # at the crop below
-    crop: int  # height and width of the input
-    top1: float  # percent of ImageNet's validation set, one crop
-    top5: float
-    num_classes: int
-    in_channels: int
+# What the checkpoints of DenseNet call norm.1 has been norm1 since Python modules may not have dots in their names.
+DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(\d)\.")
 
 
 def torchvision_entry(name: str, weights: str) -> WeightsEnum:
-    """torchvision's own entry for a row of :func:`sources`."""
+    """torchvision's own entry for a row of the table."""
     from torchvision.models import get_model_weights
 
     return get_model_weights(name)[weights]
 
 
-def _rows(name: str) -> list[Source]:
+def published(name: str) -> set[str]:
+    """All checkpoints that torchvision has for the model, also those that are no rows of the table."""
     from torchvision.models import get_model_weights
 
-    entries = get_model_weights(name)
-    rows = []
+    return {entry.name for entry in get_model_weights(name)}
+
+
+def rows(name: str) -> list[Source]:
+    """The rows of the table for one model."""
+    from torchvision.models import get_model_weights
+
+    info, entries = model_info(name), get_model_weights(name)
+    found = []
     for entry in entries:
         digest = re.search(r"-([0-9a-f]{8,64})\.pth$", entry.url)
-        metrics = entry.meta["_metrics"].get("ImageNet-1K")
-        if digest is None or metrics is None:  # not verifiable, or no classifier (VGG's features)
+        if digest is None or entry.meta.get("categories") is None:  # not verifiable, or no classifier (VGG's features)
             continue
-        rows.append(
+        transform, metrics = entry.transforms(), entry.meta["_metrics"]["ImageNet-1K"]
+        if info.fixed_size and transform.crop_size[0] != info.input_size[1]:  # ViT has a position for every patch
+            continue
+        scaled = name in SCALED_TO_ONE
+        found.append(
             Source(
                 name=name,
                 library="torchvision",
                 weights=entry.name,
-                default=entry is entries.DEFAULT,
+                default=False,
                 url=entry.url,
                 sha256=digest[1],
                 params=entry.meta["num_params"],
                 macs=round(entry.meta["_ops"] * 1e9),
-                crop=entry.transforms().crop_size[0],
                 top1=metrics["acc@1"],
                 top5=metrics["acc@5"],
+                crop=transform.crop_size[0],
+                resize=transform.resize_size[0],
+                interpolation=str(transform.interpolation.value),
+                mean=(0.5, 0.5, 0.5) if scaled else tuple(transform.mean),
+                std=(0.5, 0.5, 0.5) if scaled else tuple(transform.std),
                 num_classes=len(entry.meta["categories"]),
                 in_channels=3,
+                license=entry.meta.get("license"),
             )
         )
-    return rows
+    return mark_default(found, entries.DEFAULT.name)
 
 
-def sources(pattern: str = "*") -> list[Source]:
-    """Every official checkpoint that :func:`cnnlab.create_model` can load, for the models that match a shell pattern.
-
-    >>> import pandas
-    >>> pandas.DataFrame(sources("resnet*"))  # doctest: +SKIP
-    """
-    return [row for name in list_models(pattern) if model_info(name).library == "torchvision" for row in _rows(name)]
-
-
-def find_source(name: str, weights: str, *, in_channels: int | None = None) -> Source:
-    """The row of :func:`sources` that ``weights`` means for the model ``name``.
-
-    Args:
-        name: of the model.
-        weights: "imagenet" for the recommended checkpoint, or one by the library's name ("IMAGENET1K_V2").
-        in_channels: what the network was built for; None for the checkpoint's own.
+def fetch(source: Source, folder: Path, *, progress: bool, what: str) -> Path:
+    """The verified file, downloaded unless it is already in the folder.
 
     Raises:
-        ValueError: no such checkpoint, or it was trained on another number of channels.
+        DownloadError: it could not be had.
     """
-    from torchvision.models import WeightsEnum
+    path = folder / source.url.rpartition("/")[2]
+    return download([source.url], path, sha256=source.sha256, progress=progress, what=what)
 
-    rows = _rows(name) if model_info(name).library == "torchvision" else []
-    if not rows:
-        having = ", ".join(n for n in list_models() if model_info(n).library == "torchvision")
-        raise ValueError(
-            f"weights={weights!r}: there are no official weights for {name!r}. Leave weights out and train it, "
-            f"or choose a network that has them: {having}."
-        )
-    given = weights.name if isinstance(weights, WeightsEnum) else weights
-    allowed = {row.weights: row for row in rows}
-    allowed["imagenet"] = next(row for row in rows if row.default)
-    key = given.rpartition(".")[2] if isinstance(given, str) else given
-    key = "imagenet" if key == "DEFAULT" else key
-    if not isinstance(key, str) or key not in allowed:
-        raise unknown_name("weights", given, allowed, f"cnnlab.weights.sources({name!r}) lists them.")
-    row = allowed[key]
-    if in_channels is not None and in_channels != row.in_channels:
-        raise ValueError(
-            f"in_channels={in_channels}: the weights {row.weights} of {name} were trained on {row.in_channels} "
-            f"channels. Leave in_channels out and give gray images as x.expand(-1, {row.in_channels}, -1, -1), "
-            "or leave weights out."
-        )
-    return row
+
+def reference(source: Source, path: Path) -> nn.Module:
+    """torchvision's module with the checkpoint in it; its names give every tensor its layer."""
+    from torchvision.models import get_model
+
+    from cnnlab.analysis import on_meta
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if source.name.startswith("densenet"):
+        for key in list(state):
+            state[DENSENET_KEY.sub(r"\1\2.", key)] = state.pop(key)
+    options: dict[str, bool] = {}
+    if source.name in SCALED_TO_ONE:
+        options["init_weights"] = False  # their first parameters come from SciPy and take half a minute
+    if source.name == "googlenet":  # the heads in this file were never trained, and we have none
+        options["aux_logits"] = False
+        state = {key: value for key, value in state.items() if not key.startswith("aux")}
+    with on_meta(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about initializations that are overwritten here
+        module = get_model(source.name, weights=None, **options)
+    module.load_state_dict(state, assign=True)
+    return module

@@ -4,11 +4,16 @@ Two implementations of one network define the same layers in the same order. So 
 of definition, and tensors by their names inside each layer ("weight", "running_mean"). Tensors are never
 matched by their place in a checkpoint: there are published files that list ``running_mean, running_var, weight, bias``
 in other orders, and since every shape fits, the network that comes out is silently wrong.
+
+A network of ours that defines something at another place than a reference says so in a class attribute:
+``reference_names = {"pos_embed": "encoder.position"}``, their name -> ours, of a tensor, or of a module with all that
+is in it. What is named there is matched by name and the rest by order; a name that the reference does not have says
+nothing, since there may be several references.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -41,7 +46,7 @@ def _layers(network: nn.Module) -> Iterator[_Layer]:
             yield _Layer(name, module, tensors)
 
 
-def transplant(reference: nn.Module, model: nn.Module, *, strict: bool = True, fresh_head: bool = False) -> None:
+def transplant(reference: nn.Module, model: nn.Module, *, strict: bool = True, fresh_head: bool = False) -> list[str]:
     """Copy all parameters and batch-norm statistics of ``reference`` into ``model``, in place.
 
     Nothing is copied unless everything fits. A dense layer takes the weights of a convolution that covers its
@@ -54,16 +59,22 @@ def transplant(reference: nn.Module, model: nn.Module, *, strict: bool = True, f
         fresh_head: leave layers alone where only the number of classes differs, that is, whose number of outputs is
             the last layer's on either side.
 
+    Returns:
+        The names of the layers that ``fresh_head`` left alone.
+
     Raises:
         ValueError: the networks do not correspond; the message names the first pair of layers that differ.
     """
     theirs, ours = list(_layers(reference)), list(_layers(model))
+    ends = (_outputs(theirs[-1]), _outputs(ours[-1])) if theirs and ours else (0, 0)
+    theirs, ours = _in_one_order(theirs, ours, getattr(model, "reference_names", {}))
     copies: list[tuple[Tensor, Tensor]] = []
+    left_alone: list[str] = []
     for place, (source, target) in enumerate(zip(theirs, ours, strict=False)):
-        if fresh_head and _outputs(source) != _outputs(target):
-            ends = (_outputs(theirs[-1]), _outputs(ours[-1]))
-            if (_outputs(source), _outputs(target)) == ends and type(source.module) is type(target.module):
-                continue
+        outputs = (_outputs(source), _outputs(target))
+        if fresh_head and outputs[0] != outputs[1] and outputs == ends and type(source.module) is type(target.module):
+            left_alone.append(target.name)
+            continue
         where = f"Layer {place + 1} differs: {source} in the reference, {target} in the model."
         for wanted, given in _pairs(source, target, where):
             if given.is_meta:
@@ -83,6 +94,45 @@ def transplant(reference: nn.Module, model: nn.Module, *, strict: bool = True, f
     with torch.no_grad():
         for wanted, given in copies:
             wanted.copy_(given.reshape(wanted.shape))
+    return left_alone
+
+
+def _in_one_order(
+    theirs: list[_Layer], ours: list[_Layer], names: Mapping[str, str]
+) -> tuple[list[_Layer], list[_Layer]]:
+    """Both lists with what is matched by name at their ends."""
+    named: tuple[list[_Layer], list[_Layer]] = ([], [])
+    for their_name, our_name in names.items():
+        theirs, taken = _take(theirs, their_name)
+        if not taken:
+            continue
+        ours, place = _take(ours, our_name)
+        if len(taken) != len(place):
+            raise ValueError(
+                f"reference_names[{their_name!r}] = {our_name!r}: {len(taken)} layers with parameters in the "
+                f"reference, {len(place)} in the model."
+            )
+        named[0].extend(taken)
+        named[1].extend(place)
+    return theirs + named[0], ours + named[1]
+
+
+def _take(layers: list[_Layer], name: str) -> tuple[list[_Layer], list[_Layer]]:
+    """(what is left, what the name means): a module's layers, or one tensor of a layer."""
+    left: list[_Layer] = []
+    taken: list[_Layer] = []
+    owner, _, own = name.rpartition(".")
+    for layer in layers:
+        if layer.name == name or layer.name.startswith(f"{name}."):
+            taken.append(layer)
+        elif layer.name == owner and own in layer.tensors:
+            rest = {key: tensor for key, tensor in layer.tensors.items() if key != own}
+            taken.append(layer._replace(tensors={own: layer.tensors[own]}))
+            if rest:
+                left.append(layer._replace(tensors=rest))
+        else:
+            left.append(layer)
+    return left, taken
 
 
 def _outputs(layer: _Layer) -> int:
