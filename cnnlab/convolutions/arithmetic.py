@@ -207,5 +207,6 @@ def check_divides(groups: int, **channels: int) -> None:
             choices = ", ".join(str(n) for n in range(1, largest + 1) if largest % n == 0)
             named = " and ".join(f"{key}={value}" for key, value in channels.items())
             raise ValueError(
-                f"groups={groups} does not divide {name}={count}. Choose groups among the divisors of {named}: {choices}."
+                f"groups={groups} does not divide {name}={count}. "
+                f"Choose groups among the divisors of {named}: {choices}."
             )

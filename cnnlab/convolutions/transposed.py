@@ -86,7 +86,7 @@ def transposed_by_insertion(
     geometry = transposed_geometry(x, weight, bias, stride, padding, output_padding, dilation)
     more = per_axis("output_padding", output_padding, 2, 0)
     spread = insert_zeros(x, stride)
-    # The first tap must be able to reach the first pixel: d (k - 1) zeros, less the padding. Below 0 it cuts pixels off.
+    # The last tap must reach the first pixel: d (k - 1) zeros, less the padding. A number below 0 cuts pixels off.
     top, left = (d * (k - 1) - p for d, k, p in zip(geometry.dilation, geometry.kernel, geometry.padding))
     spread = F.pad(spread, (left, left + more[1], top, top + more[0]))
     turned = weight.flip(2, 3).transpose(0, 1)  # (K, C, height, width), by 180 degrees
@@ -184,7 +184,7 @@ class TransposedConv2d(nn.ConvTranspose2d):
         if padding is None:
             if any(more):
                 raise ValueError(
-                    f"output_padding={output_padding} means nothing with padding=None, which chooses both; give padding."
+                    f"output_padding={output_padding} means nothing with padding=None, which chooses both: give both."
                 )
             surplus = [extent(*numbers) - step for *numbers, step in zip(k, d, s)]
             padding = tuple(max(0, ceil(pixels / 2)) for pixels in surplus)

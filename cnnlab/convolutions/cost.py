@@ -1,0 +1,338 @@
+"""What each convolution costs, counted on the layer itself and measured on this machine.
+
+Multiplications are half of the story. The other half is memory: every number that an operator reads or writes has
+to travel. The *arithmetic intensity* is the ratio of the two, multiply-accumulates for each byte moved. A standard
+convolution of 256 channels does about a hundred of them for every byte, a depthwise one about one. Processors multiply
+much faster than they fetch, so a depthwise convolution is bound by memory, and a small one by the fixed time that it
+takes to start any operator. K times fewer multiplications are then not K times less time (S. Williams, A. Waterman,
+D. Patterson: Roofline, CACM 2009; N. Ma et al.: ShuffleNet V2, ECCV 2018, section 2).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.analysis import Summary, on_meta, summarize
+from cnnlab.analysis.summary import _bytes, _human
+from cnnlab.analysis.trace import _tensors_in
+from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.convolutions.channel_shuffle import ChannelShuffle
+from cnnlab.convolutions.conv2plus1d import Conv2Plus1d
+from cnnlab.convolutions.conv3d import StandardConv3d
+from cnnlab.convolutions.depthwise import DepthwiseConv2d
+from cnnlab.convolutions.depthwise_separable import DepthwiseSeparableConv2d
+from cnnlab.convolutions.dilated import DilatedConv2d
+from cnnlab.convolutions.flattened import FlattenedConv2d
+from cnnlab.convolutions.global_average_pooling import GlobalAveragePool
+from cnnlab.convolutions.grouped import GroupedConv2d
+from cnnlab.convolutions.pointwise import PointwiseConv2d
+from cnnlab.convolutions.spatial_separable import SpatialSeparableConv2d
+from cnnlab.convolutions.standard import StandardConv2d
+from cnnlab.convolutions.transposed import TransposedConv2d
+from cnnlab.errors import unknown_name
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one forward pass takes, in milliseconds: the median of many, and the middle half around it."""
+
+    median: float
+    lower: float  # a quarter of the passes were quicker
+    upper: float  # a quarter were slower
+
+    def __str__(self) -> str:
+        return f"{self.median:.3g} ({self.lower:.3g} to {self.upper:.3g})"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One row of a `Comparison`: counts for a single input, latencies for the whole batch."""
+
+    name: str
+    input: tuple[int, ...]  # (C, H, W), or (C, T, H, W)
+    output: tuple[int, ...]
+    params: int
+    macs: int
+    activation_bytes: int  # of all results, those between two steps included
+    bytes_moved: int  # read and written by all operators, weights included
+    receptive_field: str
+    cpu: Latency | None = None
+    gpu: Latency | None = None
+    batch: int = 1  # inputs in a measured pass
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-accumulates for each byte moved."""
+        return self.macs / self.bytes_moved
+
+    def rate(self, device: str) -> float | None:
+        """Billions of multiply-accumulates a second that "cpu" or "gpu" reached; None where nothing was measured."""
+        latency: Latency | None = getattr(self, device)
+        return None if latency is None else self.macs * self.batch / latency.median / 1e6
+
+
+class Comparison:
+    """What `compare_convolutions` returns. ``print`` it, show it in a notebook, or take its numbers.
+
+    Attributes:
+        rows: a `Cost` for each variant, in the order of the chapters.
+        caption: one sentence: the sizes, and where and how often was measured.
+    """
+
+    def __init__(self, rows: Sequence[Cost], caption: str) -> None:
+        self.rows = tuple(rows)
+        self.caption = caption
+
+    def __getitem__(self, name: str) -> Cost:
+        """The row of this name: ``comparison["depthwise"]``."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise unknown_name("name", name, [row.name for row in self.rows])
+
+    def __iter__(self) -> Iterator[Cost]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows as a pandas DataFrame, numbers unformatted.
+
+        A measured device has four columns: ``cpu_ms``, ``cpu_lower``, ``cpu_upper`` (the quartiles) and ``cpu_gmacs``,
+        billions of multiply-accumulates a second.
+        """
+        import pandas
+
+        table = []
+        for row in self.rows:
+            line = {f.name: getattr(row, f.name) for f in fields(row) if f.name not in ("cpu", "gpu", "batch")}
+            line["intensity"] = row.intensity
+            for device in ("cpu", "gpu"):
+                latency = getattr(row, device)
+                if latency is not None:
+                    line |= {f"{device}_ms": latency.median, f"{device}_lower": latency.lower}
+                    line |= {f"{device}_upper": latency.upper, f"{device}_gmacs": row.rate(device)}
+            table.append(line)
+        return pandas.DataFrame(table)
+
+    def _cells(self) -> list[list[str]]:
+        devices = [d for d in ("cpu", "gpu") if any(getattr(row, d) for row in self.rows)]
+        head = ["Convolution", "Output", "Parameters", "MACs", "Activations", "Sees", "MACs per byte"]
+        for device in devices:
+            head += [f"{device.upper()} ms (middle half)", "GMAC/s"]
+        table = [head]
+        for row in self.rows:
+            size = "x".join(map(str, row.output))
+            counts = [_human(row.params), _human(row.macs), _bytes(row.activation_bytes), row.receptive_field]
+            line = [row.name, size, *counts, f"{row.intensity:.3g}"]
+            for device in devices:
+                line += [str(getattr(row, device)), f"{row.rate(device):.3g}"]
+            table.append(line)
+        return table
+
+    def __str__(self) -> str:
+        table = self._cells()
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+        lines = []
+        for line in table:
+            cells = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))]
+            lines.append("  ".join(cells).rstrip())
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:], rule, self.caption])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head, *body = self._cells()
+        style = "white-space:nowrap;padding:.12em .55em;text-align"
+        left, right = (f' style="{style}:{side}"' for side in ("left", "right"))
+        titles = "".join(f'<th scope="col"{right if i else left}>{escape(t)}</th>' for i, t in enumerate(head))
+        rows = "".join(
+            f'<tr><th scope="row"{left}>{escape(name)}</th>'
+            + "".join(f"<td{right}>{escape(cell).replace('x', '×')}</td>" for cell in cells)
+            + "</tr>"
+            for name, *cells in body
+        )
+        return (
+            '<div class="cnnlab-scroll" style="overflow-x:auto" role="region" tabindex="0" '
+            f'aria-label="{escape(self.caption)}">'
+            '<table class="cnnlab-table" style="border-collapse:collapse;color:currentColor;'
+            'font-variant-numeric:tabular-nums;font-size:.875em;margin:0">'
+            f'<caption style="caption-side:top;text-align:left;padding:.4em .5em">{escape(self.caption)}</caption>'
+            f'<thead style="border-bottom:1px solid currentColor"><tr>{titles}</tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>"
+        )
+
+
+def variants(
+    in_channels: int, out_channels: int, kernel: int, size: int, *, groups: int, dilation: int, frames: int
+) -> dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]]:
+    """Each variant's layer, yet to be built, and the shape of its input. No biases, as in front of a batch norm."""
+    c, k = in_channels, out_channels
+    image, clip = (c, size, size), (c, frames, size, size)
+    return {
+        "standard": (lambda: StandardConv2d(c, k, kernel, bias=False), image),
+        "pointwise": (lambda: PointwiseConv2d(c, k, bias=False), image),
+        "spatial separable": (lambda: SpatialSeparableConv2d(c, k, kernel, bias=False), image),
+        "flattened": (lambda: FlattenedConv2d(c, k, kernel, bias=False), image),
+        "depthwise": (lambda: DepthwiseConv2d(c, kernel, bias=False), image),
+        "depthwise separable": (lambda: DepthwiseSeparableConv2d(c, k, kernel, bias=False), image),
+        "grouped": (lambda: GroupedConv2d(c, k, groups, kernel, bias=False), image),
+        "channel shuffle": (lambda: ChannelShuffle(groups), image),
+        "dilated": (lambda: DilatedConv2d(c, k, kernel, dilation, bias=False), image),
+        "transposed": (lambda: TransposedConv2d(c, k, kernel, stride=2, bias=False), image),
+        "3D": (lambda: StandardConv3d(c, k, kernel, bias=False), clip),
+        "(2+1)D": (lambda: Conv2Plus1d(c, k, kernel, nonlinear=False, bias=False), clip),
+        "global average pooling": (GlobalAveragePool, image),
+    }
+
+
+def compare_convolutions(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    size: int = 56,
+    *,
+    measure: bool = True,
+    groups: int = 4,
+    dilation: int = 2,
+    frames: int = 8,
+    batch: int = 1,
+    repeats: int = 25,
+    seconds: float = 1.0,
+) -> Comparison:
+    """Every variant from ``in_channels`` to ``out_channels`` on the same image, side by side.
+
+    Counts come from `cnnlab.summarize` on each layer, without biases. Some rows are not like the others: "depthwise"
+    and "channel shuffle" keep the number of channels, "transposed" doubles the image, and "3D" and "(2+1)D" take a clip
+    of ``frames`` images. MACs per byte suppose that every operator reads its inputs and weights once and writes its
+    result once, as 32-bit numbers, for a batch of one. Caches can save some of that traffic, and a library's work space
+    can add to it.
+
+    Args:
+        in_channels, out_channels: C and K; ``groups`` must divide both.
+        kernel: height and width, odd; and time, of the last two.
+        size: height and width of the image.
+        measure: whether to measure how long a forward pass takes, on the CPU, and on the GPU if there is one.
+            Times differ from run to run and from machine to machine: a page that must not change leaves them out.
+        groups: of "grouped" and "channel shuffle".
+        dilation: of "dilated".
+        frames: in the clip.
+        batch: images, or clips, in a measured pass.
+        repeats, seconds: how often, and about how long at most, each layer is measured; see `measure_latency`.
+
+    Raises:
+        ValueError: if a number is too small, the kernel is even, or ``groups`` does not divide the channels.
+    """
+    for name, value in (("size", size), ("frames", frames), ("batch", batch), ("repeats", repeats)):
+        if value < 1:
+            raise ValueError(f"{name}={value} is too small; {name} must be 1 or more.")
+    check_divides(groups, in_channels=in_channels, out_channels=out_channels)
+    made = variants(in_channels, out_channels, kernel, size, groups=groups, dilation=dilation, frames=frames)
+    with on_meta():
+        summaries = {name: summarize(make(), (1, *shape)) for name, (make, shape) in made.items()}
+    times: dict[str, dict[str, Latency]] = {}
+    caption = f"From {in_channels} to {out_channels} channels, kernel {kernel}, {size} × {size} pixels, without biases"
+    if measure:
+        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        for device in devices:
+            layers = {name: (make(), (batch, *shape)) for name, (make, shape) in made.items()}
+            times[device] = measure_latency(layers, repeats=repeats, seconds=seconds, device=device)
+        threads = torch.get_num_threads()
+        where = [f"{threads} CPU thread{'s' if threads > 1 else ''}"]
+        where += [torch.cuda.get_device_name()] if "cuda" in devices else []
+        caption += f"; batch of {batch}, up to {repeats} passes on {' and on '.join(where)}, torch {torch.__version__}"
+    rows = []
+    for name, (_, shape) in made.items():
+        cpu, gpu = (times.get(device, {}).get(name) for device in ("cpu", "cuda"))
+        rows.append(_cost(name, shape, summaries[name], cpu, gpu, batch))
+    return Comparison(rows, caption)
+
+
+def _cost(
+    name: str, shape: tuple[int, ...], summary: Summary, cpu: Latency | None, gpu: Latency | None, batch: int
+) -> Cost:
+    whole = summary.layers[0]
+    return Cost(
+        name=name,
+        input=shape,
+        output=whole.output_shape[1:],
+        params=summary.params,
+        macs=summary.macs,
+        activation_bytes=summary.activation_bytes,
+        bytes_moved=bytes_moved(summary),
+        receptive_field=str(whole.receptive_field),
+        cpu=cpu,
+        gpu=gpu,
+        batch=batch,
+    )
+
+
+def bytes_moved(summary: Summary) -> int:
+    """What the operators of a pass read and write, if each reads inputs and weights once and writes its result once.
+
+    Views move nothing.
+    """
+    moved = 0
+    for op in summary.trace.ops:
+        if op.bytes:  # it wrote new memory
+            moved += op.bytes + sum(x.numel() * x.element_size() for x in _tensors_in((op.args, op.kwargs)))
+    return moved
+
+
+def measure_latency(
+    layers: dict[str, tuple[nn.Module, tuple[int, ...]]],
+    *,
+    repeats: int = 25,
+    seconds: float = 1.0,
+    device: str = "cpu",
+) -> dict[str, Latency]:
+    """How long a forward pass of each layer takes, in evaluation mode and without gradients.
+
+    The layers take turns, so that a moment in which the machine is busy with something else falls on all of them. Quick
+    layers run several times in each turn, until a turn takes a millisecond: clocks are coarse.
+
+    Args:
+        layers: name -> (layer, shape of its input, batch included).
+        repeats: turns of each layer.
+        seconds: after which a slow layer takes no more turns, though never fewer than five if ``repeats`` allows.
+        device: "cpu" or "cuda".
+    """
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    prepared = {name: (m.to(device).eval(), torch.randn(shape, device=device)) for name, (m, shape) in layers.items()}
+
+    def one_pass(module: nn.Module, x: Tensor, passes: int) -> float:
+        wait()
+        start = time.perf_counter()
+        for _ in range(passes):
+            module(x)
+        wait()
+        return (time.perf_counter() - start) / passes
+
+    turns: dict[str, list[float]] = {name: [] for name in prepared}
+    with torch.inference_mode():
+        passes = {}
+        for name, (module, x) in prepared.items():
+            one_pass(module, x, 2)  # the first pass chooses algorithms and asks for memory
+            passes[name] = max(1, min(100, round(1e-3 / one_pass(module, x, 2))))
+        for _ in range(repeats):
+            for name, (module, x) in prepared.items():
+                if len(turns[name]) < 5 or sum(turns[name]) * passes[name] < 1000 * seconds:
+                    turns[name].append(1000 * one_pass(module, x, passes[name]))
+    result = {}
+    for name, measured in turns.items():
+        lower, median, upper = statistics.quantiles(measured, n=4) if repeats > 1 else measured * 3
+        result[name] = Latency(median, lower, upper)
+    return result
