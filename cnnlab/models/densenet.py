@@ -29,7 +29,8 @@ ReLU and pooling after it. That is the paper's own stem for CIFAR, which the net
 
 Differs from the paper in:
   - Nothing in the layers. DenseNet-161 (k = 48) is of the paper's first ImageNet results and missing in its last
-    version; torchvision has it. DenseNet-264 is the paper's and missing in torchvision.
+    version; torchvision has it. DenseNet-264 is the paper's and missing in torchvision; by the count that gives the
+    other names it has 265 layers.
   - The paper's networks for CIFAR have dropout of 0.2 after each convolution but the first when they are trained
     without augmentation; ``DenseNetVariant(..., dropout=0.2)`` has it, the registered networks have none.
   - Convolutions start from He's normal distribution over the fan-in, as in torchvision (the authors' code has the
