@@ -15,6 +15,9 @@ from torch.nn import functional as F
 
 from cnnlab.analysis import on_meta, receptive_field, summarize
 from cnnlab.convolutions import arithmetic
+from cnnlab.models import list_models
+from tests.contract import count_macs, count_params, create_on_meta
+from tests.models_contract import FAULTS
 
 CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 
@@ -46,6 +49,25 @@ def test_totals_equal_torchvision_metadata(name: str) -> None:
 
 def test_there_are_all_of_them() -> None:
     assert len(CLASSIFIERS) >= 80
+
+
+# In every run the models that have faults planted, one or more of each network class: they have all the operators.
+REGISTERED = [pytest.param(n, marks=() if n in FAULTS else pytest.mark.full) for n in list_models()]
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_totals_of_every_registered_model_equal_torchs_own_count(name: str) -> None:
+    """Parameters by hand and MACs by torch's FlopCounterMode; the table adds up, and each row of it can be shown."""
+    summary, model = summarize(name), create_on_meta(name)
+    assert summary.params == count_params(model)
+    assert summary.macs == count_macs(model, model.input_size)
+    leaves = [x for x in summary.layers if not x.is_container]
+    assert sum(x.macs for x in leaves) == summary.macs
+    # Auxiliary heads work in training only; nothing else is left out, and everything has a receptive field.
+    heads = tuple(x.name for x in summary.layers if x.output_shape is None)
+    assert len(heads) == len(getattr(model, "auxiliary_weights", ()))
+    assert all(x.receptive_field is not None for x in summary.layers if x.name not in heads)
+    assert len(str(summary).splitlines()) == len(summary.layers) + 4
 
 
 def small_vision_transformer() -> nn.Module:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -224,6 +226,45 @@ def test_transplant_refuses_and_copies_nothing(ours: nn.Module, message: str):
     with pytest.raises(ValueError, match=message):
         weights.transplant(Reference(), ours)
     assert all(torch.equal(value, before[key]) for key, value in ours.state_dict().items())
+
+
+class Elsewhere(nn.Module):
+    """The parameter, the norm and the head of Reference at other places; the rest stays in order."""
+
+    reference_names: ClassVar[dict[str, str]] = {
+        "layer_scale": "inner.scale",
+        "features.1": "inner.norm",
+        "not in this reference": "head",
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Module()
+        self.inner.register_buffer("scale", torch.zeros(4))
+        self.inner.other = nn.Parameter(torch.zeros(3))
+        self.inner.norm = nn.BatchNorm2d(4)
+        self.conv = nn.Conv2d(3, 4, 1, bias=False)
+        self.head = nn.Linear(4, 5)
+
+
+def test_transplant_by_name_where_a_network_says_so():
+    theirs, ours = Reference(), Elsewhere()
+    del ours.inner.other
+    with torch.no_grad():
+        for tensor in (*theirs.parameters(), *theirs.buffers()):
+            tensor.copy_(torch.randn(tensor.shape))
+    with pytest.raises(ValueError, match="Layer 2 differs"):  # the same network, but it does not say so
+        weights.transplant(theirs, types.SimpleNamespace(named_modules=ours.named_modules))
+    weights.transplant(theirs, ours)
+    assert torch.equal(ours.inner.scale, theirs.layer_scale.flatten())
+    assert torch.equal(ours.inner.norm.running_var, theirs.features[1].running_var)
+    assert torch.equal(ours.conv.weight, theirs.features[0].weight)
+    assert torch.equal(ours.head.bias, theirs.classifier.bias)
+    with pytest.raises(ValueError, match=r"has 4 layers .* the model 5"):
+        weights.transplant(theirs, Elsewhere())  # the lone parameter beside it has nothing to take
+    ours.reference_names = {"features": "inner.norm"}
+    with pytest.raises(ValueError, match=r"reference_names\['features'\] = 'inner.norm': 2 layers .* 1 in the model"):
+        weights.transplant(theirs, ours)
 
 
 def test_transplant_sees_a_moved_stride_unless_told_not_to():
