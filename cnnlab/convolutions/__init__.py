@@ -10,7 +10,8 @@ from cnnlab.lazy import lazy_names
 
 # Module -> its public names.
 _PUBLIC = {
-    "arithmetic": "conv_macs conv_params extent output_size receptive_field_of same_padding transposed_output_size",
+    "arithmetic": "conv_macs conv_params enlarging_padding extent output_size receptive_field_of same_padding "
+    "transposed_output_size",
     "algebra": "Formula show_output_size show_receptive_field show_transposed_output_size",
     "standard": "StandardConv2d conv2d_loops standard_conv2d",
     "pointwise": "PointwiseConv2d pointwise_conv2d",

@@ -104,6 +104,25 @@ def same_padding(kernel: int, dilation: int = 1) -> int:
     return total // 2
 
 
+def enlarging_padding(kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """The padding and the output_padding of a transposed convolution whose output is ``stride`` times its input.
+
+    >>> enlarging_padding(kernel=4, stride=2), enlarging_padding(kernel=3, stride=2)
+    ((1, 0), (1, 1))
+
+    Raises:
+        ValueError: if there are none, that is, for an even kernel with odd dilation at stride 1.
+    """
+    _at_least("stride", stride, 1)
+    if stride == 1:
+        return same_padding(kernel, dilation), 0
+    _at_least("kernel", kernel, 1)
+    _at_least("dilation", dilation, 1)
+    surplus = extent(kernel, dilation) - stride  # pixels beyond stride * size
+    padding = max(0, (surplus + 1) // 2)
+    return padding, 2 * padding - surplus
+
+
 def conv_params(
     in_channels: int, out_channels: int, kernel: int | tuple[int, ...], *, groups: int = 1, bias: bool = True
 ) -> int:

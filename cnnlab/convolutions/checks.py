@@ -81,14 +81,22 @@ def check_bias(x: Tensor, bias: Tensor | None, channels: int, name: str = "bias"
 
 
 def convolution_geometry(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes, dilation: Axes, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Axes,
+    padding: Axes,
+    dilation: Axes,
+    groups: int = 1,
+    axes: int = 2,
 ) -> Geometry:
-    """The numbers of a convolution of ``x`` (N, C, *sizes) with ``weight`` (K, C / groups, *kernel).
+    """The numbers of a convolution of ``x`` (N, C, H, W) with ``weight`` (K, C / groups, height, width).
+
+    With ``axes=3`` there is time before the height.
 
     Raises:
         ValueError: if anything does not fit.
     """
-    axes = weight.dim() - 2 if weight.dim() in (4, 5) else x.dim() - 2 if x.dim() in (4, 5) else 2
     check_batch(x, axes)
     if weight.dim() == axes + 2:
         check_divides(groups, in_channels=x.shape[1], out_channels=weight.shape[0])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.convolutions.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, check_batch, convolution_geometry, padding_or_same, per_axis
+from cnnlab.convolutions.checks import Axes, convolution_geometry, padding_or_same, per_axis
 from cnnlab.convolutions.standard import shifted_views, start_from
 
 
@@ -27,8 +27,7 @@ def standard_conv3d(
 
     Shape: (N, C, T, H, W) and (K, C, time, height, width) -> (N, K, T', H', W').
     """
-    check_batch(x, axes=3)
-    geometry = convolution_geometry(x, weight, bias, stride, padding, dilation)
+    geometry = convolution_geometry(x, weight, bias, stride, padding, dilation, axes=3)
     y = start_from(bias, x, weight.shape[0], geometry)
     for (r, u, v), seen in shifted_views(x, geometry):  # seen: (N, C, T', H', W')
         y = y + torch.einsum("ncthw,kc->nkthw", seen, weight[:, :, r, u, v])
@@ -72,5 +71,6 @@ class StandardConv3d(nn.Conv3d):
         try:
             return super().forward(x)
         except RuntimeError:
-            convolution_geometry(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+            numbers = (self.stride, self.padding, self.dilation, self.groups)
+            convolution_geometry(x, self.weight, self.bias, *numbers, axes=3)
             raise  # nothing wrong with the sizes: out of memory, say

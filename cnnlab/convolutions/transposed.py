@@ -18,13 +18,11 @@ Where the stride does not divide the kernel, the stamps overlap unevenly: `overl
 
 from __future__ import annotations
 
-from math import ceil
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides, extent, transposed_output_size
+from cnnlab.convolutions.arithmetic import check_divides, enlarging_padding, extent, transposed_output_size
 from cnnlab.convolutions.checks import Axes, check_batch, per_axis, transposed_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 from cnnlab.errors import unknown_name
@@ -186,9 +184,7 @@ class TransposedConv2d(nn.ConvTranspose2d):
                 raise ValueError(
                     f"output_padding={output_padding} means nothing with padding=None, which chooses both: give both."
                 )
-            surplus = [extent(*numbers) - step for *numbers, step in zip(k, d, s)]
-            padding = tuple(max(0, ceil(pixels / 2)) for pixels in surplus)
-            more = tuple(2 * p - pixels for p, pixels in zip(padding, surplus))
+            padding, more = zip(*(enlarging_padding(*numbers) for numbers in zip(k, s, d)))
         padding = per_axis("padding", padding, 2, 0)
         for numbers in zip(k, s, padding, more, d):  # an input of any size: large enough to outlive the padding
             transposed_output_size(2 * max(padding) + 1, *numbers)
