@@ -35,19 +35,7 @@ def _timm() -> Reference:
     return of_library(build, (3, 32, 32), "timm's vision transformer of these sizes")
 
 
-def _huge() -> nn.Module:
-    from torchvision.models import get_model
-
-    return get_model("vit_h_14")
-
-
-REFERENCES = {
-    # The first checkpoint that torchvision lists is for 518 pixels.
-    "vit_h_14": Reference(
-        632_045_800, 167_295_000_000, _huge, "torchvision IMAGENET1K_SWAG_LINEAR_V1.meta", macs_tolerance=500_000
-    ),
-    "vit_small_cifar": _timm,
-}
+REFERENCES = {"vit_small_cifar": _timm}
 
 
 def _queries_for_keys(attention: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
