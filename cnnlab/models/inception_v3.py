@@ -66,9 +66,32 @@ VARIANTS = {
 Convolution = partial(ConvNormAct, eps=1e-3)
 
 
-def pooled(in_channels: int, out_channels: int) -> nn.Module:
+class Stem(nn.Module):
+    """The first five convolutions. Shape: (N, C, H, W) -> (N, 192, about H / 8, about W / 8)."""
+
+    def __init__(self, in_channels: int, small_input: bool) -> None:
+        super().__init__()
+        stride, padding = (1, 1) if small_input else (2, 0)
+        self.conv1 = Convolution(in_channels, 32, 3, stride=stride, padding=padding)
+        self.conv2 = Convolution(32, 32, 3, padding=padding)
+        self.conv3 = Convolution(32, 64, 3)
+        self.pool1 = nn.Identity() if small_input else nn.MaxPool2d(3, stride=2)
+        self.conv4 = Convolution(64, 80, 1)
+        self.conv5 = Convolution(80, 192, 3, padding=padding)
+        self.pool2 = nn.MaxPool2d(3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)  # (N, 32, 149, 149), sizes for 299 px
+        x = self.conv3(self.conv2(x))  # (N, 64, 147, 147)
+        x = self.pool1(x)  # (N, 64, 73, 73)
+        x = self.conv5(self.conv4(x))  # (N, 192, 71, 71)
+        return self.pool2(x)  # (N, 192, 35, 35)
+
+
+def pooled(in_channels: int, out_channels: int, count_padding: bool = True) -> nn.Module:
     """Average pooling that keeps the size, and a 1x1 convolution. Shape: (N, C, H, W) -> (N, K, H, W)."""
-    return nn.Sequential(nn.AvgPool2d(3, stride=1, padding=1), Convolution(in_channels, out_channels, 1))
+    pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=count_padding)
+    return nn.Sequential(pool, Convolution(in_channels, out_channels, 1))
 
 
 class InceptionA(Branches):
@@ -84,13 +107,16 @@ class InceptionA(Branches):
 
 
 class ReductionA(Branches):
-    """Figure 10. Shape: (N, C, H, W) -> (N, C + 480, (H - 1) // 2, (W - 1) // 2)."""
+    """Figure 10; k, l, m, n name the widths as in the paper on Inception-v4.
 
-    def __init__(self, in_channels: int) -> None:
+    Shape: (N, C, H, W) -> (N, n + m + C, (H - 1) // 2, (W - 1) // 2).
+    """
+
+    def __init__(self, in_channels: int, k: int, l: int, m: int, n: int) -> None:
         super().__init__(
-            conv3x3=Convolution(in_channels, 384, 3, stride=2, padding=0),
+            conv3x3=Convolution(in_channels, n, 3, stride=2, padding=0),
             double3x3=nn.Sequential(
-                Convolution(in_channels, 64, 1), Convolution(64, 96, 3), Convolution(96, 96, 3, stride=2, padding=0)
+                Convolution(in_channels, k, 1), Convolution(k, l, 3), Convolution(l, m, 3, stride=2, padding=0)
             ),
             pool=nn.MaxPool2d(3, stride=2),
         )
@@ -134,19 +160,22 @@ class ReductionB(Branches):
         )
 
 
-def side_by_side() -> Branches:
-    """The end of two branches of figure 7. Shape: (N, 384, H, W) -> (N, 768, H, W)."""
-    return Branches(conv1x3=Convolution(384, 384, (1, 3)), conv3x1=Convolution(384, 384, (3, 1)))
+def side_by_side(in_channels: int, channels: int) -> Branches:
+    """The end of two branches of figure 7. Shape: (N, C, H, W) -> (N, 2 K, H, W)."""
+    return Branches(
+        conv1x3=Convolution(in_channels, channels, (1, 3)), conv3x1=Convolution(in_channels, channels, (3, 1))
+    )
 
 
 class InceptionC(Branches):
     """Figure 7. Shape: (N, C, H, W) -> (N, 2048, H, W)."""
 
     def __init__(self, in_channels: int) -> None:
+        reduced = Convolution(in_channels, 448, 1)
         super().__init__(
             conv1x1=Convolution(in_channels, 320, 1),
-            conv3x3=nn.Sequential(Convolution(in_channels, 384, 1), side_by_side()),
-            double3x3=nn.Sequential(Convolution(in_channels, 448, 1), Convolution(448, 384, 3), side_by_side()),
+            conv3x3=nn.Sequential(Convolution(in_channels, 384, 1), side_by_side(384, 384)),
+            double3x3=nn.Sequential(reduced, Convolution(448, 384, 3), side_by_side(384, 384)),
             pool=pooled(in_channels, 192),
         )
 
@@ -161,16 +190,14 @@ class AuxiliaryHead(nn.Module):
         self.fc = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        if min(x.shape[2:]) >= 17:
-            x = F.avg_pool2d(x, kernel_size=5, stride=3)  # (N, C, 5, 5) from 17 x 17
-        else:
-            x = F.adaptive_avg_pool2d(x, 5)
+        small = min(x.shape[2:]) < 17
+        x = F.adaptive_avg_pool2d(x, 5) if small else F.avg_pool2d(x, kernel_size=5, stride=3)  # (N, C, 5, 5)
         x = self.conv2(self.conv1(x))  # (N, 768, 1, 1)
         return self.fc(x.mean(dim=(2, 3)))  # (N, num_classes)
 
 
 PUBLISHED = {
-    "inception_v3": Published(78.8, 94.4, "table 3, single network, single crop: 21.2 % and 5.6 % errors"),
+    "inception_v3": Published(78.8, 94.4, "table 3, one network, one crop, 48,238 pictures: 21.2 % and 5.6 % errors"),
 }
 
 
@@ -194,17 +221,10 @@ class InceptionV3(nn.Module):
 
     def __init__(self, variant: InceptionV3Variant, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
-        stride, padding = (1, 1) if variant.small_input else (2, 0)
-        self.conv1 = Convolution(in_channels, 32, 3, stride=stride, padding=padding)
-        self.conv2 = Convolution(32, 32, 3, padding=padding)
-        self.conv3 = Convolution(32, 64, 3, padding=1)
-        self.pool1 = nn.Identity() if variant.small_input else nn.MaxPool2d(3, stride=2)
-        self.conv4 = Convolution(64, 80, 1)
-        self.conv5 = Convolution(80, 192, 3, padding=padding)
-        self.pool2 = nn.MaxPool2d(3, stride=2)
+        self.stem = Stem(in_channels, variant.small_input)
         widths = [192, *(224 + projection for projection in variant.projections)]
         self.grid35 = nn.Sequential(*(InceptionA(width, p) for width, p in zip(widths, variant.projections)))
-        self.reduction_a = ReductionA(widths[-1])
+        self.reduction_a = ReductionA(widths[-1], 64, 96, 96, 384)
         self.grid17 = nn.Sequential(*(InceptionB(768, channels) for channels in variant.factorized))
         self.head = AuxiliaryHead(768, num_classes)
         self.reduction_b = ReductionB(768)
@@ -219,11 +239,7 @@ class InceptionV3(nn.Module):
         nn.init.normal_(self.head.fc.weight, std=0.001)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
-        x = self.conv1(x)  # (N, 32, 149, 149), sizes for 299 px
-        x = self.conv3(self.conv2(x))  # (N, 64, 147, 147)
-        x = self.pool1(x)  # (N, 64, 73, 73)
-        x = self.conv5(self.conv4(x))  # (N, 192, 71, 71)
-        x = self.pool2(x)  # (N, 192, 35, 35)
+        x = self.stem(x)  # (N, 192, 35, 35), sizes for 299 px
         x = self.grid35(x)  # (N, 288, 35, 35)
         x = self.reduction_a(x)  # (N, 768, 17, 17)
         x = x17 = self.grid17(x)  # (N, 768, 17, 17)
