@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -90,22 +91,11 @@ REFERENCES = {
 }
 
 
-def _swap(first: tuple[nn.Module, object], second: tuple[nn.Module, object]) -> None:
-    """Exchange two submodules of equal shapes: (parent, index or name) twice."""
-
-    def get(place: tuple[nn.Module, object]) -> nn.Module:
-        return place[0][place[1]] if isinstance(place[1], int) else getattr(place[0], place[1])
-
-    def put(place: tuple[nn.Module, object], module: nn.Module) -> None:
-        if isinstance(place[1], int):
-            place[0][place[1]] = module
-        else:
-            setattr(place[0], place[1], module)
-
-    a, b = get(first), get(second)
-    assert [p.shape for p in a.parameters()] == [p.shape for p in b.parameters()]
-    put(first, b)
-    put(second, a)
+def _swap(first: nn.Module, second: nn.Module) -> None:
+    """Exchange the parameters of two modules of equal shapes, as a wrong order of definition would."""
+    kept = copy.deepcopy(first.state_dict())
+    first.load_state_dict(second.state_dict())
+    second.load_state_dict(kept)
 
 
 def _padded_at_the_top_left(branch: Separable, x: Tensor) -> Tensor:
@@ -121,12 +111,11 @@ def _no_second_relu(branch: Separable, x: Tensor) -> Tensor:
 
 FAULTS = {
     "nasnet_mobile": {
-        "siblings of two sums swapped": lambda m: _swap(
-            (m.stages[1][2].sums[0], 1), (m.stages[1][2].sums[1], 1)
-        ),  # both 3x3 on BEFORE
-        "siblings of a reduction swapped": lambda m: _swap((m.stages[2][0].sums[0], 1), (m.stages[2][0].sums[1], 1)),
-        "the two inputs' projections swapped": lambda m: _swap((m.stages[1][2], "current"), (m.stages[1][2], "before")),
-        "even and odd pixels swapped": lambda m: _swap((m.stages[1][0].before, "even"), (m.stages[1][0].before, "odd")),
+        # Pairs of equal shapes: both 3x3 on BEFORE, both 7x7 on BEFORE, both 1x1 from 264 to 44, both 1x1 to 22.
+        "siblings of two sums swapped": lambda m: _swap(m.stages[1][2].sums[0][1], m.stages[1][2].sums[1][1]),
+        "siblings of a reduction swapped": lambda m: _swap(m.stages[2][0].sums[0][1], m.stages[2][0].sums[1][1]),
+        "the two inputs' projections swapped": lambda m: _swap(m.stages[1][2].current, m.stages[1][2].before),
+        "even and odd pixels swapped": lambda m: _swap(m.stages[1][0].before.even, m.stages[1][0].before.odd),
         "zeros counted in one pool": lambda m: setattr(m.stages[0][1].sums[2][0], "counts_zeros", True),
         "padding at the top left": lambda m: swap_forward(m.stages[2][0].sums[0][0], _padded_at_the_top_left),
         "the large network's input after a reduction": lambda m: setattr(m.stages[2][0], "keeps_before", True),
