@@ -27,8 +27,8 @@ in a block, where a ResNet's bottleneck has three of each.
 Differs from the paper in:
   - Nothing in the layers. The 1x1 convolutions are dense layers over the last axis of (N, H, W, C), as in the authors'
     code; torchvision keeps the same arrangement.
-  - The paper's truncated normal distribution of deviation 0.02 is a plain one here: the truncation of every published
-    implementation is at +-2, a hundred deviations out.
+  - The truncated normal distribution of deviation 0.02 is a plain one here: the authors' code and torchvision truncate
+    it at +-2, a hundred deviations out.
 """
 
 from __future__ import annotations
