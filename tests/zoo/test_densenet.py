@@ -104,12 +104,8 @@ def _without_the_last_relu(network: nn.Module, x: Tensor) -> Tensor:
 
 FAULTS = {
     "densenet121": {
-        "new channels first": lambda m: swap_forward(m.stages.block2, _new_channels_first),
         "added in place of joined": lambda m: swap_forward(m.stages.block3, _added),
-        "no relu at the end": lambda m: swap_forward(m, _without_the_last_relu),
         "transition pools before its relu": lambda m: swap_forward(m.stages.transition1, _pool_first),
-        "max pooling in a transition": lambda m: setattr(m.stages.transition2, "pool", nn.MaxPool2d(2)),
-        "eps of one batch norm": lambda m: set_eps(m.stages.block1[3].bn2),
     },
     "densenet40_12_cifar": {
         "new channels first": lambda m: swap_forward(m.stages.block1, _new_channels_first),
