@@ -14,7 +14,7 @@ import threading
 import types
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -204,7 +204,7 @@ def test_checkpoints_of_other_networks_are_refused(name: str, key: str):
         cnnlab.create_model(name, weights=key)
 
 
-# --- timm ----------------------------------------------------------------------------------------------------------
+# --- timm, and the way of a file -----------------------------------------------------------------------------------
 
 
 def test_timm_by_its_names():
@@ -247,94 +247,138 @@ def test_timm_is_not_imported_before_it_is_needed():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@dataclass
+class Published:
+    """A small model's checkpoint on the server."""
+
+    name: str
+    weights: str
+    server: Server
+    path: str  # of its content
+    folder: Path  # of the cache
+
+    def load(self) -> nn.Module:
+        return cnnlab.create_model(self.name, weights="imagenet")
+
+    def cached(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+
 @pytest.fixture
-def hub(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Server, str]:
-    """The server with one timm checkpoint, and where its content is."""
-    pytest.importorskip("timm")
-    publish(server, "convnextv2_atto", library_module("convnextv2_atto"), tmp_path, monkeypatch)
-    (path,) = (path for path in server.files if path.startswith("/storage"))
-    return server, path
+def published(request: pytest.FixtureRequest, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    name = getattr(request, "param", "convnextv2_atto")
+    if model_info(name).library == "timm":
+        pytest.importorskip("timm")
+    source = publish(server, name, library_module(name), tmp_path, monkeypatch)
+    (path,) = server.files
+    return Published(name, source.weights, server, path, tmp_path / "cache" / "weights")
 
 
-def load() -> nn.Module:
-    return cnnlab.create_model("convnextv2_atto", weights="imagenet")
+BOTH = pytest.mark.parametrize("published", ["squeezenet1_1", "convnextv2_atto"], indirect=True)
 
 
-def test_a_file_of_the_hub_is_continued(hub: tuple[Server, str], tmp_path: Path):
-    server, path = hub
-    server.faults[path] = ["cut", "404"]
-    with pytest.raises(DownloadError, match=r"convnextv2_atto weights \(fcmae_ft_in1k\).*HTTP 404"):
-        load()
-    (part,) = (tmp_path / "cache" / "weights").iterdir()
-    assert re.fullmatch(r"convnextv2_atto\.fcmae_ft_in1k-[0-9a-f]{16}\.safetensors\.part", part.name)
-    load()
-    assert int(server.log[-1][1].removeprefix("bytes=").removesuffix("-")) > 1_000_000
-    assert [file.suffix for file in part.parent.iterdir()] == [".safetensors"]
+@BOTH
+def test_an_interrupted_download_is_continued(published: Published):
+    published.server.faults[published.path] = ["cut", "404"]
+    with pytest.raises(DownloadError, match=rf"{published.name} weights \({published.weights}\).*HTTP 404"):
+        published.load()
+    (part,) = published.cached()
+    assert part.suffix == ".part"
+    size = part.stat().st_size
+    assert size > 1_000_000
+    published.load()
+    assert published.server.log[-1] == (published.path, f"bytes={size}-")
+    assert [file.suffix for file in published.cached()] == [Path(part.stem).suffix]
 
 
-def test_a_damaged_file_of_the_hub_is_fetched_again_and_a_good_one_needs_no_network(
-    hub: tuple[Server, str], tmp_path: Path
-):
-    server, _ = hub
-    load()
-    (file,) = (tmp_path / "cache" / "weights").iterdir()
+@BOTH
+def test_a_damaged_file_is_fetched_again_and_a_good_one_needs_no_network(published: Published):
+    published.load()
+    (file,) = published.cached()
     file.write_bytes(file.read_bytes()[:-1000])
-    load()
-    assert len(server.log) == 2
-    server.checksums.clear()
-    load()
-    assert len(server.log) == 2
+    published.load()
+    assert len(published.server.log) == 2
+    published.server.checksums.clear()
+    published.server.files.clear()
+    published.load()
+    assert len(published.server.log) == 2
 
 
-def test_a_corrupt_file_of_the_hub_is_never_kept(hub: tuple[Server, str], tmp_path: Path):
-    server, path = hub
-    server.faults[path] = ["corrupt"]
+@BOTH
+def test_a_file_of_another_checksum_is_never_kept(published: Published):
+    published.server.faults[published.path] = ["corrupt"]
     with pytest.raises(DownloadError, match=r"the file is corrupt: its sha256 is .* instead of") as caught:
-        load()
+        published.load()
     assert "\n" not in str(caught.value)
-    assert list((tmp_path / "cache" / "weights").iterdir()) == []
+    assert published.cached() == []
 
 
-def test_the_hub_must_name_a_checksum(hub: tuple[Server, str], tmp_path: Path):
-    server, _ = hub
-    server.checksums = dict.fromkeys(server.checksums, "W/not-a-digest")
+@BOTH
+def test_without_a_network_one_line_says_what_to_do(published: Published):
+    published.server.close()
+    with pytest.raises(DownloadError, match=rf"{published.name} weights .*[Cc]onnection.*try again") as caught:
+        published.load()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_file_of_the_hub_carries_its_checksum_in_its_name(published: Published):
+    published.load()
+    (file,) = published.cached()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert file.name == f"convnextv2_atto.fcmae_ft_in1k-{digest[:16]}.safetensors"
+
+
+def test_the_hub_must_name_a_checksum(published: Published):
+    published.server.checksums = dict.fromkeys(published.server.checksums, "W/not-a-digest")
     with pytest.raises(DownloadError, match="came without a checksum"):
-        load()
-    assert server.log == []
+        published.load()
+    assert published.server.log == []
 
 
-def test_without_the_hub_one_line_says_what_to_do(hub: tuple[Server, str]):
-    server, _ = hub
-    server.checksums.clear()
-    with pytest.raises(DownloadError, match=r"convnextv2_atto weights .*did not answer.*network connection") as caught:
-        load()
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_of_another_network_is_refused(server: Server, tmp_path: Path):
-    pytest.importorskip("timm")
+def test_a_file_of_another_network_is_refused(published: Published):
     from safetensors.torch import save
 
     for body, reason in (
         (save({"stem.0.weight": torch.zeros(1)}), "Missing key|Error"),
         (b"\xff" * 100, "Error|header"),
     ):
-        server.put_on_hub("timm/convnextv2_atto.fcmae_ft_in1k", body)
+        published.server.put_on_hub("timm/convnextv2_atto.fcmae_ft_in1k", body)
         with pytest.raises(DownloadError, match=rf"is not the checkpoint fcmae_ft_in1k of timm's.*({reason}).*Delete"):
-            load()
-        for file in (tmp_path / "cache" / "weights").iterdir():
-            file.unlink()
+            published.load()
+        (file,) = published.cached()
+        file.unlink()
 
 
-def test_the_hubs_client_is_told_by_its_environment(hub: tuple[Server, str], tmp_path: Path):
+class Malice:
+    def __reduce__(self) -> tuple:
+        return (pytest.fail, ("a checkpoint ran code",))
+
+
+def test_a_checkpoint_of_timms_own_site_cannot_run_code(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    timm = pytest.importorskip("timm")
+    name = next((n for n in OFFICIAL if (rows := _timm_rows(n)) and rows[0].sha256 is not None), None)
+    assert name is not None, "no checkpoint of timm lies outside the hub any more"
+    original = timm.get_pretrained_cfg
+    url = f"{server.url}{serve(server, name, {'weight': Malice()}, tmp_path / 'published')}"
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda full: replace(original(full), url=url))
+    with pytest.raises(DownloadError, match=rf"is not the checkpoint .* of timm's {name} "):
+        cnnlab.create_model(name, weights="imagenet")
+
+
+def _timm_rows(name: str) -> list[Source]:
+    return weights.sources(name) if model_info(name).library == "timm" else []
+
+
+def test_the_hubs_client_is_told_by_its_environment(published: Published, tmp_path: Path):
     """A reader behind a mirror sets HF_ENDPOINT; a new process, as it would be."""
-    server, _ = hub
     code = "import cnnlab; print(cnnlab.create_model('convnextv2_atto', weights='imagenet').classes[0])"
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "CNNLAB_CACHE": str(tmp_path / "another")}
+    environment = {**os.environ, "HF_ENDPOINT": published.server.url, "CNNLAB_CACHE": str(tmp_path / "another")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "tench\n"
-    assert len(server.log) == 1
+    assert len(published.server.log) == 1
 
 
 # --- preprocessing -------------------------------------------------------------------------------------------------
