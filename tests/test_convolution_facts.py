@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -23,6 +23,15 @@ import cnnlab.convolutions as lib
 from cnnlab import summarize
 from cnnlab.convolutions import arithmetic
 from cnnlab.convolutions.cost import bytes_moved
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The tensors are tiny: a second thread would only wait for the first, for minutes where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def examples(count: int) -> settings:
@@ -230,11 +239,9 @@ def test_transposed_is_the_transpose(data: st.DataObject, c: int, k: int, seed: 
     y = lib.standard_conv2d(x, weight, None, stride, padding, dilation)
     torch.testing.assert_close(x.flatten(1) @ matrix.T, y.flatten(1))
     # Of the sizes that shrink to y's, output_padding chooses x's.
-    small = [
-        s * (n - 1) - 2 * p + arithmetic.extent(a, d)
-        for s, n, p, a, d in zip(stride, y.shape[2:], padding, kernel, dilation)
-    ]
-    more = [a - b for a, b in zip(size, small)]
+    more = []
+    for n, out, a, s, p, d in zip(size, y.shape[2:], kernel, stride, padding, dilation):
+        more.append(n - (s * (out - 1) - 2 * p + arithmetic.extent(a, d)))
     back = lib.transposed_conv2d(y, weight, None, stride, padding, more, dilation=dilation)
     torch.testing.assert_close(back.flatten(1), y.flatten(1) @ matrix)
 
@@ -499,6 +506,7 @@ def test_comparison_prints_everywhere() -> None:
     assert "From 8 to 16 channels" in text
     assert repr(table) == text == str(lib.compare_convolutions(8, 16, 3, 8, measure=False))  # the same on every run
     assert table["depthwise"].rate("cpu") is None
+    assert lib.compare_convolutions(4, 4, 3, 8, measure=False)["channel shuffle"].intensity == 0
     with pytest.raises(ValueError, match="Did you mean 'depthwise'"):
         table["dephtwise"]
 

@@ -6,7 +6,7 @@ run and the worst relative difference; ``pytest -rP`` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -23,6 +23,15 @@ from cnnlab.convolutions import arithmetic
 
 CASES = 300
 LIMIT = 1e-10
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The tensors are tiny: a second thread would only wait for the first, for minutes where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -140,7 +140,7 @@ def transposed_geometry(
     return Geometry(kernel, stride, padding, dilation, output)
 
 
-def _along(axis: str, size_of: type(output_size), *numbers: int) -> int:
+def _along(axis: str, size_of: Callable[..., int], *numbers: int) -> int:
     """The output size along one axis; an error says along which."""
     try:
         return size_of(*numbers)

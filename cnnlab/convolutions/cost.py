@@ -74,7 +74,7 @@ class Cost:
     @property
     def intensity(self) -> float:
         """Multiply-accumulates for each byte moved."""
-        return self.macs / self.bytes_moved
+        return self.macs / self.bytes_moved if self.bytes_moved else 0.0
 
     def rate(self, device: str) -> float | None:
         """Billions of multiply-accumulates a second that "cpu" or "gpu" reached; None where nothing was measured."""
@@ -244,7 +244,10 @@ def compare_convolutions(
     with on_meta():
         summaries = {name: summarize(make(), (1, *shape)) for name, (make, shape) in made.items()}
     times: dict[str, dict[str, Latency]] = {}
-    caption = f"From {in_channels} to {out_channels} channels, kernel {kernel}, {size} × {size} pixels, without biases"
+    caption = (
+        f"From {in_channels} to {out_channels} channels, kernel {kernel}, {size} × {size} pixels "
+        f"({groups} groups, dilation {dilation}, {frames} frames), without biases"
+    )
     if measure:
         devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
         for device in devices:
