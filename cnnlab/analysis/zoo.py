@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -61,8 +60,3 @@ def zoo_table(pattern: str = "*") -> list[ZooRow]:
             )
         )
     return rows
-
-
-def latencies(record: Mapping[str, object]) -> dict[str, float]:
-    """Milliseconds by model name, from a recorded run of benchmarks/bench_models.py."""
-    return {row["name"]: row["ours_ms"] for row in record["rows"]}  # type: ignore[index, union-attr]

@@ -17,6 +17,8 @@ _HOMES: dict[str, str] = {
     "model_chart": "cnnlab.widgets.explorers.model_chart",
     "kernel_playground": "cnnlab.widgets.explorers.kernel_playground",
     "Kernel": "cnnlab.widgets.explorers.kernel_playground",
+    "family_tree": "cnnlab.widgets.explorers.family_tree",
+    "model_table": "cnnlab.widgets.explorers.model_table",
     "TrainingLab": "cnnlab.widgets.lab",
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
 
-_ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size")
-_OPTIONAL_FIELDS = ("year", "acc5", "size")
+_ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency")
+_OPTIONAL_FIELDS = ("year", "acc5", "size", "latency")
 
 
 def model_chart(
@@ -25,8 +25,9 @@ def model_chart(
 
     Args:
         rows: one mapping per model: ``name``, ``family``, ``params`` and ``macs`` (counts, per image), ``acc1``
-            (percent), and if known ``year``, ``acc5`` (percent), ``size`` (pixels along a side).
-        x: "params" or "macs", on a logarithmic axis.
+            (percent), and if known ``year``, ``acc5`` (percent), ``size`` (pixels along a side), ``latency``
+            (milliseconds).
+        x: "params", "macs" or "latency", on a logarithmic axis.
         y: "acc1" or "acc5".
         family: the family in color at the start.
         frontier: whether the Pareto frontier shows at the start.
@@ -37,7 +38,7 @@ def model_chart(
     """
     if not rows:
         raise ValueError("rows is empty; give one mapping per model, for example {'name': 'resnet18', 'family': ...}.")
-    for argument, given, allowed in (("x", x, ("params", "macs")), ("y", y, ("acc1", "acc5"))):
+    for argument, given, allowed in (("x", x, ("params", "macs", "latency")), ("y", y, ("acc1", "acc5"))):
         if given not in allowed:
             raise unknown_name(argument, given, allowed)
     table = []
@@ -63,11 +64,12 @@ def model_chart(
     families = {row["family"] for row in rows}
     if family is not None and family not in families:
         raise unknown_name("family", family, families)
-    if not any(row.get(y) is not None for row in rows):
-        raise ValueError(f"y={y!r}, but no row has it.")
+    for argument, given in (("x", x), ("y", y)):
+        if not any(row.get(given) is not None for row in rows):
+            raise ValueError(f"{argument}={given!r}, but no row has it.")
     best = max((row for row in rows if row.get(y) is not None), key=lambda row: row[y])
     up = {"acc1": "top-1 accuracy", "acc5": "top-5 accuracy"}[y]
-    across = {"params": "parameters", "macs": "multiply-accumulates per image"}[x]
+    across = {"params": "parameters", "macs": "multiply-accumulates per image", "latency": "milliseconds"}[x]
     return Explorer(
         "model_chart",
         {"rows": table, "x": x, "y": y, "family": family, "frontier": bool(frontier)},

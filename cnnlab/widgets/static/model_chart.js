@@ -1,9 +1,10 @@
 // Models as points: accuracy against cost on a log axis. Names on hover or focus, a family in color, the Pareto frontier, a table.
 const explore = (p) => {
-  const [NAME, FAMILY, YEAR, PARAMS, MACS, ACC1, ACC5, SIZE] = range(8);
+  const [NAME, FAMILY, YEAR, PARAMS, MACS, ACC1, ACC5, SIZE, LATENCY] = range(9);
   const { rows } = p;
-  const column = { params: PARAMS, macs: MACS, acc1: ACC1, acc5: ACC5 };
-  const words = { params: "parameters", macs: "MACs per image", acc1: "top-1 accuracy", acc5: "top-5 accuracy" };
+  const column = { params: PARAMS, macs: MACS, latency: LATENCY, acc1: ACC1, acc5: ACC5 };
+  const timed = rows.some((row) => row[LATENCY] != null);
+  const words = { params: "parameters", macs: "MACs per image", latency: "milliseconds per image", acc1: "top-1 accuracy", acc5: "top-5 accuracy" };
   const state = { x: p.x, y: p.y, family: p.family, frontier: p.frontier, at: -1 };
   let width = 0;
   let spots = [];
@@ -35,7 +36,7 @@ const explore = (p) => {
     const row = rows[i];
     return `${row[NAME]} (${row[FAMILY]}${row[YEAR] ? ", " + row[YEAR] : ""}): ${percent(row[ACC1])} top-1` +
       (row[ACC5] == null ? "" : `, ${percent(row[ACC5])} top-5`) + `; ${short(row[PARAMS])} parameters, ${short(row[MACS])} MACs` +
-      (row[SIZE] ? ` at ${row[SIZE]} × ${row[SIZE]} pixels.` : ".");
+      (row[SIZE] ? ` at ${row[SIZE]} × ${row[SIZE]} pixels` : "") + (row[LATENCY] ? `, ${short(row[LATENCY])} ms.` : ".");
   };
   const pick = (i, focus) => {
     const old = spots[state.at];
@@ -142,7 +143,7 @@ const explore = (p) => {
   };
   const update = () => { render(); summary(); };
 
-  const heads = [["model", NAME], ["family", FAMILY], ["year", YEAR], ["parameters", PARAMS], ["MACs", MACS], ["top-1 %", ACC1], ["top-5 %", ACC5], ["pixels", SIZE]];
+  const heads = [["model", NAME], ["family", FAMILY], ["year", YEAR], ["parameters", PARAMS], ["MACs", MACS], ["top-1 %", ACC1], ["top-5 %", ACC5], ["pixels", SIZE], ["ms", LATENCY]].slice(0, timed ? 9 : 8);
   let sorted = [ACC1, -1];
   const body = el("tbody");
   const ths = heads.map(([text, at]) => el("th", { scope: "col" }, button(text, () => {
@@ -153,15 +154,15 @@ const explore = (p) => {
     const [by, way] = sorted;
     const order = [...rows].sort((a, b) => way * (by < 2 ? a[by].localeCompare(b[by]) : (a[by] || 0) - (b[by] || 0)));
     ths.forEach((th, i) => th.setAttribute("aria-sort", i !== by ? "none" : way > 0 ? "ascending" : "descending"));
-    body.replaceChildren(...order.map((row) => el("tr", {}, el("th", { scope: "row" }, row[NAME]), row.slice(1).map((value, i) =>
-      el("td", {}, value == null ? "–" : i + 1 === PARAMS || i + 1 === MACS ? short(value) : i + 1 === ACC1 || i + 1 === ACC5 ? value.toFixed(2) : value)))));
+    body.replaceChildren(...order.map((row) => el("tr", {}, el("th", { scope: "row" }, row[NAME]), row.slice(1, heads.length).map((value, i) =>
+      el("td", {}, value == null ? "–" : i + 1 === PARAMS || i + 1 === MACS ? short(value) : i + 1 === ACC1 || i + 1 === ACC5 || i + 1 === LATENCY ? value.toFixed(2) : value)))));
   };
   const table = el("details", { class: "cx-table", ontoggle: () => body.childNodes.length || fill() }, el("summary", { ...KEYS }, "All numbers as a table"),
     el("div", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Table of models" }, el("table", {}, el("thead", {}, el("tr", {}, ths)), body)));
   summary();
   return {
     nodes: [el("div", { class: "cx-bar" },
-      choice({ label: "Cost", options: [["params", "Parameters"], ["macs", "MACs"]], value: state.x, onchange: (to) => { state.x = to; update(); } }).node,
+      choice({ label: "Cost", options: [["params", "Parameters"], ["macs", "MACs"], ["latency", "Time"]].slice(0, timed ? 3 : 2), value: state.x, onchange: (to) => { state.x = to; update(); } }).node,
       choice({ label: "Accuracy", options: [["acc1", "Top-1"], ["acc5", "Top-5"]], value: state.y, onchange: (to) => { state.y = to; update(); } }).node,
       select({ label: "Family", options: [[null, "none"], ...families.map((name) => [name, name])], value: state.family, onchange: (to) => { state.family = to; update(); } }).node,
       toggle("Frontier", state.frontier, (on) => { state.frontier = on; update(); })), stage, result, table],

@@ -1,0 +1,120 @@
+"""The family tree and the table of models, moved in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnnlab.widgets import family_tree, model_table
+from tests.browser.pages import BOOK, PHONE
+
+
+def node(key: str, year: int, *parents: str) -> dict:
+    return {
+        "key": key,
+        "title": key.upper(),
+        "year": year,
+        "paper": f"Paper of {key}",
+        "url": f"https://x.org/{key}",
+    } | {
+        "idea": f"What {key} did.",
+        "parents": list(parents),
+        "models": [f"{key}_small", f"{key}_large"],
+    }
+
+
+NODES = [node("a", 1998), node("b", 2012, "a"), node("c", 2014, "b"), node("d", 2014), node("e", 2016, "c", "d")]
+
+
+@pytest.mark.parametrize("viewport", [BOOK, PHONE], ids=["book", "phone"])
+def test_family_tree_shows_ancestors_and_descendants(opened, viewport):
+    with opened(family_tree(NODES), viewport=viewport) as v:
+        page = v.page
+        assert page.locator("path.cx-arc").count() == 4
+        page.get_by_role("button", name="C", exact=False).filter(has_text="C").last.click()
+        up = page.locator("button.cx-up").all_text_contents()
+        down = page.locator("button.cx-down").all_text_contents()
+        assert [text[-1] for text in up] == ["A", "B"] and [text[-1] for text in down] == ["E"]
+        assert page.locator("path.cx-arc.cx-up").count() == 2 and page.locator("path.cx-arc.cx-down").count() == 1
+        card = page.locator(".cx-card").inner_text()
+        assert (
+            "What c did." in card and "Builds on B" in card and "Taken up by E" in card and "c_small, c_large" in card
+        )
+        assert "2 ancestors and 1 descendant among these 5 papers" in page.get_by_role("status").inner_text()
+        assert page.get_by_role("link", name="Paper of c").get_attribute("href") == "https://x.org/c"
+
+
+def test_family_tree_moves_by_keys_and_buttons(opened):
+    with opened(family_tree(NODES, selected="b")) as v:
+        page = v.page
+        pressed = page.locator('.cx-paper[aria-pressed="true"]')
+        assert pressed.inner_text().split() == ["2012", "B"]
+        pressed.focus()
+        page.keyboard.press("ArrowDown")
+        assert pressed.inner_text().split() == ["2014", "C"]
+        assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+        page.get_by_role("button", name="Later").click()
+        page.get_by_role("button", name="Later").click()
+        page.get_by_role("button", name="Later").click()  # the last one: stays
+        assert pressed.inner_text().split() == ["2016", "E"]
+        page.get_by_role("button", name="Earlier").click()
+        assert pressed.inner_text().split()[-1] == "D"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([], "empty"),
+        ([{"key": "a"}], "has no 'title'"),
+        ([node("a", 1998, "b"), node("b", 2000)], "'b', which is not listed above"),
+    ],
+)
+def test_family_tree_says_what_is_wrong(nodes, message):
+    with pytest.raises(ValueError, match=message):
+        family_tree(nodes)
+
+
+ROWS = [
+    {"name": f"net{n}", "year": 2010 + n % 4, "paper": f"Paper {n % 3}", "url": f"https://x.org/{n % 3}"}
+    | {"params": 10**6 * (n + 1), "macs": 10**8 * (20 - n), "checkpoint1": 60.0 + n if n % 2 else None}
+    for n in range(12)
+]
+
+
+def test_model_table_sorts_by_any_column(opened):
+    with opened(model_table(ROWS)) as v:
+        page = v.page
+        names = page.locator("tbody th")
+        assert names.all_text_contents() == [r["name"] for r in sorted(ROWS, key=lambda r: r["year"])]
+        page.get_by_role("button", name="parameters").click()
+        assert names.first.inner_text() == "net11"
+        assert page.locator('th[aria-sort="descending"]').inner_text().startswith("parameters")
+        page.get_by_role("button", name="parameters").click()
+        assert names.all_text_contents() == [r["name"] for r in ROWS]
+        page.get_by_role("button", name="top-1 %").click()
+        assert names.all_text_contents()[:6] == ["net11", "net9", "net7", "net5", "net3", "net1"]  # unknown ones last
+        page.get_by_role("button", name="model").click()
+        assert names.all_text_contents() == [r["name"] for r in ROWS]  # net2 before net10
+
+
+def test_model_table_filters_by_a_word(opened):
+    with opened(model_table(ROWS)) as v:
+        page = v.page
+        page.get_by_role("searchbox", name="Find").fill("paper 1")
+        assert page.locator("tbody tr").count() == 4
+        assert "4 models of 12" in page.get_by_role("status").inner_text()
+        page.get_by_role("searchbox", name="Find").fill("nothing like it")
+        assert page.locator("tbody tr").count() == 0
+        assert "No model has" in page.get_by_role("status").inner_text()
+        page.get_by_role("button", name="all").click()
+        assert page.locator("tbody tr").count() == 12
+
+
+def test_model_table_says_what_is_wrong():
+    with pytest.raises(ValueError, match="empty"):
+        model_table([])
+    with pytest.raises(ValueError, match="has no 'macs'"):
+        model_table([{"name": "a", "year": 1, "paper": "p", "url": "u", "params": 1}])
+    with pytest.raises(ValueError, match="'parms'.*'params'"):
+        model_table([{**ROWS[0], "parms": 3}])
+    with pytest.raises(ValueError, match="sort"):
+        model_table(ROWS, sort="speed")
