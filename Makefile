@@ -10,7 +10,7 @@ HTML   := _build/html
 BUILT  := _build/.built
 JOBS   ?= 2
 
-# Tests and compared chapters run alike everywhere: the smallest scale, two threads, no data of one machine.
+# Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
 SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
 
 SOURCES := $(wildcard _config.yml _toc.yml index.md) \

@@ -1,4 +1,4 @@
-"""Shared by all tests: the smallest scale, two threads, no data of one machine; and a wheel of the package.
+"""Shared by all tests: the smallest scale, one thread, no data of one machine; and a wheel of the package.
 
 The kernels that nbval starts inherit this environment; ``tools/execute_notebooks.py`` sets the same.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 os.environ["CNNLAB_SCALE"] = "smoke"
-os.environ["OMP_NUM_THREADS"] = "2"
+os.environ["OMP_NUM_THREADS"] = "1"  # a worker for each core does more than a thread for each
 os.environ.pop("CNNLAB_DATA", None)
 
 ROOT = Path(__file__).resolve().parent.parent
