@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tidy", action="store_true", help="run nothing; only leave out what changes from run to run")
     options = parser.parse_args(arguments)
     # As in tests/conftest.py. A chapter must not depend on data that only one machine has.
-    os.environ.update(CNNLAB_SCALE="smoke", OMP_NUM_THREADS="2")
+    os.environ.update(CNNLAB_SCALE="smoke", OMP_NUM_THREADS="1")
     os.environ.pop("CNNLAB_DATA", None)
     failed = 0
     paths = [path.resolve() for path in options.notebooks] or notebooks()
