@@ -85,8 +85,10 @@ def test_depth_multiplier_leaves_the_last_convolution_alone():
 
 
 def test_momentum_is_torchs_word_for_decay():
-    momenta = {m.momentum for m in create_on_meta("mnasnet0_5").modules() if isinstance(m, nn.BatchNorm2d)}
-    assert momenta == {1 - 0.9997}
+    for small_input, momentum in ((False, 1 - 0.9997), (True, 0.1)):
+        model = create_on_meta("mnasnet0_5", small_input=small_input)
+        assert {m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {momentum}
+    assert 0.04 < 0.9997**10_000 < 0.05  # what is left of the start after ten thousand steps
 
 
 def test_a_checkpoint_keeps_the_version_that_torchvision_asks_for():
