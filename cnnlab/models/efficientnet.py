@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, make_divisible
+from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, he_normal_, make_divisible
 from cnnlab.models.registry import Published, register
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15  # depth, width, resolution; found by a grid search with phi = 1
@@ -232,11 +232,10 @@ class EfficientNet(nn.Module):
 
 def initialize(network: nn.Module) -> None:
     """torchvision's distribution for both versions; batch norm starts at 1 and 0 by torch's default."""
+    he_normal_(network)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             bound = module.out_features**-0.5
             nn.init.uniform_(module.weight, -bound, bound)

@@ -54,7 +54,7 @@ from itertools import groupby
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.layers import ConvNormAct, SqueezeExcite, make_divisible
+from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
 from cnnlab.models.registry import Published, register
 
 
@@ -188,9 +188,7 @@ class RegNet(nn.Module):
             self.stages.add_module(f"stage{number}", stage)
         self.fc = nn.Linear(channels, num_classes)
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        he_normal_(self)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
 
