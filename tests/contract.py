@@ -63,8 +63,9 @@ def swap_strides(first: nn.Module, second: nn.Module) -> None:
 def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> None:
     """Every parameter and statistic at random, such that signals neither die nor explode at any depth.
 
-    Batch-norm statistics are taken from one random batch and then disturbed: with statistics far from the signal's, a
-    deep plain network's output would no longer depend on its input, and would agree with anything.
+    Batch-norm statistics are those of what arrives there, disturbed, one layer after another: with statistics far from
+    the signal's, a deep plain network's output would no longer depend on its input and would agree with anything,
+    and gates would stand at 0 or 1 whatever comes before them.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -74,22 +75,25 @@ def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> 
     def normal(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator)
 
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    with torch.no_grad():
-        for name, p in network.named_parameters():
+    @torch.no_grad()
+    def follow(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        axes = [axis for axis in range(inputs[0].dim()) if axis != 1]
+        mean, var = inputs[0].mean(axes), inputs[0].var(axes)
+        norm.running_mean.copy_(mean + 0.2 * normal(mean) * var.sqrt())
+        norm.running_var.copy_(var * uniform(var))
+
+    for name, p in network.named_parameters():
+        with torch.no_grad():
             if p.dim() > 1:
                 p.copy_(normal(p) * (2 / p[0].numel()) ** 0.5)
             else:
                 p.copy_(uniform(p) if name.endswith("weight") else 0.2 * normal(p))
-        momenta = [m.momentum for m in norms]
-        for m in norms:
-            m.momentum = 1.0
-        network.train()(torch.randn(2, *size, generator=generator))
-        for m, momentum in zip(norms, momenta):
-            m.momentum = momentum
-            m.running_mean.add_(0.2 * normal(m.running_mean) * m.running_var.sqrt())
-            m.running_var.mul_(uniform(m.running_var))
-    network.eval()
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(follow) for norm in norms]
+    with torch.no_grad():
+        network.eval()(torch.randn(2, *size, generator=generator))
+    for hook in hooks:
+        hook.remove()
 
 
 def sizes(name: str) -> list[int]:
@@ -107,9 +111,13 @@ def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tenso
 
 
 def relative_difference(theirs: nn.Module, ours: nn.Module, x: Tensor) -> float:
-    """max|difference| / max|logit|, infinite for outputs that are not finite."""
+    """max|difference| / max|logit| of what two networks make of the same input."""
     with torch.inference_mode():
-        a, b = theirs.eval()(x), ours.eval()(x)
+        return difference(theirs.eval()(x), ours.eval()(x))
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """max|a - b| / max|a|, infinite for a ``b`` that is not finite."""
     assert a.shape == b.shape
     assert torch.isfinite(a).all()
     if not torch.isfinite(b).all():
