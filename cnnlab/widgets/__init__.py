@@ -13,12 +13,14 @@ _HOMES: dict[str, str] = {
     "Window": "cnnlab.widgets.explorers.receptive_field",
     "convolution_arithmetic": "cnnlab.widgets.explorers.convolution_arithmetic",
     "receptive_field": "cnnlab.widgets.explorers.receptive_field",
+    "dilation_grid": "cnnlab.widgets.explorers.dilation_grid",
     "residual_paths": "cnnlab.widgets.explorers.residual_paths",
     "model_chart": "cnnlab.widgets.explorers.model_chart",
     "kernel_playground": "cnnlab.widgets.explorers.kernel_playground",
     "Kernel": "cnnlab.widgets.explorers.kernel_playground",
     "family_tree": "cnnlab.widgets.explorers.family_tree",
     "model_table": "cnnlab.widgets.explorers.model_table",
+    "zero_insertion": "cnnlab.widgets.explorers.zero_insertion",
     "TrainingLab": "cnnlab.widgets.lab",
 }
 
