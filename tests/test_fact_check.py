@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from cnnlab.analysis import summarize
+from cnnlab.convolutions import grid_coverage
 from cnnlab.convolutions.arithmetic import output_size, same_padding
 from cnnlab.models import create_model
 
@@ -71,3 +73,21 @@ def test_resnet_152_and_vgg_19_are_counted_in_multiply_adds():
     # The paper's 11.3e9 is for the stride on the first 1 x 1 convolution; on the 3 x 3 it is a little more.
     assert 11.3 < summarize("resnet152").macs / 1e9 < 11.6
     assert "19.6 billion" in PAGE and "11.3 billion" in PAGE
+
+
+def test_dilation_has_holes():
+    ways = grid_coverage(3, (2, 2, 2))
+    text = section("Dilation expands the receptive field")
+    assert f"{len(ways)} × {len(ways)} pixels" in text
+    assert f"read {int((ways > 0).sum())} of its {ways.numel()}" in text
+    seen = torch.zeros(13, 14, dtype=torch.bool)
+    seen[:, :13] = ways > 0
+    assert not (seen & seen.roll(1, 1)).any()  # the neighbor to the right
+
+
+def test_fields_of_equal_and_of_doubling_rates():
+    text = section("grows exponentially with dilation")
+    assert "1, 2, 4, 8" in text
+    for layers in range(1, 8):
+        assert len(grid_coverage((1, 3), [2] * layers)[0]) == 4 * layers + 1
+        assert len(grid_coverage((1, 3), [2**i for i in range(layers)])[0]) == 2 ** (layers + 1) - 1
