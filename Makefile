@@ -14,7 +14,7 @@ JOBS   ?= 2
 SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
 
 SOURCES := $(wildcard _config.yml _toc.yml index.md) \
-	$(shell find book \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
+	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	$(shell find cnnlab -name '*.py' 2>/dev/null)
 
 .PHONY: help setup book test test-fast test-full lint format nbval bench lab execute publish-url clean distclean

@@ -20,7 +20,7 @@ const explore = (p) => {
   const draw = () => {
     const up = reach(at, (k) => rows[k][PARENTS]);
     const down = reach(at, (k) => children[k]);
-    const gutter = width < 560 ? 54 : 84;
+    const gutter = width < 640 ? 54 : 84;
     const height = rows.length * ROW;
     const y = (i) => (i + 0.5) * ROW;
     const paths = [];
@@ -48,7 +48,7 @@ const explore = (p) => {
     const [up, down] = draw();
     const some = row[MODELS].slice(0, 6).join(", ") + (row[MODELS].length > 6 ? ` and ${row[MODELS].length - 6} more` : "");
     const line = (term, text) => text && el("p", {}, el("i", {}, term + " "), text);
-    card.replaceChildren(...[el("div", { class: "cx-name" }, `${row[TITLE]}, ${row[YEAR]}`), el("p", {}, row[IDEA]),
+    card.replaceChildren(...[el("div", { class: "cx-headline" }, `${row[TITLE]}, ${row[YEAR]}`), el("p", {}, row[IDEA]),
       line("Builds on", names(row[PARENTS])), line("Taken up by", names(children[i])), line("In cnnlab:", some),
       el("p", {}, el("a", { href: row[URL], rel: "noopener", ...KEYS }, row[PAPER]))].filter(Boolean));
     result.textContent = `${row[TITLE]} (${row[YEAR]}) has ${many(up.size, "ancestor")} and ${many(down.size, "descendant")} among these ${rows.length} papers.`;
@@ -58,6 +58,6 @@ const explore = (p) => {
   return {
     nodes: [el("div", { class: "cx-bar" }, button("Earlier", step(-1)), button("Later", step(1)),
       el("span", { class: "cx-hint" }, "Orange: what it builds on. Green: what builds on it.")), frame, result],
-    draw: (to) => { width = to; frame.classList.toggle("cx-wide", to >= 560); pick(at); },
+    draw: (to) => { width = to; frame.classList.toggle("cx-wide", to >= 500); pick(at); },
   };
 };

@@ -85,7 +85,7 @@ const explore = (p) => {
     const line = (x1, y1, x2, y2) => svg("line", { x1, y1, x2, y2, class: "cx-mesh" });
     const text = (x, y, anchor, label, extra) => svg("text", { x, y, "text-anchor": anchor, ...extra }, label);
     const parts = [];
-    const marks = width < 520 ? [1, 3] : [1, 2, 5];
+    const marks = (box.right - box.left) / (high - low) < 165 ? [1, 3] : [1, 2, 5];
     for (const decade of range(14)) for (const mark of marks) {
       const value = mark * 10 ** decade;
       if (Math.log10(value) < low || Math.log10(value) > high) continue;

@@ -46,7 +46,8 @@ const explore = (p) => {
   fill();
   return {
     nodes: [el("div", { class: "cx-bar" }, el("label", { class: "cx-select" }, "Find", input), quick, button("all", () => { input.value = word = ""; fill(); })),
-      el("div", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" }, el("table", {}, el("thead", {}, el("tr", {}, ths)), body)), result],
+      el("div", { class: "cx-models" }, el("div", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" },
+        el("table", {}, el("thead", {}, el("tr", {}, ths)), body))), result],
     draw: () => {},
   };
 };
