@@ -10,7 +10,7 @@ import torch
 
 from cnnlab.analysis import summarize
 from cnnlab.convolutions import grid_coverage
-from cnnlab.convolutions.arithmetic import output_size, same_padding
+from cnnlab.convolutions.arithmetic import output_size, same_padding, transposed_output_size
 from cnnlab.models import create_model
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
@@ -91,3 +91,41 @@ def test_fields_of_equal_and_of_doubling_rates():
     for layers in range(1, 8):
         assert len(grid_coverage((1, 3), [2] * layers)[0]) == 4 * layers + 1
         assert len(grid_coverage((1, 3), [2**i for i in range(layers)])[0]) == 2 ** (layers + 1) - 1
+
+
+def test_padding_alone_is_no_transposed_convolution():
+    import torch
+    import torch.nn.functional as F
+
+    from cnnlab.convolutions import insert_zeros
+
+    x, w = torch.randn(1, 1, 5, 5).double(), torch.randn(1, 1, 3, 3).double()
+    truth = F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1)
+    around = F.conv2d(F.pad(x, (4, 3, 4, 3)), w.flip(2, 3))
+    spread = F.pad(insert_zeros(x, 2), (1, 2, 1, 2))
+    assert around.shape == truth.shape and not torch.allclose(around, truth)
+    assert torch.allclose(F.conv2d(spread, w.flip(2, 3)), truth)
+    once = F.conv2d(F.pad(x, (2, 2, 2, 2)), w.flip(2, 3))  # stride 1: zeros around are enough
+    assert torch.allclose(once, F.conv_transpose2d(x, w))
+    assert f"only {x.numel()} of the {spread.numel()} numbers" in section("Put paddings into")
+
+
+def test_neither_convolution_has_to_change_the_size():
+    assert output_size(9, 3, padding=1) == transposed_output_size(9, 3, padding=1) == 9
+    assert (output_size(9, 3), transposed_output_size(9, 3)) == (7, 11)
+    assert "adds two pixels" in section("Regular convolution reduces")
+
+
+def test_a_divisible_kernel_can_make_a_checkerboard():
+    import torch
+
+    from cnnlab.convolutions import TransposedConv2d
+
+    torch.manual_seed(0)
+    layer = TransposedConv2d(8, 8, kernel=4, stride=2, bias=False)
+    y = layer(torch.ones(1, 8, 8, 8))[..., 4:-4, 4:-4]
+    assert (y - y.mean((2, 3), keepdim=True)).square().mean() > 0.4 * y.square().mean()
+    even = torch.ones(1, 1, 3, 3) * torch.tensor([0.5, 1, 0.5])[:, None] * torch.tensor([0.5, 1, 0.5])
+    flat = torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 8, 8), even, stride=2)[..., 2:-2, 2:-2]
+    assert torch.equal(flat, torch.ones_like(flat))  # kernel 3 and stride 2, and no checkerboard
+    assert section("A kernel that the stride divides")
