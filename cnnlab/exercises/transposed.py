@@ -128,7 +128,7 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     value(
         "transposed/zeros",
-        title="How many zeros?",
+        title="Count the zeros",
         expected={"between": 2, "around": 3, "row": 19},
         hints=(
             Hint(
