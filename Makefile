@@ -60,17 +60,17 @@ format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# One pytest run, so that one line at the end counts everything. A file's tests stay on one worker, a model's too.
+# One pytest run, so that one line at the end counts everything. A file's tests stay on one worker.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 test: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadgroup -q -r sfE
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
 
 test-full: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadgroup -q -r sfE
+	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
 
 test-fast: lint
-	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser" -n $(JOBS) --dist loadgroup -q
+	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser" -n $(JOBS) --dist loadfile -q
 
 nbval: $(READY)
 	@$(SMOKE) $(BIN)/python -m pytest $(or $(CHAPTERS),book) $(NBVAL) -q --durations=5

@@ -21,15 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs on one worker (``--dist loadgroup``): a file, and of the models' contract all tests of one model."""
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-        group = f"model-{name}" if name and item.path.name == "test_models.py" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def offline_environment(**more: str) -> dict[str, str]:
     """This process's environment, with a pip that may ask no index and reads no settings of this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}

@@ -34,6 +34,13 @@ FAULTS: dict[str, dict[str, Fault]] = {
 FULL: frozenset[str] = frozenset(name for facts in _FACTS for name in getattr(facts, "FULL", ()))
 
 
+# One model for each network class: the first that has faults planted, which is a small one.
+_KINDS: dict[type[nn.Module], str] = {}
+for _name in FAULTS:
+    _KINDS.setdefault(model_info(_name).network, _name)
+ONE_OF_EACH = list(_KINDS.values())
+
+
 @functools.cache
 def reference(name: str) -> Reference | None:
     """The row of a model, made from the library's own numbers where the library has it; None if there is none."""

@@ -1,11 +1,12 @@
-"""The contract of every registered model; what differs between models stands in tests/zoo."""
+"""The contract of every registered model; what differs between models stands in tests/zoo.
+
+Here: names, costs, outputs, faults and errors; test_models_in_use.py trains, converts, copies and compiles them.
+"""
 
 from __future__ import annotations
 
 import copy
 import inspect
-import io
-import warnings
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -14,7 +15,6 @@ from torch import nn
 
 import cnnlab
 from cnnlab.analysis import on_meta
-from cnnlab.layers import DropPath
 from cnnlab.models import model_info
 from cnnlab.weights import transplant
 from tests.contract import (
@@ -25,9 +25,8 @@ from tests.contract import (
     difference,
     randomize,
     sizes,
-    small_input,
 )
-from tests.models_contract import FAULTS, FULL, REFERENCES, has_reference_module, reference
+from tests.models_contract import FAULTS, FULL, ONE_OF_EACH, REFERENCES, has_reference_module, reference
 
 NAMES = cnnlab.list_models()
 EVERY = [pytest.param(name, marks=pytest.mark.full if name in FULL else ()) for name in NAMES]
@@ -35,16 +34,6 @@ EVERY = [pytest.param(name, marks=pytest.mark.full if name in FULL else ()) for 
 OUTPUTS = [
     pytest.param(name, marks=() if name in FAULTS else pytest.mark.full) for name in NAMES if has_reference_module(name)
 ]
-# One model for each network class: the first that has faults planted, which is a small one.
-KINDS = {}
-for _name in FAULTS:
-    KINDS.setdefault(model_info(_name).network, _name)
-ONE_OF_EACH = list(KINDS.values())
-USED = [pytest.param(n, marks=() if n in ONE_OF_EACH else pytest.mark.full) for n in NAMES]
-# A copy of each of these and a file of it would not fit into a usual machine's memory beside the network.
-HUGE = {"regnet_y_128gf", "vit_h_14", "convnextv2_huge"}
-COPIED = [param for param in USED if param.values[0] not in HUGE]
-SMALL = [name for name in ONE_OF_EACH if hasattr(model_info(name).variant, "small_input")]
 
 
 @pytest.fixture(scope="module")
@@ -155,110 +144,6 @@ def test_normalization_settings(name: str):
         for network in pair
     ]
     assert settings[0] == settings[1]
-
-
-# --- use -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", USED)
-def test_every_parameter_gets_a_gradient(name: str):
-    torch.manual_seed(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model = cnnlab.create_model(name)
-        _check_gradients(model, small_input(name, batch=4))
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_a_version_for_small_pictures(name: str):
-    torch.manual_seed(0)
-    model = cnnlab.create_model(name, num_classes=10, small_input=True)
-    assert model.input_size == (model_info(name).input_size[0], 32, 32)
-    assert "small_input" in inspect.getmodule(type(model)).__doc__, "say in the file's docstring what changes"
-    _check_gradients(model, torch.randn(4, *model.input_size))
-    with torch.no_grad():
-        assert model.eval()(torch.randn(1, *model.input_size)).shape == (1, 10)
-    with pytest.raises(ValueError, match="small_input"):
-        cnnlab.create_model(name, small_input=True, weights="imagenet")
-
-
-def _check_gradients(model: nn.Module, x: torch.Tensor) -> None:
-    """One step's gradients, auxiliary heads included, as `cnnlab.fit` takes it."""
-    for module in model.train().modules():
-        if isinstance(module, DropPath):
-            module.eval()  # a branch that chance drops for all four pictures gets none
-    output = model(x)
-    logits, auxiliary = output if isinstance(output, tuple) else (output, [])
-    assert len(auxiliary) == len(getattr(model, "auxiliary_weights", ()))
-    loss = torch.zeros(())
-    for weight, part in zip((1.0, *getattr(model, "auxiliary_weights", ())), (logits, *auxiliary)):
-        y = torch.arange(4).reshape(4, *[1] * (part.dim() - 2)).expand(4, *part.shape[2:]) % part.shape[1]
-        loss = loss + weight * nn.functional.cross_entropy(part, y)  # classes of images, or of each pixel
-    loss.backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert torch.isfinite(parameter.grad).all(), key
-        assert parameter.grad.abs().max() > 0, key
-
-
-@pytest.mark.parametrize("name", USED)
-def test_classes_channels_batch_of_one_and_number_formats(name: str):
-    model = cnnlab.create_model(name, num_classes=7, in_channels=2).eval()
-    x = small_input(name, batch=1, channels=2)
-    assert model.input_size == (2, *model_info(name).input_size[1:])
-    assert model.name == name
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("error")
-        y = model(x)
-        assert y.shape[:2] == (1, 7)
-        assert y.dtype == torch.float32
-        close = {"rtol": 1e-4, "atol": 1e-4 * max(1.0, y.abs().max().item())}
-        torch.testing.assert_close(model(torch.cat([x, -x]))[:1], y, **close)
-        last = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
-        torch.testing.assert_close(last, y, **close)
-        double = model.double()(x.double())
-        assert double.dtype == torch.float64
-        torch.testing.assert_close(double.float(), y, **close)
-
-
-@pytest.mark.parametrize("name", COPIED)
-def test_copies_and_files(name: str):
-    model, other = cnnlab.create_model(name).eval(), cnnlab.create_model(name).eval()
-    x = small_input(name)
-    with torch.no_grad():
-        y = model(x)
-        assert not torch.equal(other(x), y)
-        file = io.BytesIO()
-        torch.save(model.state_dict(), file)
-        file.seek(0)
-        other.load_state_dict(torch.load(file, weights_only=True))
-        assert torch.equal(other(x), y)
-        twin = copy.deepcopy(model)
-        assert torch.equal(twin(x), y)
-        with pytest.raises(ValueError, match="channels differ"):
-            twin(x.repeat(1, 5, 1, 1))  # the check of the input came along
-        whole = io.BytesIO()
-        torch.save(model, whole)
-        whole.seek(0)
-        assert torch.equal(torch.load(whole, weights_only=False)(x), y)
-
-
-@pytest.mark.parametrize("name", USED)
-def test_compile_and_export(name: str):
-    model = cnnlab.create_model(name, num_classes=3).eval()
-    x = small_input(name)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        y = model(x)
-        torch._dynamo.reset()
-        compiled = torch.compile(model, backend="eager")
-        torch.testing.assert_close(compiled(x), y)
-        with pytest.raises(ValueError, match="channels differ"):
-            compiled(x.repeat(1, 5, 1, 1))
-        torch._dynamo.reset()
-        program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
-        again = program.module()(torch.cat([x, x, x]))
-        torch.testing.assert_close(again[:2], y, rtol=1e-4, atol=1e-4)
 
 
 # --- errors --------------------------------------------------------------------------------------------------------

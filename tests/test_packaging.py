@@ -28,7 +28,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
 }
 # Imported only where the reader asks for them.
-OPTIONAL = {"timm"}
+OPTIONAL = {"timm", "huggingface_hub", "safetensors"}  # timm brings the other two along
 
 
 def files(folder: Path) -> set[str]:
