@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -72,6 +73,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     yield served
     served.close()
+    for path in tmp_path.iterdir():  # gigabytes, over all models
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def publish(server: Server, name: str, module: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
