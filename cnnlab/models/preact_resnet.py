@@ -26,6 +26,9 @@ batch norm and ReLU.
 Where the size changes, a bottleneck's shortcut is a 1x1 convolution of the *activated* input, without a batch norm of
 its own. The basic units of 110 layers have shortcuts without parameters (option A of 2015), of x itself.
 
+A new network of 1001 layers answers NaN in evaluation mode: its batch norms know no statistics before the first step of
+training, and the sum grows in each unit until it overflows.
+
 ``small_input=True`` is for pictures of 32 pixels: conv1 is 3x3 with stride 1 and there is no pooling after it. The
 networks for CIFAR are built so anyway.
 

@@ -211,3 +211,17 @@ def test_nothing_interrupts_the_shortcut():
     for block in old.stage1:
         nn.init.zeros_(block.conv2.weight)
     torch.testing.assert_close(old.stage1(x), F.relu(x))
+
+
+@pytest.mark.full
+def test_a_thousand_layers_need_statistics():
+    """As the model file says: NaN in evaluation mode when new, and numbers after one pass in training mode."""
+    torch.manual_seed(0)
+    model, x = cnnlab.create_model("preact_resnet1001_cifar"), torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert model.eval()(x).isnan().any()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        assert model.train()(x).isfinite().all()
+        assert model.eval()(x).isfinite().all()
