@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,15 @@ def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
     # Element ids such as "axes_1" repeat from figure to figure, and a page holds many figures.
     prefix = "f" + hashlib.sha256(salt.encode()).hexdigest()[:8]
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    # An image shown twice in one figure has its id twice; the second gets another.
+    met: Counter[str] = Counter()
+
+    def own(match: re.Match[str]) -> str:
+        met[match[1]] += 1
+        again = f"-{met[match[1]]}" if met[match[1]] > 1 else ""
+        return f'id="{prefix}-{match[1]}{again}"'
+
+    svg = re.sub(r'\bid="([^"]*)"', own, svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     width = float(re.search(r'width="([\d.]+)pt"', svg).group(1)) * 4 / 3  # points to CSS pixels
     least = min(width, _LEAST_WIDTH if tight else 0)

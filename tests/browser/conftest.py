@@ -158,8 +158,14 @@ def visit(browser: Browser) -> Opener:
         context.route("**/*", refuse)
         page.on("console", lambda m: seen.problems.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: seen.problems.append(f"exception: {error}"))
+        # What a page was still loading when it was left has not failed.
         page.on(
-            "requestfailed", lambda r: seen.problems.append(f"failed: {r.url}") if r.url.startswith(local) else None
+            "requestfailed",
+            lambda r: (
+                seen.problems.append(f"failed: {r.url}")
+                if r.url.startswith(local) and r.failure != "net::ERR_ABORTED"
+                else None
+            ),
         )
         responses: list[Any] = []
         if weigh:
