@@ -27,7 +27,9 @@ and lower edge onto three rows of zeros, as if the image had 227 pixels; Caffe c
 one tower pads 224 pixels with 2 on each side. (Figure 2 counts 253,440 neurons in conv1, which no square gives: 55 x
 55 x 96 are 290,400. With these the sum is 659,272, the abstract's 650,000.)
 
-``small_input=True`` is for pictures of 32 pixels: conv1 is 5x5 with stride 1, and the last maps are 3 x 3.
+``small_input=True`` is for pictures of 32 pixels: conv1 is 5x5 with stride 1, the last maps are 3 x 3, and convolutions
+start from He's normal distribution over the fan-in with zero biases. From the start of 2012 such a network does not get
+away: its kernels are smaller and pixels are not in 0 to 255 any more, so that little but the biases reaches the end.
 
 Differs from the paper in:
   - 227 pixels of image in alexnet_2012, where the paper has 224 and zeros. An average pool to 6 x 6 before fc6, which
@@ -47,6 +49,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.layers import he_normal_
 from cnnlab.models.registry import Published, register
 
 
@@ -141,7 +144,11 @@ class AlexNet(nn.Module):
         self.fc7 = nn.Linear(4096, 4096)
         self.fc8 = nn.Linear(4096, num_classes)
 
-        if variant.start_of_2012:
+        if variant.small_input:
+            he_normal_(self, mode="fan_in")
+            for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+                nn.init.zeros_(conv.bias)
+        elif variant.start_of_2012:
             positive = (self.conv2, self.conv4, self.conv5, self.fc6, self.fc7)  # so that their ReLUs start open
             for layer in (self.conv1, self.conv3, self.fc8, *positive):
                 nn.init.normal_(layer.weight, std=0.01)

@@ -130,7 +130,7 @@ def test_the_normalization_is_the_papers_not_torchs():
 
 
 def test_initial_values_of_2012():
-    model = cnnlab.create_model("alexnet_2012", small_input=True)
+    model = cnnlab.create_model("alexnet_2012")
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"):
         layer = model.get_submodule(name)
