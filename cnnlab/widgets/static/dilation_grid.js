@@ -102,7 +102,8 @@ const explore = (p) => {
     const numbers = [];
     for (const y of offsets) for (const x of offsets) {
       const w = to(x) * to(y);
-      groups.set(w, (groups.get(w) || []).concat(square(x, y)));
+      if (!groups.has(w)) groups.set(w, []);
+      groups.get(w).push(square(x, y));
       if (u > 19) numbers.push(svg("text", { x: (x + half + 0.5) * u, y: (y + half + 0.5) * u + 3.5, class: "dg-count" }, w));
     }
     const parts = [...groups].map(([w, own]) => svg("path", { d: own.join(""), "data-ways": w, "data-cells": own.length,
