@@ -21,6 +21,9 @@ _HOMES: dict[str, str] = {
     "family_tree": "cnnlab.widgets.explorers.family_tree",
     "model_table": "cnnlab.widgets.explorers.model_table",
     "zero_insertion": "cnnlab.widgets.explorers.zero_insertion",
+    "group_wiring": "cnnlab.widgets.explorers.group_wiring",
+    "separability": "cnnlab.widgets.explorers.separability",
+    "cost_ranking": "cnnlab.widgets.explorers.cost_ranking",
     "TrainingLab": "cnnlab.widgets.lab",
 }
 
