@@ -15,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -157,6 +159,7 @@ def main() -> None:
         print(f"slower than {SLOWER}: {', '.join(slower) or 'none'}")
     if options.json:
         facts["load_average"] = os.getloadavg()[0]
+        facts["command"] = shlex.join(["python", "benchmarks/bench_models.py", *sys.argv[1:]])
         settings = {
             "threads": options.threads,
             "repeats": options.repeats,

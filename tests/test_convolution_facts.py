@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -129,6 +130,33 @@ def test_best_rank1_is_best(height: int, width: int, seed: int) -> None:
         row = normal(width, seed=seed + other)
         column = kernel @ row / (row @ row)
         assert (kernel - column[:, None] * row).norm() / kernel.norm() >= error - 1e-12
+
+
+@examples(60)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10_000))
+def test_separate_is_the_best_pair_of_layers(k: int, c: int, height: int, width: int, seed: int) -> None:
+    weight = normal(k, c, height, width, seed=seed)
+    most, before = min(c * height, k * width), 2.0
+    for mid in range(1, most + 1):
+        column, row, error = lib.separate(weight, mid)
+        assert column.shape == (mid, c, height, 1) and row.shape == (k, mid, 1, width)
+        found = (weight - lib.compose_separable(column, row)).norm() / weight.norm()
+        torch.testing.assert_close(error, found, atol=1e-7, rtol=0)
+        assert found < before + 1e-12
+        before = float(found)
+        other = normal(k, mid, 1, width, seed=seed + 1)  # random rows, with the columns that suit them best
+        a, b = other[:, :, 0].permute(0, 2, 1).reshape(-1, mid), weight.permute(0, 3, 1, 2).reshape(k * width, -1)
+        assert (b - a @ torch.linalg.lstsq(a, b).solution).norm() / weight.norm() >= found - 1e-9
+    assert found < 1e-7
+    if k == c == 1:
+        torch.testing.assert_close(lib.separate(weight, 1).error, lib.best_rank1(weight[0, 0]).error)
+
+
+def test_a_separable_layer_is_not_bound_to_separable_kernels() -> None:
+    weight = lib.compose_separable(normal(3, 4, 5, 1), normal(6, 3, 1, 5, seed=1))  # M = 3
+    assert torch.linalg.matrix_rank(weight).unique().tolist() == [3]
+    assert torch.linalg.matrix_rank(weight.permute(1, 2, 0, 3).reshape(20, 30)) == 3
+    assert lib.separate(weight, 3).error < 1e-7 < 1e-2 < lib.separate(weight, 2).error
 
 
 def test_separability_of_known_kernels() -> None:
@@ -349,6 +377,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "kernel's axes": (lambda: lib.best_rank1(torch.ones(3)), r"kernel has shape \(3,\); give \(height, width\)"),
     "whole kernel": (lambda: lib.best_rank1(SOBEL.long()), r"kernel is torch.int64.*kernel.double\(\)"),
+    "weight's axes": (lambda: lib.separate(SOBEL, 1), r"shape \(3, 3\); give floating-point \(K, C, height, width\)"),
+    "too many between": (
+        lambda: lib.separate(W, 13),
+        r"mid_channels=13 is out of range;.* exact with 12, so use 1 to 12",
+    ),
     "two kernels": (lambda: lib.is_separable(torch.ones(2, 3, 3)), r"shape \(2, 3, 3\).*best_rank1"),
     "lateral": (lambda: lib.flattened_conv2d(X, W, VERTICAL, HORIZONTAL), r"lateral has shape"),
     "vertical": (lambda: lib.flattened_conv2d(X, LATERAL, W, HORIZONTAL), r"vertical has shape.*\(6, 1, any, 1\)"),
@@ -548,3 +581,24 @@ def test_worked_examples_of_the_lectures() -> None:
     assert examples_["pointwise"].params == 192 * 32
     for example in examples_.values():
         assert f"{example.macs:,} multiplications" in str(example)
+
+
+@pytest.mark.parametrize("channels", [32, 128, 512])
+def test_recorded_latencies_stand_beside_todays_counts(channels: int) -> None:
+    recorded = lib.recorded_latency(channels=channels)
+    counted = lib.compare_convolutions(channels, channels, 3, {32: 224, 128: 56, 512: 14}[channels], measure=False)
+    assert [row.name for row in recorded] == [row.name for row in counted]
+    for now, then in zip(counted, recorded):
+        assert (now.params, now.macs, now.bytes_moved) == (then.params, then.macs, then.bytes_moved)
+        assert then.cpu is not None and 0 < then.cpu.lower <= then.cpu.median <= then.cpu.upper
+    assert counted["standard"].macs == 462_422_016
+    assert re.search(r"recorded on 20\d\d-\d\d-\d\d, batch of 1, \d+ threads of .+, torch 2", recorded.caption)
+    two = lib.recorded_latency("depthwise", "standard", channels=channels)
+    assert [row.name for row in two] == ["depthwise", "standard"]
+
+
+def test_recorded_latency_says_what_there_is() -> None:
+    with pytest.raises(ValueError, match="channels=64 was not measured; recorded are 32, 128, 512"):
+        lib.recorded_latency(channels=64)
+    with pytest.raises(ValueError, match="'depthwis' is not known. Did you mean 'depthwise'"):
+        lib.recorded_latency("depthwis")

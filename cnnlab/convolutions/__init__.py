@@ -15,7 +15,8 @@ _PUBLIC = {
     "algebra": "Formula show_output_size show_receptive_field show_transposed_output_size",
     "standard": "StandardConv2d conv2d_loops standard_conv2d",
     "pointwise": "PointwiseConv2d pointwise_conv2d",
-    "spatial_separable": "SpatialSeparableConv2d best_rank1 compose_separable is_separable spatial_separable_conv2d",
+    "spatial_separable": "SpatialSeparableConv2d best_rank1 compose_separable is_separable separate "
+    "spatial_separable_conv2d",
     "flattened": "FlattenedConv2d compose_flattened flattened_conv2d",
     "depthwise": "DepthwiseConv2d depthwise_conv2d",
     "depthwise_separable": "DepthwiseSeparableConv2d compose_depthwise_separable depthwise_separable_conv2d",
@@ -27,7 +28,7 @@ _PUBLIC = {
     "conv3d": "StandardConv3d standard_conv3d",
     "conv2plus1d": "Conv2Plus1d compose_space_time mid_channels space_time_conv3d",
     "global_average_pooling": "GlobalAveragePool global_average_pool",
-    "cost": "compare_convolutions measure_latency",
+    "cost": "compare_convolutions measure_latency recorded_latency",
     "worked": "worked_examples",
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names.split()}

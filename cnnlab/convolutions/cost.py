@@ -13,7 +13,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from cnnlab.convolutions.spatial_separable import SpatialSeparableConv2d
 from cnnlab.convolutions.standard import StandardConv2d
 from cnnlab.convolutions.transposed import TransposedConv2d
 from cnnlab.errors import unknown_name
+from cnnlab.results import recorded
 
 if TYPE_CHECKING:
     import pandas
@@ -262,6 +263,46 @@ def compare_convolutions(
         cpu, gpu = (times.get(device, {}).get(name) for device in ("cpu", "cuda"))
         rows.append(_cost(name, shape, summaries[name], cpu, gpu, batch))
     return Comparison(rows, caption)
+
+
+def recorded_latency(*names: str, channels: int = 128) -> Comparison:
+    """The comparison of a run that was recorded: counts made anew, times as they were measured then.
+
+    Pages show this one, because a page must not change from run to run; `compare_convolutions` measures your machine.
+
+    Args:
+        names: rows to keep, such as "standard" and "depthwise"; all of them when none is named.
+        channels: in and out. Three settings were measured, with equal MACs for a standard convolution: 32 channels on
+            224 x 224 pixels, 128 on 56 x 56, and 512 on 14 x 14.
+
+    Raises:
+        ValueError: for channels that were not measured, or an unknown row.
+    """
+    result = recorded("convolution_cost")
+    tables = {table["in_channels"]: table for table in result["tables"]}
+    if channels not in tables:
+        raise ValueError(
+            f"channels={channels!r} was not measured; recorded are {', '.join(map(str, sorted(tables)))}. "
+            f"compare_convolutions({channels}, {channels}) measures it on your machine."
+        )
+    table = tables[channels]
+    setting = [table[key] for key in ("in_channels", "out_channels", "kernel", "size")]
+    counted = compare_convolutions(*setting, measure=False)
+    rows = []
+    for row in counted if not names else [counted[name] for name in names]:
+        times = {device: Latency(**found) for device, found in table["milliseconds"][row.name].items()}
+        rows.append(replace(row, **times, batch=table["batch"]))
+    facts = result["provenance"]
+    where = (
+        f"{facts['cpu_threads']} CPU threads and "
+        if facts["device"] == "cuda"
+        else f"{facts['cpu_threads']} threads of "
+    )
+    return Comparison(
+        rows,
+        f"{counted.caption}; recorded on {facts['date'][:10]}, batch of {table['batch']}, "
+        f"{where}{facts['device_name']}, torch {facts['versions']['torch']}",
+    )
 
 
 def _cost(
