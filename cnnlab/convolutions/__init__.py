@@ -30,6 +30,7 @@ _PUBLIC = {
     "global_average_pooling": "GlobalAveragePool global_average_pool",
     "cost": "compare_convolutions measure_latency recorded_latency",
     "worked": "worked_examples",
+    "choosing": "Advice Question Recommendation decision_tree recommend",
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names.split()}
 
