@@ -21,6 +21,7 @@ _HOMES: dict[str, str] = {
     "load_images": "cnnlab.data.folder",
     "load_shapes": "cnnlab.data.shapes",
     "draw_shapes": "cnnlab.data.shapes",
+    "moving_shapes": "cnnlab.data.clips",
     "sample_photos": "cnnlab.data.bundled",
     "read_idx": "cnnlab.data.idx",
     "Batches": "cnnlab.data.batching",
