@@ -1,7 +1,7 @@
 """EfficientNet: one network found by search, and seven made larger in depth, width and resolution together.
 
 M. Tan, Q. V. Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019,
-tables 1 and 2. https://arxiv.org/abs/1905.11946
+tables 1 and 2 (the accuracies are those of the revised version of 2020). https://arxiv.org/abs/1905.11946
 
     stage   operator                input        channels   layers        EfficientNet-B0
     1       conv 3x3, stride 2      224 x 224    32         1
@@ -175,7 +175,7 @@ class MBConv(nn.Module):
 
 
 PUBLISHED = {
-    f"efficientnet_b{i}": Published(top1, top5, "table 2, single network, single crop")
+    f"efficientnet_b{i}": Published(top1, top5, "table 2 as revised in 2020, single network, single crop")
     for i, (top1, top5) in enumerate(
         [(77.1, 93.3), (79.1, 94.4), (80.1, 94.9), (81.6, 95.7), (82.9, 96.4), (83.6, 96.7), (84.0, 96.8), (84.3, 97.0)]
     )

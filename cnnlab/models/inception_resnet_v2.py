@@ -1,7 +1,7 @@
 """Inception-ResNet v2: Inception modules as the residual branches of a deep network.
 
 C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi: Inception-v4, Inception-ResNet and the Impact of Residual Connections on
-Learning, AAAI 2017 (arXiv 2016), figures 7 and 15 to 20. https://arxiv.org/abs/1602.07261
+Learning, AAAI 2017 (arXiv 2016), figures 7 and 15 to 20 of the arXiv version. https://arxiv.org/abs/1602.07261
 
     layer                     output        what                                                      scale
     stem                      35x35x192     that of Inception v3

@@ -1,7 +1,7 @@
 """Inception v4.
 
 C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi: Inception-v4, Inception-ResNet and the Impact of Residual Connections on
-Learning, AAAI 2017 (arXiv 2016), figures 3 to 9. https://arxiv.org/abs/1602.07261
+Learning, AAAI 2017 (arXiv 2016), figures 3 to 9 of the arXiv version. https://arxiv.org/abs/1602.07261
 
     layer             output        what (V: without padding)
     stem, figure 3    149x149x32    3x3/2 V
@@ -148,7 +148,9 @@ class InceptionC(Branches):
 
 # The paper's single-crop numbers leave out about 1,700 of the 50,000 pictures; with all of them it is 0.3 % worse.
 PUBLISHED = {
-    "inception_v4": Published(80.0, 95.0, "table 2, one network, one crop, 48,300 pictures: 20.0 % and 5.0 % errors"),
+    "inception_v4": Published(
+        80.0, 95.0, "table 2, one network, one crop, about 48,300 pictures: 20.0 % and 5.0 % errors"
+    ),
 }
 
 PAPER = {

@@ -3,8 +3,8 @@
 M. Tan, B. Chen, R. Pang, V. Vasudevan, M. Sandler, A. Howard, Q. V. Le: MnasNet: Platform-Aware Neural Architecture
 Search for Mobile, CVPR 2019 (arXiv 2018). https://arxiv.org/abs/1807.11626
 
-This is MnasNet-B1, found without squeeze-and-excitation in the search space (74.5 % in table 2; the layers are those of
-figure 7 in the first version of the paper):
+This is MnasNet-B1, found without squeeze-and-excitation in the search space (74.5 % in table 2). Figure 7 draws another
+one, A1; the layers are those of ``mnasnet_b1`` in the authors' code:
 
     input            operator            t      c    n    s
     224 x 224 x 3    conv 3x3            -     32    1    2      t  expansion, of the input's channels
@@ -26,7 +26,7 @@ that the last ones work on 4 x 4, and the batch norms have torch's momentum of 0
 for the authors' decay of 0.9997: ten thousand steps until the averages for evaluation have forgotten their start.
 
 Differs from the paper in:
-  - The 1x1 convolution before the average, of 1280 channels, is not in the figure; the authors' code and torchvision
+  - The 1x1 convolution before the average, of 1280 channels, is not in figure 7; the authors' code and torchvision
     have it. A depth multiplier (the number in the name) leaves it alone and rounds all others to multiples of 8.
   - Strided convolutions are padded by the same number of pixels on every side; TensorFlow pads some on the right and
     at the bottom only.

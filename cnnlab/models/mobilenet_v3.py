@@ -1,7 +1,7 @@
 """MobileNet V3: an architecture that was searched for, with squeeze-and-excitation and hard swish.
 
 A. Howard, M. Sandler, G. Chu, L.-C. Chen, B. Chen, M. Tan, W. Wang, Y. Zhu, R. Pang, V. Vasudevan, Q. V. Le, H. Adam:
-Searching for MobileNetV3, ICCV 2019, tables 1 and 2. https://arxiv.org/abs/1905.02244
+Searching for MobileNetV3, ICCV 2019, tables 1 to 3 of the last version (arXiv). https://arxiv.org/abs/1905.02244
 
     Large, input       operator                Small, input       operator
     224 x 224 x 3      conv 3x3, 16, HS, /2    224 x 224 x 3      conv 3x3, 16, HS, /2
@@ -20,8 +20,9 @@ cheap. The widest layer of MobileNet V2, at the end, is moved behind the average
 that the last ones work on 4 x 4.
 
 Differs from the paper in:
-  - Small: the hidden dense layer has 1024 outputs, as in torchvision and the authors' code. Table 2 prints 1280, which
-    makes the 2.9 million parameters of table 3, and squeeze-and-excitation at the last convolution, which nobody has.
+  - Small: no squeeze-and-excitation at the last convolution, where table 2 prints it; torchvision and the authors' code
+    have none. The hidden dense layer has 1024 outputs as in the paper's last version; earlier ones print 2.9 million
+    parameters for the same accuracy, which 1280 outputs make.
   - Squeeze-and-excitation: a quarter of the expanded channels, as in section 5.3, rounded to a multiple of 8.
   - Batch norm: epsilon 1e-3 and momentum 0.01, torchvision's for these networks (timm's epsilon is 1e-5).
   - Strided convolutions are padded by the same number of pixels on every side; TensorFlow pads some on the right and
@@ -130,7 +131,7 @@ class InvertedResidual(nn.Module):
 
 PUBLISHED = {
     "mobilenet_v3_large": Published(75.2, None, "table 3"),
-    "mobilenet_v3_small": Published(67.4, None, "table 3, of a network with 2.9 million parameters"),
+    "mobilenet_v3_small": Published(67.4, None, "table 3"),
 }
 
 

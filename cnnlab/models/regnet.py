@@ -1,7 +1,7 @@
 """RegNet: networks whose widths grow along a straight line, found by studying whole populations of networks.
 
 I. Radosavovic, R. P. Kosaraju, R. Girshick, K. He, P. Dollar: Designing Network Design Spaces, CVPR 2020,
-section 3.3, figures 16 and 17. https://arxiv.org/abs/2003.13678
+section 3.3, figures 15 and 16. https://arxiv.org/abs/2003.13678
 
     stage      output       what
     stem       112 x 112    3x3, 32, stride 2
@@ -153,7 +153,7 @@ _ERRORS = {
 }
 _RESHAPED = {"regnet_x_400mf", "regnet_y_800mf", "regnet_y_8gf"}  # torchvision's are not the networks that were tested
 PUBLISHED = {
-    f"regnet_{kind}_{size}": Published(round(100 - error, 1), None, f"figures 16 and 17: {error} % error, one crop")
+    f"regnet_{kind}_{size}": Published(round(100 - error, 1), None, f"figures 15 and 16: {error} % error, one crop")
     for kind, errors in _ERRORS.items()
     for size, error in errors.items()
     if f"regnet_{kind}_{size}" not in _RESHAPED

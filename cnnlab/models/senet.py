@@ -129,7 +129,7 @@ PUBLISHED = {
     "legacy_seresnet152": Published(78.43, 94.27, "table 2, 1 crop: 21.57 % and 5.73 % errors"),
     "legacy_seresnext50_32x4d": Published(78.9, 94.51, "table 2, 1 crop: 21.10 % and 5.49 % errors"),
     "legacy_seresnext101_32x4d": Published(79.3, 94.99, "table 2, 1 crop: 20.70 % and 5.01 % errors"),
-    "legacy_senet154": Published(81.32, 95.53, "with the state of the art, 1 crop of 224: 18.68 % and 4.47 % errors"),
+    "legacy_senet154": Published(81.32, 95.53, "table 8 of the last version, 1 crop of 224: 18.68 % and 4.47 % errors"),
 }
 
 

@@ -28,8 +28,8 @@ a seam, as long as every pooling halves an even size.
 
 Differs from the paper in:
   - Nothing in the layers of ``unet``, as the text has them. The network that the authors released also has a ReLU after
-    each up-convolution. "Drop-out layers at the end of the contracting path" stand after its last two pairs and drop
-    one half, as in that network; the text gives no rate.
+    each up-convolution, and 128 channels after the last of them. "Drop-out layers at the end of the contracting path"
+    stand after its last two pairs and drop one half, as in that network; the text gives no rate.
   - unet_bilinear convolves before it upsamples. Both are linear and the weights of interpolation sum to 1, so the
     result is the same as the other way round, at a quarter of the cost.
   - The paper's weights are normal with deviation sqrt(2 / N), N being the incoming nodes of a neuron, and so are these.

@@ -1,4 +1,4 @@
-"""RegNet: planted faults, the networks of the paper's figures 16 and 17, and two ways to round a width."""
+"""RegNet: planted faults, the networks of the paper's figures 15 and 16, and two ways to round a width."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
-def test_networks_of_the_papers_figures_16_and_17(name: str):
+def test_networks_of_the_papers_figures_15_and_16(name: str):
     depths, widths, group_width, millions, flops = FIGURES[name]
     info = model_info(name)
     variant = replace(info.variant, paper_rounding=True)
