@@ -95,7 +95,7 @@ def test_parameters_cannot_leave_the_script():
 
 
 # Those that carry a photograph, or a sentence on each of thirty papers.
-DATA_HEAVY = {"kernel_playground": 17_000, "family_tree": 9_500, "separability": 12_500}
+DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree": 9_500, "separability": 12_500}
 
 
 def test_size_bounds():

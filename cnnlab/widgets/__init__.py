@@ -26,6 +26,8 @@ _HOMES: dict[str, str] = {
     "group_wiring": "cnnlab.widgets.explorers.group_wiring",
     "separability": "cnnlab.widgets.explorers.separability",
     "cost_ranking": "cnnlab.widgets.explorers.cost_ranking",
+    "channel_mixer": "cnnlab.widgets.explorers.channel_mixer",
+    "Mix": "cnnlab.widgets.explorers.channel_mixer",
     "TrainingLab": "cnnlab.widgets.lab",
 }
 
