@@ -129,3 +129,104 @@ def test_a_divisible_kernel_can_make_a_checkerboard():
     flat = torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 8, 8), even, stride=2)[..., 2:-2, 2:-2]
     assert torch.equal(flat, torch.ones_like(flat))  # kernel 3 and stride 2, and no checkerboard
     assert section("A kernel that the stride divides")
+
+
+def test_what_the_two_gpus_of_alexnet_saved():
+    from dataclasses import replace
+
+    from cnnlab.analysis import on_meta
+    from cnnlab.models.alexnet import VARIANTS, AlexNet
+
+    text = section("Splitting AlexNet over two GPUs")
+    with on_meta():
+        cut, whole = (AlexNet(replace(VARIANTS["alexnet_2012"], groups=groups)) for groups in (2, 1))
+    kernels = [sum(p.numel() for p in net.parameters() if p.dim() == 4) for net in (cut, whole)]
+    counted = [summarize(net, (3, 227, 227)) for net in (cut, whole)]
+    assert f"({kernels[0]:,} against {kernels[1]:,})" in text
+    for ratio, percent in (
+        (kernels[0] / kernels[1], 38),
+        (counted[0].params / counted[1].params, 2),
+        (counted[0].macs / counted[1].macs, 36),
+    ):
+        assert round(100 * (1 - ratio)) == percent and f"{percent} %" in text
+
+
+def test_how_far_a_channel_shuffle_reaches():
+    from cnnlab.convolutions import connections, shuffled_order
+
+    assert "Sixteen channels in eight groups need four layers" in section("A channel shuffle lets every group")
+
+    def seen(channels, groups, layers):
+        layer = connections(channels, channels, groups).long()
+        paths = layer
+        for _ in range(layers - 1):
+            paths = layer @ (paths > 0).long()[shuffled_order(channels, groups)]
+        return int((paths > 0).sum(1).min())
+
+    assert seen(16, 8, 3) < 16 and seen(16, 8, 4) == 16
+    for channels, groups in ((12, 3), (12, 4), (16, 4), (16, 8), (24, 4), (24, 6)):
+        assert (seen(channels, groups, 2) == channels) == (channels // groups >= groups)
+    assert shuffled_order(12, 12) == list(range(12)) and seen(12, 12, 9) == 1
+
+
+def test_a_convolution_does_not_see_how_channels_vary_together():
+    """Its output at one place is the same whatever the other pictures and places are, so that no correlation enters."""
+    assert "adds channels up with fixed weights" in section("Cross-channel layers explicitly model")
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 6, 1, 1, generator=generator, dtype=torch.float64)
+    x = torch.randn(8, 6, 5, 5, generator=generator, dtype=torch.float64)
+    alike = x[:, :1].expand(-1, 6, -1, -1).clone()  # six equal channels
+    alike[0] = x[0]
+    convolved = torch.nn.functional.conv2d
+    assert torch.equal(convolved(x, weight)[0], convolved(alike, weight)[0])
+
+
+def test_macs_give_the_order_of_times_and_not_the_ratio():
+    from scipy.stats import spearmanr
+
+    from cnnlab.convolutions import recorded_latency
+
+    text = section("Nine times fewer")
+    rows = []
+    for channels in (32, 128, 512):
+        table = recorded_latency(channels=channels)
+        standard, depthwise = table["standard"], table["depthwise"]
+        assert standard.macs == channels * depthwise.macs and f"{channels}" in text
+        assert standard.cpu.median / depthwise.cpu.median < channels / 2
+        rows += [row for row in table if row.macs]
+    assert spearmanr([row.macs for row in rows], [row.cpu.median for row in rows]).statistic > 0.85
+    equal = [row.cpu.median for row in rows if f"{row.macs:,}" in text]
+    assert len(equal) == 9 and max(equal) > 4 * min(equal)
+
+
+def test_depthwise_layers_are_not_at_the_limit_of_memory():
+    from cnnlab.convolutions import compare_convolutions, recorded_latency
+
+    assert "9/8" in section("because memory is the limit")
+    for channels in (32, 128, 512):
+        for size in (7, 28, 224):
+            row = compare_convolutions(channels, channels, 3, size, measure=False)["depthwise"]
+            assert row.intensity < 9 / 8
+        depthwise, shuffle = recorded_latency("depthwise", "channel shuffle", channels=channels)
+        assert 1 <= depthwise.bytes_moved / shuffle.bytes_moved < 1.03
+        assert shuffle.cpu.median < depthwise.cpu.median / 3
+
+
+def test_orders_of_a_separable_layer_differ_in_kernels_and_not_in_counts():
+    from torch import nn
+
+    from cnnlab.convolutions import DepthwiseConv2d, DepthwiseSeparableConv2d, PointwiseConv2d
+
+    torch.manual_seed(0)
+    usual = DepthwiseSeparableConv2d(6, 6, bias=False)
+    other = nn.Sequential(PointwiseConv2d(6, 6, bias=False), DepthwiseConv2d(6, 3, bias=False))
+    counts = [(s.params, s.macs) for s in (summarize(net, (6, 9, 9)) for net in (usual, other))]
+    assert counts[0] == counts[1]
+    for net, axis in ((usual, 0), (other, 1)):
+        dots = torch.zeros(6, 6, 9, 9)
+        dots[range(6), range(6), 4, 4] = 1  # one input channel at a time
+        kernels = net(dots)[:, :, 3:6, 3:6].flatten(2)  # (C, K, 9)
+        ranks = [torch.linalg.matrix_rank(kernels.select(axis, i), rtol=1e-4).item() for i in range(6)]
+        across = [torch.linalg.matrix_rank(kernels.select(1 - axis, i), rtol=1e-4).item() for i in range(6)]
+        assert ranks == [1] * 6 and across == [6] * 6
+    assert section("order of filtering and mixing")

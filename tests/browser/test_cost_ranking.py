@@ -83,7 +83,7 @@ def test_other_settings_agree(opened, setting):
 def test_sliders_by_keyboard_and_what_does_not_fit(opened):
     with opened(cost_ranking()) as v:
         page, said = v.page, v.page.get_by_role("status")
-        set_slider(page, "channels in", CHANNELS.index(96))
+        set_slider(page, "C in", CHANNELS.index(96))
         set_slider(page, "picture", SIZES.index(28))
         check_page(page, (96, 128, 3, 28, 4, 2, 8), "macs")
         assert "keep the 96 channels and cannot give 128" in said.inner_text()
@@ -109,7 +109,7 @@ def test_ratios_to_the_standard_convolution(opened):
         def ratio(name: str) -> str:
             return page.locator(f'[data-name="{name}"] .cr-ratio').inner_text()
 
-        assert ratio("standard") == "standard" and ratio("dilated") == "same"
+        assert ratio("standard") == "× 1" and ratio("dilated") == "same"
         assert ratio("grouped") == "÷ 4.00" and ratio("channel shuffle") == "none"
         assert ratio("depthwise separable") == f"÷ {rows['standard'].macs / rows['depthwise separable'].macs:.2f}"
         assert ratio("3D") == f"× {rows['3D'].macs / rows['standard'].macs:.1f}"

@@ -23,11 +23,12 @@ MEASURES: dict[str, str] = {
 
 # channels in, channels out, kernel, size, groups, dilation, frames
 COST_RANKING_PRESETS: dict[str, tuple[int, ...]] = {
-    "ResNet's 3 × 3": (128, 128, 3, 28, 4, 2, 8),
-    "Early: 32 channels, 224 pixels": (32, 32, 3, 224, 4, 2, 8),
-    "Late: 512 channels, 7 pixels": (512, 512, 3, 7, 32, 2, 8),
-    "ConvNeXt's 7 × 7": (96, 96, 7, 56, 4, 2, 8),
-    "Four filters of 5 on 3 channels": (3, 8, 5, 32, 4, 2, 8),
+    "ResNet 3 × 3": (128, 128, 3, 28, 4, 2, 8),
+    "Early, 224 pixels": (32, 32, 3, 224, 4, 2, 8),
+    "Late, 7 pixels": (512, 512, 3, 7, 32, 2, 8),
+    "ConvNeXt 7 × 7": (96, 96, 7, 56, 4, 2, 8),
+    "First layer": (3, 64, 7, 224, 1, 2, 8),
+    "Even kernel": (64, 64, 4, 28, 3, 2, 8),
 }
 
 

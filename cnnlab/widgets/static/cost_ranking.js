@@ -70,7 +70,6 @@ const explore = (p) => {
     const base = live.find((row) => row.name === "standard");
     if (base) {
       const dearer = live.filter((row) => value(row) > value(base)).map((row) => row.name);
-      const where = `the standard convolution ${by === "receptive_field" || by === "intensity" ? "is passed" : "is undercut"}`;
       const less = live.filter((row) => value(row) < value(base)).length;
       parts.push(by === "receptive_field" || by === "intensity"
         ? `${many(dearer.length, "variant")} ${dearer.length === 1 ? "has" : "have"} more than the standard convolution, ${less} less.`
@@ -115,7 +114,7 @@ const explore = (p) => {
       own.node.classList.toggle("cr-out", !!row.no);
       own.pick.setAttribute("aria-pressed", row.name === chosen);
       own.number.textContent = row.no ? "does not fit" : shown(row);
-      own.ratio.textContent = row.no || !base ? "" : row.name === "standard" ? "standard" : times(r);
+      own.ratio.textContent = row.no || !base ? "" : row.name === "standard" ? "× 1" : times(r);
       const ends = row.no || !base ? [0, 0] : x ? [place(0), place(Math.log10(r))].sort((a, b) => a - b) : [0, place(0)];
       own.bar.style.left = `${ends[0]}%`;
       own.bar.style.width = `${Math.max(ends[1] - ends[0], 0)}%`;
@@ -131,7 +130,7 @@ const explore = (p) => {
     presets.forEach((node, i) => node.setAttribute("aria-pressed", String(p.presets[i][1]) === String(at)));
   };
 
-  const labels = [["channels in", "C", "blue"], ["channels out", "K", "blue"], ["kernel", "k", "orange"], ["picture", "n", "green"], ["groups", "g", "violet"], ["dilation", "d", "red"], ["frames", "T", "teal"]];
+  const labels = [["in", "C", "blue"], ["out", "K", "blue"], ["kernel", "k", "orange"], ["picture", "n", "green"], ["groups", "g", "violet"], ["dilation", "d", "red"], ["frames", "T", "teal"]];
   const sliders = labels.map(([label, symbol, color], i) => slider({ label, symbol, color, min: 0, max: p.offered[i].length - 1, value: p.offered[i].indexOf(at[i]),
     format: (step) => String(p.offered[i][step]), oninput: (step) => { at[i] = p.offered[i][step]; update(); } }));
   const presets = p.presets.map(([name, own]) => button(name, () => {
@@ -142,9 +141,9 @@ const explore = (p) => {
   update();
   return {
     nodes: [el("div", { class: "cx-bar", role: "group", "aria-label": "Layers to try" }, presets),
-      el("div", { class: "cx-controls" }, sliders.map((control) => control.node)),
+      el("div", { class: "cx-controls cr-controls" }, sliders.map((control) => control.node)),
       el("div", { class: "cx-bar" }, measure.node), said, list,
-      el("p", { class: "cx-hint cr-key" }, "Bars to the left: less than the standard convolution. Bars to the right: more. Each step of a bar is a factor, not a sum. Choose a name for its formula."), detail],
+      el("p", { class: "cx-hint cr-key" }, "To the left of the line: less than the standard convolution. To the right: more. Equal lengths are equal factors. Choose a name for its formula."), detail],
     draw: () => {},
   };
 };
