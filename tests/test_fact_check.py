@@ -230,3 +230,33 @@ def test_orders_of_a_separable_layer_differ_in_kernels_and_not_in_counts():
         across = [torch.linalg.matrix_rank(kernels.select(1 - axis, i), rtol=1e-4).item() for i in range(6)]
         assert ranks == [1] * 6 and across == [6] * 6
     assert section("order of filtering and mixing")
+
+
+def test_channels_are_not_the_third_axis():
+    clip, picture = torch.randn(1, 3, 8, 9, 10), torch.randn(1, 3, 9, 10)
+    flat, deep = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(3, 4, 3)
+    assert flat.weight.shape[1:] == (3, 3, 3)  # three extents, two directions
+    assert flat(picture).shape == (1, 4, 7, 8) and deep(clip).shape == (1, 4, 6, 7, 8)
+    assert section("A 3D convolution slides through")
+
+
+def test_frames_as_channels_are_a_3d_kernel_as_deep_as_the_clip():
+    import torch.nn.functional as F
+
+    clip, weight = torch.randn(2, 1, 8, 6, 7).double(), torch.randn(4, 8, 3, 3).double()
+    deep = F.conv3d(clip, weight[:, None])
+    assert deep.shape[2] == 1 and torch.allclose(deep[:, :, 0], F.conv2d(clip[:, 0], weight))
+    later = clip.roll(1, dims=2)
+    assert not torch.allclose(F.conv2d(later[:, 0], weight), deep[:, :, 0])
+    assert "one place in time" in section("Frames stacked as channels")
+
+
+def test_2plus1d_has_the_parameters_of_3d():
+    from cnnlab.convolutions import compare_convolutions, mid_channels
+
+    table = compare_convolutions(64, 64, measure=False)
+    deep, split = table["3D"], table["(2+1)D"]
+    text = section("A (2+1)D convolution is cheaper")
+    assert deep.params == split.params and f"{deep.params:,}" in text
+    assert deep.macs == split.macs and split.activation_bytes > deep.activation_bytes
+    assert f"with {mid_channels(64, 64)} channels" in text

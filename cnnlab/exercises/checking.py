@@ -14,7 +14,21 @@ from cnnlab.exercises.compare import is_blank
 from cnnlab.exercises.kinds import Exercise, Verdict, has_no_body, raised
 
 # Every chapter with exercises, in the book's order; each is a module beside this one.
-CHAPTERS: tuple[str, ...] = ("seeing", "imagenet", "lenet", "dilated", "transposed", "resnet", "zoo")
+CHAPTERS: tuple[str, ...] = (
+    "seeing",
+    "imagenet",
+    "lenet",
+    "spatial_separable",
+    "pointwise",
+    "depthwise_separable",
+    "grouped",
+    "dilated",
+    "transposed",
+    "conv3d",
+    "choosing",
+    "resnet",
+    "zoo",
+)
 
 _WIDTH = 72  # characters to a line: a notebook's output does not wrap on the page
 _given: Counter[str] = Counter()  # general hints already given in this session, by exercise
