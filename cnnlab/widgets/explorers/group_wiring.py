@@ -25,7 +25,7 @@ def group_wiring(
     """Channels as dots, a grouped convolution as wires, and the input channels that reach a chosen output.
 
     All layers have the same channels and groups; a shuffle, if there is one, stands between two layers. The wires are
-    those of `cnnlab.convolutions.connections`, the order after a shuffle is that of `cnnlab.convolutions.shuffled_order`.
+    those of `cnnlab.convolutions.connections`, the order after a shuffle is that of `shuffled_order` there.
 
     Args:
         channels: of every layer at the start: 8, 12 or 16.
@@ -57,8 +57,8 @@ def group_wiring(
         },
         key=key,
         title="Groups and shuffle as wiring",
-        alt="Rows of dots, one for each channel, with wires where a grouped convolution connects them. A chosen output is "
-        "traced back to the input channels that reach it. At the start there "
+        alt="Rows of dots, one for each channel, with wires where a grouped convolution connects them. A chosen output "
+        "is traced back to the input channels that reach it. At the start there "
         f"{'are' if layers > 1 else 'is'} {layers} {plural} of {channels} channels, {groups} group"
         f"{'s' if groups > 1 else ''}, {'with' if shuffle else 'without'} shuffle: {len(reached)} of the {channels} "
         "inputs reach the first output.",

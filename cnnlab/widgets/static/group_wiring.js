@@ -98,7 +98,7 @@ const explore = (p) => {
 
   const drawWires = () => {
     const left = 58;
-    const u = Math.min((width - left) / channels, 36);
+    const u = Math.min((width - left) / channels, 32);
     const r = Math.min(8, u * 0.36);
     // Rows from the input down; a row of places holds shuffled channels.
     const rows = [{ layer: 0, y: 14 }];
