@@ -157,4 +157,6 @@ def test_initial_distribution():
     model = cnnlab.create_model("vgg11", small_input=True)
     assert model.conv4[1].conv.weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.01)
     assert model.fc7.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    # The signal's variance grows in fc6 as it does in the large network, whose fc6 has 49 times as many inputs.
+    assert 512 * model.fc6.weight.var().item() == pytest.approx(25_088 * 0.01**2, rel=0.02)
     assert all((m.bias == 0).all() for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
