@@ -7,6 +7,7 @@ claim is false for a layer is no advice for that layer.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -59,7 +60,7 @@ class Recommendation:
 
     def __str__(self) -> str:
         lines = [f"{question.asks} {'yes' if answer else 'no'}" for question, answer in self.path]
-        lines.append(f"-> {self.advice.variant}: {self.advice.reason}")
+        lines.append(textwrap.fill(f"-> {self.advice.variant}: {self.advice.reason}", 76, subsequent_indent="   "))
         if self.unasked:
             lines.append(f"Not asked on the way: {', '.join(self.unasked)}.")
         return "\n".join(lines)
@@ -73,17 +74,17 @@ def decision_tree() -> Question:
         "depthwise separable",
         "depthwise_separable",
         "Filters each channel alone and mixes afterward: the cheapest that still does both.",
-        "at most 1/K + 1/k² of the parameters and MACs of the standard one",
-        lambda t: (
-            _of(t, "depthwise separable", "macs") <= 1 / t["standard"].output[0] + 1 / _taps(t) + 1e-9
-            and _of(t, "depthwise separable", "params") == _of(t, "depthwise separable", "macs")
+        "1/K + 1/k² of the parameters and MACs of the standard one",
+        lambda t: all(
+            abs(_of(t, "depthwise separable", key) - 1 / t["standard"].output[0] - 1 / _taps(t)) < 1e-9
+            for key in ("params", "macs")
         ),
     )
     factored = Advice(
         "spatial separable",
         "spatial_separable",
         "A column and a row, both mixing channels: 2/k of the cost at equal channels, worth it for large k.",
-        "fewer MACs than the standard one, and a field as wide",
+        "fewer MACs than the standard one, and as wide a field",
         lambda t: (
             t["spatial separable"].macs < t["standard"].macs
             and t["spatial separable"].receptive_field == t["standard"].receptive_field
@@ -92,8 +93,8 @@ def decision_tree() -> Question:
     grouped = Advice(
         "grouped",
         "grouped",
-        "Fewer MACs by the number of groups in a single operator, which keeps its MACs per byte up; shuffle after it.",
-        "fewer MACs than the standard one, and more MACs per byte than the depthwise separable one",
+        "Divides the MACs by the number of groups and stays one operator, with more MACs per byte; shuffle after it.",
+        "fewer MACs, and more of them per byte than depthwise separable",
         lambda t: (
             t["grouped"].macs < t["standard"].macs and t["grouped"].intensity > t["depthwise separable"].intensity
         ),
@@ -102,7 +103,7 @@ def decision_tree() -> Question:
         "standard",
         None,
         "Nothing is short, so nothing need be given up: every tap sees every channel, and hardware likes it best.",
-        "as many MACs per byte as any other convolution of pictures, or more",
+        "no other convolution of pictures has more MACs per byte",
         lambda t: all(t["standard"].intensity >= row.intensity for row in t if len(row.input) == 3),
     )
     cost = Question(
@@ -120,7 +121,7 @@ def decision_tree() -> Question:
         "dilated",
         "dilated",
         "Sees farther with the same weights and keeps the map; count the holes of the stack first.",
-        "a wider field than the standard one at equal parameters, MACs and activations",
+        "a wider field at equal parameters, MACs and activations",
         lambda t: (
             all(_of(t, "dilated", key) == 1 for key in ("params", "macs", "activation_bytes"))
             and int(t["dilated"].receptive_field) > int(t["standard"].receptive_field)
@@ -147,7 +148,7 @@ def decision_tree() -> Question:
         "transposed",
         "transposed",
         "Its stride says how many times larger; take a kernel that the stride divides, or resize and convolve.",
-        "twice the height and width at stride 2, for the MACs of the standard one",
+        "at stride 2 twice the size, for the MACs of the standard one",
         lambda t: (
             t["transposed"].output[1] == 2 * t["transposed"].input[1] and t["transposed"].macs == t["standard"].macs
         ),
