@@ -260,3 +260,155 @@ def test_2plus1d_has_the_parameters_of_3d():
     assert deep.params == split.params and f"{deep.params:,}" in text
     assert deep.macs == split.macs and split.activation_bytes > deep.activation_bytes
     assert f"with {mid_channels(64, 64)} channels" in text
+
+
+def test_separable_layers_never_save_as_many_times_as_the_kernel_has_taps():
+    from cnnlab.convolutions import DepthwiseSeparableConv2d, StandardConv2d
+
+    text = section("nine to ten times cheaper")
+    for kernel, filters, said in ((3, 5, "3.2-fold"), (3, 512, "8.8-fold"), (5, 100_000, "approach 25")):
+        shape = (2, kernel, kernel)
+        one = summarize(StandardConv2d(2, filters, kernel, padding=0, bias=False), shape).macs
+        two = summarize(DepthwiseSeparableConv2d(2, filters, kernel, padding=0, bias=False), shape).macs
+        assert one / two < kernel**2 and said in text
+        assert f"{one / two:.1f}" in (said.split("-")[0], "25.0")
+
+
+def test_mobilenet_with_and_without_separable_layers():
+    from cnnlab.convolutions import recorded_latency
+    from cnnlab.models.mobilenet_v1 import MobileNetV1, MobileNetV1Variant
+
+    text = section("The loss in accuracy is marginal")
+    full = summarize(MobileNetV1(MobileNetV1Variant(width=1.0, separable=False)), (3, 224, 224))
+    assert f"{full.macs / 1e6:,.0f} and {summarize('mobilenetv1_100').macs / 1e6:.0f} million" in text
+    rows = recorded_latency("standard", "depthwise separable")
+    whole, split = rows
+    assert f"{whole.macs / split.macs:.1f} times fewer" in text
+    assert 1 < whole.cpu.median / split.cpu.median < 7
+
+
+def test_shares_of_mobilenet():
+    text = section("MobileNet spends 95 %")
+    network, summary = create_model("mobilenetv1_100"), summarize("mobilenetv1_100")
+    macs = {layer.name: layer.macs for layer in summary.layers}
+    convolutions = {n: m for n, m in network.named_modules() if isinstance(m, torch.nn.Conv2d)}
+    mixing = sum(macs[n] for n, m in convolutions.items() if m.kernel_size == (1, 1))
+    full = sum(macs[n] for n, m in convolutions.items() if m.kernel_size == (3, 3) and m.groups == 1)
+    assert f"{mixing / summary.macs:.2%}".replace("%", " %") in text
+    assert f"{full / summary.macs:.2%}".replace("%", " %") in text
+
+
+def test_the_inception_branch_with_192_and_with_256_channels():
+    from cnnlab.convolutions import worked_examples
+
+    text, examples = section("5 × 5 branch on 28"), worked_examples()
+    for name in ("inception", "inception 256", "inception bottleneck", "inception 256 bottleneck"):
+        assert f"{examples[name].macs / 1e6:.1f} million" in text.replace(
+            "160.6 million. The 120.4", "160.6 million. 120.4"
+        )
+
+
+def test_a_bottleneck_limits_the_rank():
+    from skimage import data
+
+    text = section("without losing information")
+    torch.manual_seed(0)
+    a, b = torch.randn(16, 192).double(), torch.randn(32 * 25, 16).double()
+    assert torch.linalg.matrix_rank(b @ a) == 16 and "rank 16 at most" in text
+    energy = torch.linalg.svdvals(torch.randn(32 * 25, 192).double()) ** 2
+    assert energy[:16].sum() / energy.sum() < 0.2
+    photo = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].double()
+    blocks = torch.nn.functional.pixel_unshuffle(photo, 8)[0].flatten(1)  # (192, 4096)
+    varying = blocks - blocks.mean(1, keepdim=True)
+    energy = torch.linalg.svdvals(varying) ** 2
+    assert f"the best 16 keep {100 * energy[:16].sum() / energy.sum():.1f} % of the variance" in text
+    mixtures = torch.linalg.qr(torch.randn(192, 16).double()).Q
+    kept = (mixtures.T @ varying).square().sum() / varying.square().sum()
+    assert 0.04 < kept < 0.13
+
+
+def test_an_average_inherits_what_the_layers_before_it_do_to_shifts():
+    from torch import nn
+
+    torch.manual_seed(0)
+    answers = {}
+    for mode in ("zeros", "circular"):
+        first, second = (nn.Conv2d(c, 8, 3, padding=1, padding_mode=mode).double() for c in (1, 8))
+        net = nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        x = torch.randn(1, 1, 16, 16).double()
+        answers[mode] = [net(x.roll((by, by), (2, 3))).flatten() for by in range(3)]
+    still, odd, even = answers["circular"]
+    assert torch.allclose(still, even) and not torch.allclose(still, odd)
+    assert not torch.allclose(answers["zeros"][0], answers["zeros"][2])
+    assert "moved by multiples of its strides" in section("does not care where the object is")
+
+
+def test_what_an_average_saves_in_vgg_16():
+    from torch import nn
+
+    from cnnlab.analysis import on_meta
+    from cnnlab.convolutions import conv_params
+
+    with on_meta():
+        net = create_model("vgg16")
+    dense = sum(p.numel() for m in net.modules() if isinstance(m, nn.Linear) for p in m.parameters())
+    whole = sum(p.numel() for p in net.parameters())
+    text = section("saves millions of parameters")
+    assert f"{dense:,} are in its dense layers" in text and f"would have {conv_params(512, 1000, 1):,}" in text
+    assert f"saves {(dense - 513_000) // 10**6} of the {whole // 10**6} million" in text
+
+
+def test_layers_of_separable_steps_have_kernels_of_higher_rank():
+    from cnnlab.convolutions import SpatialSeparableConv2d, compose_separable, is_separable, separate
+
+    torch.manual_seed(0)
+    layer = SpatialSeparableConv2d(6, 10, 5, mid_channels=4, bias=False).double()
+    weight = compose_separable(layer.column.weight, layer.row.weight).detach()  # (10, 6, 5, 5)
+    assert torch.linalg.matrix_rank(weight).unique().tolist() == [4]
+    assert not any(is_separable(kernel) for kernel in weight.flatten(0, 1))
+    assert separate(weight, 4).error < 1e-7 < separate(weight, 3).error
+    assert f"all {weight.shape[0] * weight.shape[1]} kernels have rank 4" in section("The kernel must have rank 1")
+
+
+def test_a_strided_separable_3x3_saves_nothing():
+    from cnnlab.convolutions import SpatialSeparableConv2d, StandardConv2d
+
+    macs = {
+        (make, stride): summarize(make(64, 64, 3, stride, bias=False), (64, 56, 56)).macs
+        for make in (StandardConv2d, SpatialSeparableConv2d)
+        for stride in (1, 2)
+    }
+    assert 3 * macs[SpatialSeparableConv2d, 1] == 2 * macs[StandardConv2d, 1]
+    assert macs[SpatialSeparableConv2d, 2] == macs[StandardConv2d, 2]
+    assert f"{macs[StandardConv2d, 2]:,} multiplications" in section("A separable 3 × 3")
+
+
+def test_random_kernels_have_half_of_their_energy_in_rank_1():
+    torch.manual_seed(0)
+    for kernels in (torch.rand(5000, 5, 5) - 0.5, torch.randn(5000, 5, 5)):
+        energy = torch.linalg.svdvals(kernels).square()
+        assert 0.5 < energy[:, 0].sum() / energy.sum() < 0.56
+    assert "half of its energy" in section("Learned kernels are nearly separable")
+
+
+def test_sevens_of_inception_v3():
+    from cnnlab.analysis import on_meta
+
+    with on_meta():
+        model = create_model("inception_v3")
+    kernels = {name: m.kernel_size for name, m in model.named_modules() if isinstance(m, torch.nn.Conv2d)}
+    sizes = {row.name: row.output_shape[2:] for row in summarize("inception_v3").layers if row.output_shape}
+    sevens = [name for name, kernel in kernels.items() if 7 in kernel]
+    text = section("Inception v3 replaces 5 × 5")
+    assert f"all {len(sevens)} layers" in text and {sizes[name] for name in sevens} == {(17, 17)}
+    assert {kernels[name] for name in sevens} == {(1, 7), (7, 1)}
+    assert {sizes[name] for name, kernel in kernels.items() if kernel in ((1, 3), (3, 1))} == {(8, 8)}
+
+
+def test_the_lateral_filter_is_the_one_across_channels():
+    from cnnlab.convolutions import FlattenedConv2d
+
+    layer = FlattenedConv2d(4, 6, 5)
+    assert layer.lateral.weight.shape == (6, 4, 1, 1)
+    assert (layer.vertical.weight.shape, layer.horizontal.weight.shape) == ((6, 1, 5, 1), (6, 1, 1, 5))
+    assert "comes first" in section("Flattened convolution")
