@@ -217,8 +217,8 @@ _DETECTOR = conditions(
         Condition(
             lambda answer: _response(answer, 1) >= 2 * max(_response(answer, -1), _response(answer, 0)),
             lambda answer: (
-                f"Its largest output is {_response(answer, 1):g} for the bar that moves right, {_response(answer, -1):g} "
-                f"for left and {_response(answer, 0):g} for still. The first must be twice the others or more."
+                f"Its largest output is {_response(answer, 1):g} for the bar that moves right, "
+                f"{_response(answer, -1):g} for left and {_response(answer, 0):g} for still. The first must be twice the others or more."
             ),
         ),
     ),
@@ -226,7 +226,8 @@ _DETECTOR = conditions(
         Hint("Where is the bar in the frame before, if it moves right and is in the middle now? And after?"),
         Hint("Positive weights along that slanted line, one column further right in each frame; negative ones beside."),
     ),
-    success="Now look for one that is a product of a spatial and a temporal kernel. Is there any?",
+    success="By energy no product of a spatial and a temporal kernel could do it; by its largest output a few can. "
+    "Find one!",
 )
 
 
@@ -292,7 +293,7 @@ EXERCISES: tuple[Exercise, ...] = (
         hints=(
             Hint("A spatial kernel has size x size weights, not size.", if_like=_square_of_size_forgotten),
             Hint(
-                "The spatial step reads in_channels and the temporal step writes out_channels, not the other way around.",
+                "The spatial step reads in_channels and the temporal one writes out_channels, not the other way around.",
                 if_like=_channels_swapped,
             ),
             Hint(
@@ -300,7 +301,9 @@ EXERCISES: tuple[Exercise, ...] = (
                 if_like=lambda c, k, time, size: time * size**2 * c * k / (size**2 * c + time * k),
             ),
             Hint("How many weights have the two steps for each channel in the middle?"),
-            Hint("Weights of the 3D kernel, divided by (size * size * in_channels + time * out_channels), rounded down."),
+            Hint(
+                "Weights of the 3D kernel, divided by (size * size * in_channels + time * out_channels), rounded down."
+            ),
         ),
         success="With this M a comparison is fair: the two differ in the order of things, not in their number.",
     ),
