@@ -8,7 +8,12 @@ other, with height + width multiplications in place of height * width. Such a ma
 `is_separable`. For any other kernel, `best_rank1` gives the nearest that is, by the singular value decomposition.
 
 In a network both steps mix channels, C -> M -> K, and are learned. `compose_separable` writes the two as one
-kernel, whose matrices have rank M or less.
+weight (K, C, height, width). Its single kernels may have any rank: what is bounded by M is the rank of the whole weight
+as a matrix (C height, K width). `separate` goes the other way, from a weight to the nearest such pair, after
+
+M. Jaderberg, A. Vedaldi, A. Zisserman: Speeding up Convolutional Neural Networks with Low Rank Expansions, BMVC 2014,
+scheme 2; in closed form: C. Tai, T. Xiao, Y. Zhang, X. Wang, W. E: Convolutional Neural Networks with Low-Rank
+Regularization, ICLR 2016. https://arxiv.org/abs/1405.3866, https://arxiv.org/abs/1511.06067
 """
 
 from __future__ import annotations
@@ -97,6 +102,47 @@ def spatial_separable_conv2d(
 def compose_separable(column: Tensor, row: Tensor) -> Tensor:
     """The one kernel that does what the two do. Shape: (M, C, h, 1) and (K, M, 1, w) -> (K, C, h, w)."""
     return torch.einsum("mcu,kmv->kcuv", column[..., 0], row[:, :, 0])
+
+
+class Separated(NamedTuple):
+    """The nearest pair of a column and a row layer to a standard one."""
+
+    column: Tensor  # (M, C, height, 1)
+    row: Tensor  # (K, M, 1, width)
+    error: Tensor  # (): ||weight - composed|| / ||weight||
+
+
+def separate(weight: Tensor, mid_channels: int) -> Separated:
+    """The column and the row layer, M channels between them, that come nearest to a standard layer.
+
+    All pairs of kernels at once: the weight as a matrix, a row for each input channel and height, a column for each
+    output channel and width, and of its singular value decomposition the first M terms. With
+    M = min(C height, K width) nothing is lost.
+
+    Shape: (K, C, height, width) -> (M, C, height, 1) and (K, M, 1, width).
+
+    Raises:
+        ValueError: if ``weight`` has not four axes or is not of floating point, or M is out of range.
+    """
+    if weight.dim() != 4 or 0 in weight.shape or not weight.is_floating_point():
+        raise ValueError(
+            f"weight is {weight.dtype} of shape {tuple(weight.shape)}; give floating-point (K, C, height, width)."
+        )
+    k, c, height, width = weight.shape
+    most = min(c * height, k * width)
+    if not 1 <= mid_channels <= most:
+        raise ValueError(
+            f"mid_channels={mid_channels} is out of range; a weight of shape {tuple(weight.shape)} is exact "
+            f"with {most}, so use 1 to {most}."
+        )
+    matrix = weight.permute(1, 2, 0, 3).reshape(c * height, k * width)
+    left, scale, right = torch.linalg.svd(matrix, full_matrices=False)
+    root = scale[:mid_channels].sqrt()
+    column = (left[:, :mid_channels] * root).T.reshape(mid_channels, c, height, 1)
+    row = (root[:, None] * right[:mid_channels]).reshape(mid_channels, k, 1, width).transpose(0, 1)
+    whole = scale.square().sum()
+    lost = scale[mid_channels:].square().sum()
+    return Separated(column, row, (lost / torch.where(whole > 0, whole, 1)).sqrt())
 
 
 class SpatialSeparableConv2d(nn.Module):
