@@ -39,11 +39,11 @@ const explore = (p) => {
     const box = before.frame.getBoundingClientRect();
     look(Math.floor(((event.clientX - box.left) / box.width) * w), Math.floor(((event.clientY - box.top) / box.height) * h));
   };
-  const before = board("photo: choose a pixel", {
+  const before = board("photo", {
     tabindex: 0, role: "application", ...KEYS, "aria-label": "Pixels of the photo. The arrow keys choose one.", class: "cm-pick",
     onpointermove: take, onpointerdown: take, onkeydown: arrows((dx, dy) => look(at.x + dx, at.y + dy)),
   });
-  const after = board("the outputs as color");
+  const after = board("outputs as color");
   const maps = range(3).map((o) => board(`output ${o + 1}`));
   const boards = [before, after, ...maps];
 
@@ -132,7 +132,7 @@ const explore = (p) => {
         pixel.map((v, c) => [c ? (row[c] < 0 ? " − " : " + ") : row[c] < 0 ? "−" : "", tidy(Math.abs(row[c])), " × ", el("span", { class: `cm-${names[c]}` }, v)]),
         row[3] ? [row[3] < 0 ? " − " : " + ", tidy(Math.abs(row[3]))] : [], " = ", el("b", {}, tidy(sum)), relu && sum < 0 && " → 0"));
     }));
-    reading.textContent = `Pixel in row ${at.y + 1}, column ${at.x + 1}: red ${pixel[0]}, green ${pixel[1]}, blue ${pixel[2]} become ` +
+    reading.textContent = `The pixel chosen in the photo, row ${at.y + 1}, column ${at.x + 1}: red ${pixel[0]}, green ${pixel[1]}, blue ${pixel[2]} become ` +
       `${listed(values.map((own) => tidy(own[i])))}. Every other pixel goes through the same twelve numbers.`;
     reading.dataset.value = JSON.stringify([pixel, values.map((own) => own[i])]);
     boards.forEach(({ mark }) => { mark.setAttribute("x", at.x - 1); mark.setAttribute("y", at.y - 1); });
