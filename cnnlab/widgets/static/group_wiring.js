@@ -98,14 +98,15 @@ const explore = (p) => {
 
   const drawWires = () => {
     const left = 58;
-    const u = Math.min((width - left) / channels, 32);
-    const r = Math.min(8, u * 0.36);
+    const u = Math.min((width - left) / channels, 46);
+    const r = Math.min(9, u * 0.36);
+    const tall = u > 24 ? 72 : 56;
     // Rows from the input down; a row of places holds shuffled channels.
     const rows = [{ layer: 0, y: 14 }];
     for (let l = 1; l <= layers; l++) {
       let y = rows[rows.length - 1].y;
-      if (shuffle && l > 1) rows.push({ layer: l - 1, places: true, y: (y += 40) });
-      rows.push({ layer: l, y: y + 56 });
+      if (shuffle && l > 1) rows.push({ layer: l - 1, places: true, y: (y += u > 24 ? 50 : 40) });
+      rows.push({ layer: l, y: y + tall });
     }
     const x = (c) => left + (c + 0.5) * u;
     view.geo = { left, u, rows };
