@@ -261,7 +261,7 @@ _FLATTEN = conditions(
             "Start from singular vectors, then solve for lateral, vertical and horizontal by turns, fifty times or so."
         ),
     ),
-    success="Alternating like this finds a best product in most cases, and no fast method is known that always does.",
+    success="Alternating like this usually ends at a good product. A fast way that always finds the best is not known.",
 )
 
 

@@ -65,13 +65,13 @@ def test_every_preset_agrees_with_the_svd(opened):
     with opened(separability()) as v:
         page = v.page
         check_page(page, SEPARABILITY_PRESETS["Sobel"])
-        for name, kernel in SEPARABILITY_PRESETS.items():
+        for number, (name, kernel) in enumerate(SEPARABILITY_PRESETS.items()):
             button = page.get_by_role("button", name=name, exact=True)
             button.click()
             assert button.get_attribute("aria-pressed") == "true"
-            for terms in (1, 2):
-                keep(page, terms)
-                check_page(page, kernel, terms)
+            terms = 1 + number % 2
+            keep(page, terms)
+            check_page(page, kernel, terms)
 
 
 def test_kernels_turned_by_keyboard(opened):
@@ -123,7 +123,9 @@ def test_random_kernels_and_whole_factors(opened):
     with opened(separability()) as v:
         first = v.page.locator(".sp-term").first
         assert (first.get_attribute("data-column"), first.get_attribute("data-row")) == ("1,2,1", "-1,0,1")
-        assert first.get_by_role("img").get_attribute("aria-label") == "Term 1: the column 1, 2, 1 times the row −1, 0, 1"
+        assert (
+            first.get_by_role("img").get_attribute("aria-label") == "Term 1: the column 1, 2, 1 times the row −1, 0, 1"
+        )
 
 
 def test_an_update_is_quick(opened):

@@ -64,8 +64,8 @@ const explore = (p) => {
     const kids = t.real && [t.column.map((c, i) => cell(c, 0, (i + 1) * u + gap, top(t.column), "sp-line")), t.row.map((r, j) => cell(r, (j + 1) * u + gap, 0, top(t.row), "sp-line")),
       t.column.map((c, i) => t.row.map((r, j) => cell(c * r, (j + 1) * u + gap, (i + 1) * u + gap, scale, "sp-cell"))), svg("text", { x: u / 2, y: u / 2 + 5 }, "×")];
     const said = `Term ${number}: the column ${t.column.map(tidy).join(", ")} times the row ${t.row.map(tidy).join(", ")}`;
-    return el("figure", { class: `sp-term${number > keep ? " sp-off" : ""}`, "data-sigma": t.sigma, "data-share": t.share, "data-column": t.real ? t.column : null, "data-row": t.real ? t.row : null },
-      el("figcaption", {}, el("b", {}, `term ${number}`), ` σ = ${tidy(t.sigma)}, ${percent(t.share)}`),
+    return el("div", { class: `sp-term${number > keep ? " sp-off" : ""}`, "data-sigma": t.sigma, "data-share": t.share, "data-column": t.real ? t.column : null, "data-row": t.real ? t.row : null },
+      el("div", { class: "sp-head" }, el("b", {}, `term ${number}`), ` σ = ${tidy(t.sigma)}, ${percent(t.share)}`),
       el("div", { class: "sp-bar" }, el("i", { style: `width:${(100 * t.share).toFixed(2)}%` })),
       t.real && svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": said, style: `width:${side}px` }, kids));
   };
@@ -161,7 +161,7 @@ const explore = (p) => {
   return {
     nodes: [el("div", { class: "cx-bar", role: "group", "aria-label": "Kernels to try" }, presets, shapes, button("Clear", () => load(weights.map(() => 0)))),
       el("div", { class: "cx-controls" }, terms.node, turn.node), result,
-      el("div", { class: "sp-bench" }, el("div", {}, grid, el("div", { class: "cx-hint" }, "kernel: change any number")), whole.node, part.node),
+      el("div", { class: "sp-bench" }, el("div", { class: "sp-kernel" }, grid, el("div", { class: "cx-hint" }, "kernel: change any number")), whole.node, part.node),
       el("p", { class: "cx-hint" }, "The kernel is the sum of these terms, the strongest first:"), panel],
     draw: () => {},
   };
