@@ -218,7 +218,8 @@ _DETECTOR = conditions(
             lambda answer: _response(answer, 1) >= 2 * max(_response(answer, -1), _response(answer, 0)),
             lambda answer: (
                 f"Its largest output is {_response(answer, 1):g} for the bar that moves right, "
-                f"{_response(answer, -1):g} for left and {_response(answer, 0):g} for still. The first must be twice the others or more."
+                f"{_response(answer, -1):g} for left and {_response(answer, 0):g} for still. The first must be twice "
+                "the others or more."
             ),
         ),
     ),
@@ -293,7 +294,7 @@ EXERCISES: tuple[Exercise, ...] = (
         hints=(
             Hint("A spatial kernel has size x size weights, not size.", if_like=_square_of_size_forgotten),
             Hint(
-                "The spatial step reads in_channels and the temporal one writes out_channels, not the other way around.",
+                "The spatial step reads in_channels, the temporal one writes out_channels, not the other way around.",
                 if_like=_channels_swapped,
             ),
             Hint(

