@@ -161,7 +161,7 @@ const explore = (p) => {
   return {
     nodes: [el("div", { class: "cx-bar", role: "group", "aria-label": "Kernels to try" }, presets, shapes, button("Clear", () => load(weights.map(() => 0)))),
       el("div", { class: "cx-controls" }, terms.node, turn.node), result,
-      el("div", { class: "sp-bench" }, el("div", { class: "sp-kernel" }, grid, el("div", { class: "cx-hint" }, "kernel: change any number")), whole.node, part.node),
+      el("div", { class: "sp-bench" }, el("div", { class: "sp-kernel" }, grid, el("div", { class: "cx-hint" }, "kernel: change any number")), el("div", { class: "sp-photos" }, whole.node, part.node)),
       el("p", { class: "cx-hint" }, "The kernel is the sum of these terms, the strongest first:"), panel],
     draw: () => {},
   };
