@@ -276,7 +276,7 @@ EXERCISES = (
             Hint("With r channels between them, the two layers cost inputs r + kernel^2 r outputs at each pixel."),
             Hint("Set that equal to share x kernel^2 x inputs x outputs, solve for r, and round down."),
         ),
-        success="At a tenth of the cost, Inception's branch could have had 15 channels; it has 16.",
+        success="Fifteen channels fit into a tenth of the cost. Inception's branch has 16, a little over it.",
     ),
     function(
         "pointwise/fold",
