@@ -21,15 +21,16 @@ USED = [pytest.param(n, marks=() if n in ONE_OF_EACH else pytest.mark.full) for 
 # A copy of each of these and a file of it would not fit into a usual machine's memory beside the network.
 HUGE = {"regnet_y_128gf", "vit_h_14", "convnextv2_huge"}
 COPIED = [param for param in USED if param.values[0] not in HUGE]
-# New, these answer NaN in evaluation mode, as their files say: a thousand batch norms that know no statistics yet.
-TOO_DEEP_WHEN_NEW = {"preact_resnet1001_cifar", "resnet1202_cifar"}
+# So deep that their batch norms need statistics before they can be asked in evaluation mode: new, two of them answer
+# NaN, as their files say, and the third numbers in which rounding has grown to a tenth.
+DEEPEST = {"preact_resnet1001_cifar", "resnet1202_cifar", "legacy_seresnet152"}
 SMALL = [name for name in ONE_OF_EACH if hasattr(model_info(name).variant, "small_input")]
 
 
 def in_use(name: str, **arguments: int) -> nn.Module:
     """A network in evaluation mode that answers with numbers."""
     model = cnnlab.create_model(name, **arguments)
-    if name in TOO_DEEP_WHEN_NEW:
+    if name in DEEPEST:
         for module in model.train().modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
@@ -81,6 +82,7 @@ def _check_gradients(model: nn.Module, x: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", USED)
 def test_classes_channels_batch_of_one_and_number_formats(name: str):
+    torch.manual_seed(0)
     model = in_use(name, num_classes=7, in_channels=2)
     x = small_input(name, batch=1, channels=2)
     assert model.input_size == (2, *model_info(name).input_size[1:])
@@ -90,20 +92,20 @@ def test_classes_channels_batch_of_one_and_number_formats(name: str):
         y = model(x)
         assert y.shape[:2] == (1, 7)
         assert y.dtype == torch.float32
-        if name in TOO_DEEP_WHEN_NEW:  # each of a thousand layers enlarges the differences of rounding
-            model, x = model.double(), x.double()
-            y = model(x)
-        close = {"rtol": 1e-4, "atol": 1e-4 * max(1.0, y.abs().max().item())}
-        torch.testing.assert_close(model(torch.cat([x, -x]))[:1], y, **close)
+        model, x = model.double(), x.double()  # in which what must be equal is not blurred by rounding
+        exact = model(x)
+        assert exact.dtype == torch.float64
+        close = {"rtol": 1e-8, "atol": 1e-8 * max(1.0, y.abs().max().item())}
+        torch.testing.assert_close(model(torch.cat([x, -x]))[:1], exact, **close)
         last = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
-        torch.testing.assert_close(last, y, **close)
-        double = model.double()(x.double())
-        assert double.dtype == torch.float64
-        torch.testing.assert_close(double.to(y.dtype), y, **close)
+        torch.testing.assert_close(last, exact, **close)
+    rounding = 1e-2 if name in DEEPEST else 1e-4  # it grows from layer to layer
+    torch.testing.assert_close(y, exact.float(), rtol=rounding, atol=rounding * max(1.0, y.abs().max().item()))
 
 
 @pytest.mark.parametrize("name", COPIED)
 def test_copies_and_files(name: str):
+    torch.manual_seed(0)
     model, other = in_use(name), in_use(name)
     x = small_input(name)
     with torch.no_grad():
@@ -126,6 +128,7 @@ def test_copies_and_files(name: str):
 
 @pytest.mark.parametrize("name", USED)
 def test_compile_and_export(name: str):
+    torch.manual_seed(0)
     model = in_use(name, num_classes=3)
     x = small_input(name)
     with torch.no_grad(), warnings.catch_warnings():
