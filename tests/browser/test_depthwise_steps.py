@@ -17,7 +17,7 @@ from cnnlab.convolutions import (
 )
 from cnnlab.widgets import depthwise_steps
 from cnnlab.widgets.explorers.depthwise_steps import DEPTHWISE_STEPS_PRESETS
-from tests.browser.pages import PHONE, set_slider
+from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 
 def mixed(salt: int, a: int, b: int, c: int, modulus: int) -> int:
@@ -161,17 +161,13 @@ def test_sliders_clock_and_pointer(opened):
 def test_it_fits_a_phone_and_answers_quickly(opened):
     with opened(depthwise_steps(4, 128, 3, 9), viewport=PHONE) as v:
         assert v.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert quickest_change(v.page, "input", range(4, 13), index=3) < FRAME
         spent = v.page.evaluate(
-            """() => { const input = document.querySelectorAll('input')[3]; const times = [];
-            for (let i = 0; i < 9; i++) { input.value = 4 + i; const start = performance.now();
-              input.dispatchEvent(new Event('input')); times.push(performance.now() - start); }
-            const next = [...document.querySelectorAll('button')].find((one) => one.textContent === 'Next');
-            const steps = [];
-            for (let i = 0; i < 9; i++) {
-              const start = performance.now(); next.click(); steps.push(performance.now() - start); }
-            return [Math.min(...times), Math.min(...steps)]; }"""
+            """() => { const next = [...document.querySelectorAll('button')].find((one) => one.textContent === 'Next');
+            return Math.min(...[...Array(9)].map(() => {
+              const start = performance.now(); next.click(); return performance.now() - start; })); }"""
         )
-        assert max(spent) < 50  # the best of nine: a loaded machine interrupts
+        assert spent < FRAME
 
 
 def test_depthwise_steps_says_what_is_wrong():
