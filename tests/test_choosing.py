@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
+from cnnlab import summarize
 from cnnlab.convolutions import Advice, Question, compare_convolutions, decision_tree, recommend
 from cnnlab.convolutions.choosing import questions
+from cnnlab.convolutions.trial import TRIAL_LAYERS, TRIAL_WIDTHS, trial_network
 from tests.test_chapters import ROOT
 
 SETTINGS = [(128, 128, 3, 56, 4), (512, 512, 3, 14, 4), (32, 64, 7, 112, 4), (64, 64, 5, 28, 8), (256, 256, 3, 28, 8)]
@@ -64,3 +67,12 @@ def test_a_recommendation_says_how_it_came_about():
     assert recommend("budget", "enlarge").advice.variant == "transposed"  # what is asked for first decides
     with pytest.raises(ValueError, match="Did you mean 'budget'"):
         recommend("budgt")
+
+
+def test_trial_networks_have_equal_macs_and_no_other_kind() -> None:
+    macs = {kind: summarize(trial_network(kind), (3, 16, 16)).macs for kind in TRIAL_LAYERS}
+    assert macs.keys() == TRIAL_WIDTHS.keys()
+    assert all(abs(found / macs["standard"] - 1) < 0.03 for found in macs.values())
+    assert trial_network("flattened", num_classes=7)(torch.zeros(2, 3, 16, 16)).shape == (2, 7)
+    with pytest.raises(ValueError, match="kind='flatened' is not known. Did you mean 'flattened'"):
+        trial_network("flatened")

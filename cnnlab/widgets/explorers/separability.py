@@ -93,7 +93,7 @@ def separability(
             "pixels": b64encode(photo.tobytes()).decode(),
         },
         key=key,
-        title="Is it a column times a row?",
+        title="A column times a row",
         alt=f"A {size} × {size} kernel whose weights can be edited, its singular values with their shares of the "
         "energy, the columns and rows whose products add up to it, and a photo filtered by the kernel and by the "
         "strongest terms alone. It starts with "
