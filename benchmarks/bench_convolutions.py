@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import torch
 
 from cnnlab.convolutions import compare_convolutions
-from cnnlab.training.provenance import provenance
+from cnnlab.training.provenance import command_line, provenance
 
 # Channels in and out, and height and width: equal numbers of MACs for a standard convolution, from wide maps of few
 # channels, as at the start of a network, to small maps of many.
@@ -40,7 +39,7 @@ def main() -> None:
     facts = provenance(torch.device("cuda" if cuda else "cpu"))
     facts["cpu_threads"] = options.threads
     facts["load_average"] = os.getloadavg()[0]
-    facts["command"] = shlex.join(["python", "benchmarks/bench_convolutions.py", *sys.argv[1:]])
+    facts["command"] = command_line("python benchmarks/bench_convolutions.py", sys.argv[1:], private=("--json",))
     tables = []
     for in_channels, out_channels, size in SETTINGS:
         measuring = {"batch": options.batch, "repeats": options.repeats, "seconds": options.seconds}

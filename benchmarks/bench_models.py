@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import statistics
 import sys
 import time
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 
 from cnnlab.analysis import on_meta
 from cnnlab.models import create_model, list_models, model_info
-from cnnlab.training.provenance import provenance
+from cnnlab.training.provenance import command_line, provenance
 
 SLOWER = 1.05
 NOISE = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
@@ -159,7 +158,7 @@ def main() -> None:
         print(f"slower than {SLOWER}: {', '.join(slower) or 'none'}")
     if options.json:
         facts["load_average"] = os.getloadavg()[0]
-        facts["command"] = shlex.join(["python", "benchmarks/bench_models.py", *sys.argv[1:]])
+        facts["command"] = command_line("python benchmarks/bench_models.py", sys.argv[1:], private=("--json",))
         settings = {
             "threads": options.threads,
             "repeats": options.repeats,

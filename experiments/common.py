@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ from cnnlab.environment import SCALES, device, seed_everything
 from cnnlab.environment import scale as default_scale
 from cnnlab.results import recorded_folder
 from cnnlab.training import Run, Trainer, fit
-from cnnlab.training.provenance import provenance
+from cnnlab.training.provenance import command_line, provenance
 from cnnlab.training.run import read_json, write_json
 
 Case = dict[str, Any]
@@ -153,12 +152,8 @@ def _parse(experiment: Experiment, arguments: Sequence[str] | None) -> argparse.
     options = parser.parse_args(arguments)
     options.scale = options.scale or default_scale()
     # The folder of the data is the machine's own business; the record names the data set and its source.
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--data" in given:
-        del given[given.index("--data") : given.index("--data") + 2]
-    if "--output" in given:
-        del given[given.index("--output") : given.index("--output") + 2]
-    options.command = f"python -m experiments.{experiment.name} {shlex.join(given)}".strip()
+    given = sys.argv[1:] if arguments is None else arguments
+    options.command = command_line(f"python -m experiments.{experiment.name}", given, private=("--data", "--output"))
     return options
 
 

@@ -794,3 +794,10 @@ def test_evaluation_measures() -> None:
     assert "50.00%" in repr(result)
     with pytest.raises(ValueError, match="k=4"):
         result.top_k(4)
+
+
+def test_recorded_commands_leave_out_paths_of_one_machine():
+    given = ["--data", "/somewhere", "--seeds", "0", "1", "--output=/there.json", "--models", "resnet*"]
+    said = command_line("python -m x", given, private=("--data", "--output"))
+    assert said == "python -m x --seeds 0 1 --models 'resnet*'"
+    assert command_line("python -m x", ["--data"], private=("--data",)) == "python -m x"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
@@ -39,6 +41,22 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def command_line(program: str, arguments: Sequence[str], private: Collection[str]) -> str:
+    """A call as a record shows it, without the options that name a path of one machine.
+
+    >>> command_line("python bench.py", ["--json", "here.json", "--repeats", "9"], private=["--json"])
+    'python bench.py --repeats 9'
+    """
+    kept: list[str] = []
+    given = iter(arguments)
+    for argument in given:
+        if argument in private:
+            next(given, None)  # its value
+        elif argument.split("=")[0] not in private:
+            kept.append(argument)
+    return f"{program} {shlex.join(kept)}".strip()
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

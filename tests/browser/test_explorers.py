@@ -341,6 +341,7 @@ def test_model_chart_table_sorts(opened):
         page = v.page
         page.locator("summary").click()
         names = page.locator("tbody th")
+        names.last.wait_for()  # the browser tells the script of an opened fold a moment later
         assert names.count() == len(ROWS)
         assert names.all_text_contents() == [r["name"] for r in sorted(ROWS, key=lambda one: -one["acc1"])]
         page.get_by_role("button", name="MACs").last.click()
