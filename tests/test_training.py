@@ -36,6 +36,7 @@ from cnnlab.training import (
     fit,
 )
 from cnnlab.training import trainer as trainer_module
+from cnnlab.training.provenance import command_line
 
 CLASSES = ("dark", "medium", "bright")
 
