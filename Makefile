@@ -64,10 +64,10 @@ format: $(READY)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 test: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
 
 test-full: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE
+	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
 
 test-fast: lint
 	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser" -n $(JOBS) --dist loadfile -q
