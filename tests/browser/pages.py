@@ -79,5 +79,9 @@ def axe_violations(page: Page, within: str | None = None) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
     # Preloading would fetch style sheets again, which a page opened from disk may not.
-    found: list[dict[str, Any]] = Axe().run(page, context=within, options={"preload": False}).response["violations"]
+    found: list[dict[str, Any]] = (
+        Axe()
+        .run(page, context=within, options={"preload": False, "resultTypes": ["violations"]})
+        .response["violations"]
+    )
     return [f"{v['id']} ({v['impact']}): {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]

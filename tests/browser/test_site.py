@@ -76,6 +76,16 @@ def test_page_is_accessible_in_light_and_dark(visit: Any, http_site: str, name: 
         seen.check()
 
 
+def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -> None:
+    with visit(f"{http_site}/search.html") as seen:
+        seen.page.evaluate(
+            """() => document.querySelector("article, main").insertAdjacentHTML("afterbegin",
+            '<p style="color: #bbb; background: #fff">Hard to read</p><button></button>')"""
+        )
+        found = " ".join(axe_violations(seen.page))
+        assert "color-contrast" in found and "button-name" in found
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_leads_to_colab_to_its_source_and_to_an_error_report(visit: Any, http_site: str, name: str) -> None:
     notebook = (ROOT / name).with_suffix(".ipynb")
