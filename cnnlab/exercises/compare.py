@@ -184,3 +184,8 @@ def _module_difference(given: Any, expected: nn.Module) -> str | None:
     if len(ours) != len(theirs):
         return f"a model of {len(ours)} layers where {len(theirs)} are wanted"
     return None
+
+
+def close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors have one shape and differ nowhere by 1e-6 or more."""
+    return tuple(one.shape) == tuple(other.shape) and bool((one - other).abs().max() < 1e-6)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from cnnlab.exercises.kinds import Condition, Exercise, Hint, Verdict, conditions, function, value
+from cnnlab.exercises.compare import close
+from cnnlab.exercises.kinds import Condition, Exercise, Hint, blank_if_none, conditions, function, value
 
 
 def _shape(clip: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> Any:
@@ -44,16 +43,12 @@ def _fused(clip: Any, weight: Any) -> Any:
     return F.conv2d(clip[:, 0], weight)
 
 
-def _close(one: Any, other: Any) -> bool:
-    return tuple(one.shape) == tuple(other.shape) and bool((one - other).abs().max() < 1e-6)
-
-
 def _as_3d_gives_the_same(answer: Any) -> bool:
     import torch.nn.functional as F
 
     for seed, frames in ((0, 5), (1, 3)):
         clip, weight = _stack(seed, frames)
-        if not _close(F.conv3d(clip, answer(weight))[:, :, 0], _fused(clip, weight)):
+        if not close(F.conv3d(clip, answer(weight))[:, :, 0], _fused(clip, weight)):
             return False
     return True
 
@@ -116,14 +111,14 @@ def _still_ratio(answer: Any, time: int) -> Any:
 def _is_inflated(answer: Any) -> bool:
     for time in (3, 5):
         clip, picture = _still_ratio(answer, time)
-        if not all(_close(clip[:, :, t], picture) for t in range(3)):
+        if not all(close(clip[:, :, t], picture) for t in range(3)):
             return False
     return True
 
 
 def _is_time_times_too_large(answer: Any) -> bool:
     clip, picture = _still_ratio(answer, 3)
-    return _close(clip[:, :, 0], 3 * picture)
+    return close(clip[:, :, 0], 3 * picture)
 
 
 _INFLATE = conditions(
@@ -155,17 +150,6 @@ _INFLATE = conditions(
     ),
     success="An image network becomes a video network that agrees with it on photographs: a good place to start from.",
 )
-
-
-def _blank_if_none(exercise: Exercise, example: Callable[[], tuple]) -> Exercise:
-    """The same exercise, for which a function that returns None is blank."""
-
-    def judge(answer: Any) -> Verdict:
-        if callable(answer) and answer(*example()) is None:
-            return Verdict("blank")
-        return exercise.judge(answer)
-
-    return replace(exercise, judge=judge)
 
 
 # ----- a detector of one's own
@@ -285,7 +269,7 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         success="In training every activation is kept for the backward pass: it is the 16 that fills the memory.",
     ),
-    _blank_if_none(_FUSION, lambda: (_stack()[1],)),
+    blank_if_none(_FUSION, lambda: (_stack()[1],)),
     function(
         "conv3d/mid",
         title="Channels in the middle",
@@ -308,6 +292,6 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         success="With this M a comparison is fair: the two differ in the order of things, not in their number.",
     ),
-    _blank_if_none(_INFLATE, lambda: (_pictures()[1], 3)),
+    blank_if_none(_INFLATE, lambda: (_pictures()[1], 3)),
     _DETECTOR,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from cnnlab.exercises.kinds import Condition, Exercise, Hint, Verdict, conditions, function, value
+from cnnlab.exercises.compare import close
+from cnnlab.exercises.kinds import Condition, Exercise, Hint, blank_if_none, conditions, function, value
 
 
 def _field(kernel: int, rates: list[int]) -> int:
@@ -61,18 +61,12 @@ def _example(height: int = 8, width: int = 10) -> tuple[Any, Any, Any]:
     return tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
 
 
-def _close(one: Any, other: Any) -> bool:
-    return tuple(one.shape) == tuple(other.shape) and bool((one - other).abs().max() < 1e-6)
-
-
 def _keeps_size(answer: Any) -> bool:
     return all(tuple(answer(*_example(*size)).shape) == (2, 5, *size) for size in ((8, 10), (9, 7)))
 
 
 def _is_true_on_the_coarse_grid(answer: Any) -> bool:
-    return all(
-        _close(answer(*_example(*size))[..., ::2, ::2], _strided(*_example(*size))) for size in ((8, 10), (9, 7))
-    )
+    return all(close(answer(*_example(*size))[..., ::2, ::2], _strided(*_example(*size))) for size in ((8, 10), (9, 7)))
 
 
 def _is_true_between(answer: Any) -> bool:
@@ -81,7 +75,7 @@ def _is_true_between(answer: Any) -> bool:
 
     x, first, second = _example(16, 16)
     moved = torch.roll(x, (-1, -1), (-2, -1))
-    return _close(
+    return close(
         answer(x, first, second)[..., 1::2, 1::2][..., 2:-2, 2:-2], _strided(moved, first, second)[..., 2:-2, 2:-2]
     )
 
@@ -96,7 +90,7 @@ _DENSE = conditions(
             "The output must be as high and wide as x, with the channels of the second layer. Which paddings keep it?",
         ),
         Condition(
-            lambda answer: not _close(answer(*_example()), _stride_left_out(*_example())),
+            lambda answer: not close(answer(*_example()), _stride_left_out(*_example())),
             "You left the stride out, and now the second layer's taps lie on pixels where they never lay before. How "
             "far apart, in pixels of x, were they?",
         ),
@@ -116,12 +110,6 @@ _DENSE = conditions(
     ),
     success="Four times as many answers from the same weights: this is how DeepLab made a classifier segment.",
 )
-
-
-def _judge_dense(answer: Any) -> Verdict:
-    if callable(answer) and answer(*_example()) is None:
-        return Verdict("blank")
-    return _DENSE.judge(answer)
 
 
 EXERCISES: tuple[Exercise, ...] = (
@@ -265,5 +253,5 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         success="The widest of all is 1, 3, 9, 27: 81 pixels, each of them reached along exactly one path.",
     ),
-    replace(_DENSE, judge=_judge_dense),
+    blank_if_none(_DENSE, _example),
 )

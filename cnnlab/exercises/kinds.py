@@ -11,7 +11,7 @@ import inspect
 import linecache
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -193,6 +193,17 @@ def conditions(
         return Verdict("correct")
 
     return Exercise(id, title, judge, hints, success)
+
+
+def blank_if_none(exercise: Exercise, arguments: Callable[[], tuple]) -> Exercise:
+    """The same exercise, for which a function that returns None for these arguments is a stub, not an attempt."""
+
+    def judge(answer: Any) -> Verdict:
+        if callable(answer) and answer(*arguments()) is None:
+            return Verdict("blank")
+        return exercise.judge(answer)
+
+    return replace(exercise, judge=judge)
 
 
 def model(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from cnnlab.exercises.kinds import Condition, Hint, Verdict, conditions, function, model, value
+from cnnlab.exercises.compare import close
+from cnnlab.exercises.kinds import Condition, Hint, blank_if_none, conditions, function, model, value
 
 
 def _normal(*shape: int, seed: int = 0) -> Any:
     import torch
 
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def _close(one: Any, other: Any) -> bool:
-    return tuple(one.shape) == tuple(other.shape) and bool((one - other).abs().max() < 1e-6)
 
 
 # ----- a 1x1 convolution without a convolution
@@ -90,16 +86,16 @@ def _has_map_shape(answer: Any) -> bool:
 
 
 def _adds_up(answer: Any) -> bool:
-    return _close(answer(*_classified()).sum((2, 3)), _scores(*_classified()))
+    return close(answer(*_classified()).sum((2, 3)), _scores(*_classified()))
 
 
 def _averages(answer: Any) -> bool:
-    return _close(answer(*_classified()).mean((2, 3)), _scores(*_classified()))
+    return close(answer(*_classified()).mean((2, 3)), _scores(*_classified()))
 
 
 def _without_bias_averages(answer: Any) -> bool:
     maps, weight, bias = _classified()
-    return _close(answer(maps, weight, bias).mean((2, 3)), _scores(maps, weight, 0 * bias))
+    return close(answer(maps, weight, bias).mean((2, 3)), _scores(maps, weight, 0 * bias))
 
 
 def _looks_at_one_pixel(answer: Any) -> bool:
@@ -140,12 +136,6 @@ _CAM = conditions(
     ),
     success="These are class activation maps. The dense layer was a pointwise convolution all along.",
 )
-
-
-def _judge_cam(answer: Any) -> Verdict:
-    if callable(answer) and answer(*_classified()) is None:
-        return Verdict("blank")
-    return _CAM.judge(answer)
 
 
 # ----- a network for any size
@@ -297,7 +287,7 @@ EXERCISES = (
             ),
             Hint(
                 "Output channels first: the result has the shape (K, C, height, width), not (C, K, height, width).",
-                if_true=lambda answer: _close(
+                if_true=lambda answer: close(
                     answer(_normal(2, 3, 1, 1), _normal(4, 2, 3, 3, seed=1)).transpose(0, 1),
                     _fold(_normal(2, 3, 1, 1), _normal(4, 2, 3, 3, seed=1)),
                 ),
@@ -307,7 +297,7 @@ EXERCISES = (
         ),
         success="Without a nonlinearity between them two layers are one, of a rank no higher than their bottleneck.",
     ),
-    replace(_CAM, judge=_judge_cam),
+    blank_if_none(_CAM, _classified),
     model(
         "pointwise/any-size",
         title="Any size, few weights",

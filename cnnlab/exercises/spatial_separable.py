@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from cnnlab.exercises.kinds import Condition, Exercise, Hint, Verdict, conditions, function, value
+from cnnlab.exercises.kinds import Condition, Exercise, Hint, blank_if_none, conditions, function, value
 
 
 def _most_terms(height: int, width: int) -> int:
@@ -23,17 +21,6 @@ def _double(x: Any) -> Any:
     import torch
 
     return torch.as_tensor(x).double()
-
-
-def _blank_if_it_returns_none(exercise: Exercise, example: Callable[[], Any]) -> Exercise:
-    """The exercise, with a stub that returns nothing called unattempted."""
-
-    def judge(answer: Any) -> Verdict:
-        if callable(answer) and answer(example()) is None:
-            return Verdict("blank")
-        return exercise.judge(answer)
-
-    return replace(exercise, judge=judge)
 
 
 # ----- a kernel taken apart without a decomposition
@@ -319,7 +306,7 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         success="Rows that repeat, up to a factor, add nothing to the rank. Slanted lines do.",
     ),
-    _blank_if_it_returns_none(_FACTORS, lambda: _separable_kernels()[0]),
+    blank_if_none(_FACTORS, lambda: (_separable_kernels()[0],)),
     function(
         "spatial_separable/terms",
         title="How many terms are worth it",
@@ -346,5 +333,5 @@ EXERCISES: tuple[Exercise, ...] = (
         success="For 3 x 3 and 4 x 4 only exact separability pays; a 5 x 5 kernel can afford two terms.",
     ),
     _ROUND,
-    _blank_if_it_returns_none(_FLATTEN, lambda: _filters()[0]),
+    blank_if_none(_FLATTEN, lambda: (_filters()[0],)),
 )
