@@ -172,9 +172,6 @@ def visit(browser: Browser) -> Opener:
             page.on("response", lambda response: responses.append(response))
         try:
             page.goto(url, wait_until="load")
-            if page.locator("script[src*='mathjax/']").count():
-                page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
-                page.evaluate("() => MathJax.startup.promise.then(() => null)")
             if weigh:
                 page.wait_for_load_state("networkidle")
                 for response in responses:

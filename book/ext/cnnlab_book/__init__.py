@@ -4,7 +4,7 @@ Out of the box a page asks three outside hosts for scripts, loads a 1.5 MB icon 
 This extension, in order of a build:
 
 - writes the palette of ``cnnlab.draw.palette`` as CSS variables, so that plots and page share one source;
-- copies MathJax (one script and its fonts) out of the PyPI package ``sphinx-mathjax-offline``;
+- sets formulas at build time (``formulas.py``), so that no page loads MathJax;
 - drops the scripts that need a network (thebe) or that no page uses, and lets the others wait for the page;
 - writes large inline photographs as WebP (``pictures.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
@@ -13,9 +13,9 @@ This extension, in order of a build:
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 from sphinx.config import Config
-from sphinx.errors import ExtensionError
 
 from cnnlab.draw import palette
 
+from . import formulas
 from .icons import icon_css
 from .pages import (
     add_description,
@@ -58,23 +58,6 @@ def _palette_css() -> str:
     )
 
 
-def _copy_mathjax(target: Path) -> None:
-    spec = importlib.util.find_spec(
-        "sphinx-mathjax-offline"
-    )  # the distribution's module name has dashes
-    if spec is None or spec.origin is None:
-        raise ExtensionError(
-            "The package sphinx-mathjax-offline is missing; run: pip install -r requirements.txt"
-        )
-    source = Path(spec.origin).parent / "static" / "mathjax"
-    fonts = Path("output/chtml/fonts/woff-v2")
-    (target / fonts).mkdir(parents=True, exist_ok=True)
-    # tex-mml-chtml.js would load further pieces at run time and render nothing without them.
-    shutil.copy2(source / "tex-chtml-full.js", target)
-    for font in (source / fonts).glob("*.woff"):
-        shutil.copy2(font, target / fonts)
-
-
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
@@ -86,9 +69,6 @@ def _configure(app: Sphinx, config: Config) -> None:
     generated.mkdir(parents=True, exist_ok=True)
     _write_if_changed(generated / "cnnlab-palette.css", _palette_css())
     _write_if_changed(generated / "cnnlab-icons.css", icon_css())
-    if not (generated / "mathjax" / "tex-chtml-full.js").exists():
-        (generated / "mathjax").mkdir(exist_ok=True)
-        _copy_mathjax(generated / "mathjax")
     config.html_static_path = [*config.html_static_path, str(generated)]
     config.templates_path = [*config.templates_path, str(HERE / "templates")]
 
@@ -117,16 +97,12 @@ def _page_context(
     doctree: nodes.document,
 ) -> None:
     scripts = []
-    # myst-nb asks for every script on every page; MathJax (300 kB compressed) belongs where there are formulas.
-    has_math = 'class="math' in (context.get("body") or "")
     for script in context["script_files"]:
         name = str(script.filename or "")
         body = script.attributes.get("body") or ""
         if Path(name.split("?")[0]).name in UNUSED_SCRIPTS or any(
             word in body for word in UNUSED_INLINE
         ):
-            continue
-        if not has_math and ("mathjax/" in name or body.startswith("window.MathJax")):
             continue
         if (
             name
@@ -214,15 +190,25 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
     elif remembered.exists():
         sheets = json.loads(remembered.read_text(encoding="utf-8"))
     if sheets:
-        write_bundle(static, sheets)
+        write_bundle(static, sheets, Path(app.doctreedir))
+
+
+def _remember_plugins() -> None:
+    """pybtex searches every installed package for its style at each citation: a sixth of a build's time."""
+    import pybtex.plugin
+
+    if not hasattr(pybtex.plugin._load_entry_point, "cache_info"):
+        pybtex.plugin._load_entry_point = lru_cache(pybtex.plugin._load_entry_point)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    _remember_plugins()
     app.setup_extension("myst_nb")
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_folded_cell, depart_folded_cell)
     )
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    formulas.setup(app)
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _start)
     app.connect("doctree-resolved", unique_exercise_ids)
