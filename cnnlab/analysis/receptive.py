@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from cnnlab.analysis.fields import ReceptiveField
 from cnnlab.analysis.summary import _inputs, summarize
-from cnnlab.analysis.trace import on_meta
 from cnnlab.errors import unknown_name
+from cnnlab.models.factory import as_model
 
 # W. Luo, Y. Li, R. Urtasun, R. Zemel: Understanding the effective receptive field in deep convolutional
 # networks, NeurIPS 2016: a pixel belongs to the effective field if it weighs more than 1 - 95.45 % of the peak.
@@ -71,21 +71,12 @@ def receptive_field(
         ValueError: if ``kind`` or ``layer`` is unknown, or the input does not fit.
     """
     if kind == "theoretical":
-        if isinstance(model, str):
-            from cnnlab.models import create_model
-
-            with on_meta():
-                model = create_model(model)
         return summarize(model, input_size)[layer or ""].receptive_field
     if kind != "measured":
         raise unknown_name("kind", kind, ("theoretical", "measured"))
     if samples < 1:
         raise ValueError(f"samples={samples} is too small; average over 1 random image or more.")
-    if isinstance(model, str):
-        from cnnlab.models import create_model
-
-        model = create_model(model)
-    return _measured(model, input_size, layer or "", samples, seed)
+    return _measured(as_model(model), input_size, layer or "", samples, seed)
 
 
 def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, samples: int, seed: int) -> MeasuredField:

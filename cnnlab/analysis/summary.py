@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.analysis.fields import ReceptiveField, receptive_fields
-from cnnlab.analysis.trace import META, Call, Op, Trace, names_in, on_meta, trace
+from cnnlab.analysis.trace import Call, Op, Trace, names_in, trace
+from cnnlab.meta import META, on_meta
+from cnnlab.models.factory import as_model
 
 if TYPE_CHECKING:
     import pandas
@@ -204,17 +206,10 @@ def summarize(
         ValueError: if the name is unknown, no input size is known, or the input does not fit; the message names
             the layer and the shape that reached it.
     """
-    if isinstance(model, str):
-        name = model
-        from cnnlab.models import create_model
-
-        with on_meta():
-            model = create_model(name)
-    elif isinstance(model, nn.Module):
-        name = getattr(model, "name", None)
-        name = name if isinstance(name, str) else type(model).__name__
-    else:
-        raise TypeError(f"model={model!r} is a {type(model).__name__}; give an nn.Module or the name of a model.")
+    with on_meta():
+        model = as_model(model)
+    name = getattr(model, "name", None)
+    name = name if isinstance(name, str) else type(model).__name__
     if depth is not None and depth < 0:
         raise ValueError(f"depth={depth} is negative; give 0 for the totals alone, or None for every layer.")
     inputs = _inputs(model, input_size, name)

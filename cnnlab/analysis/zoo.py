@@ -29,7 +29,7 @@ class ZooRow:
 def zoo_table(pattern: str = "*") -> list[ZooRow]:
     """A row for every model that matches a shell pattern; sizes and costs come from one traced pass each."""
     from cnnlab.analysis.summary import summarize
-    from cnnlab.analysis.trace import on_meta
+    from cnnlab.meta import on_meta
     from cnnlab.models import create_model, list_models, model_info
     from cnnlab.weights import sources
 

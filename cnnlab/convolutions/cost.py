@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis import Summary, on_meta, summarize
+from cnnlab.analysis import Summary, summarize
 from cnnlab.analysis.summary import _bytes, _human
 from cnnlab.analysis.trace import _tensors_in
 from cnnlab.convolutions.arithmetic import check_divides
@@ -40,6 +40,7 @@ from cnnlab.convolutions.spatial_separable import SpatialSeparableConv2d
 from cnnlab.convolutions.standard import StandardConv2d
 from cnnlab.convolutions.transposed import TransposedConv2d
 from cnnlab.errors import unknown_name
+from cnnlab.meta import on_meta
 from cnnlab.results import recorded
 
 if TYPE_CHECKING:
