@@ -25,7 +25,18 @@ _HOMES: dict[str, str] = {
     "setup": "cnnlab.environment",
     "by_scale": "cnnlab.environment",
 }
-_PACKAGES = ["analysis", "convolutions", "data", "draw", "exercises", "models", "training", "weights", "widgets"]
+_PACKAGES = [
+    "analysis",
+    "catalog",
+    "convolutions",
+    "data",
+    "draw",
+    "exercises",
+    "models",
+    "training",
+    "weights",
+    "widgets",
+]
 _HOMES |= {name: f"{__name__}.{name}" for name in _PACKAGES}
 
 __all__ = ["__version__", *_HOMES]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from cnnlab import arithmetic
 from cnnlab.analysis import receptive_field, summarize
-from cnnlab.convolutions import arithmetic
 from cnnlab.meta import on_meta
 from cnnlab.models import list_models
 from tests.contract import count_macs, count_params, create_on_meta

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cnnlab.analysis import summarize
+from cnnlab.arithmetic import output_size, same_padding, transposed_output_size
 from cnnlab.convolutions import grid_coverage
-from cnnlab.convolutions.arithmetic import output_size, same_padding, transposed_output_size
 from cnnlab.models import create_model
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))

@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-PACKAGES = ("analysis", "convolutions", "data", "draw", "exercises", "models", "training", "weights", "widgets")
+PACKAGES = (
+    "analysis",
+    "catalog",
+    "convolutions",
+    "data",
+    "draw",
+    "exercises",
+    "models",
+    "training",
+    "weights",
+    "widgets",
+)
 
 
 def told_by(code: str):

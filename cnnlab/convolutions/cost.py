@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from cnnlab.analysis import Summary, summarize
 from cnnlab.analysis.summary import _bytes, _human
 from cnnlab.analysis.trace import _tensors_in
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.channel_shuffle import ChannelShuffle
 from cnnlab.convolutions.conv2plus1d import Conv2Plus1d
 from cnnlab.convolutions.conv3d import StandardConv3d
