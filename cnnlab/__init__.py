@@ -25,19 +25,9 @@ _HOMES: dict[str, str] = {
     "setup": "cnnlab.environment",
     "by_scale": "cnnlab.environment",
 }
-_PACKAGES = [
-    "analysis",
-    "catalog",
-    "convolutions",
-    "data",
-    "draw",
-    "exercises",
-    "models",
-    "training",
-    "weights",
-    "widgets",
-]
-_HOMES |= {name: f"{__name__}.{name}" for name in _PACKAGES}
+# Packages, reachable as `cnnlab.draw` without an import of their own.
+_PACKAGES = ("analysis", "catalog", "convolutions", "data", "draw", "exercises", "models", "training", "weights")
+_HOMES |= {name: f"{__name__}.{name}" for name in (*_PACKAGES, "widgets")}
 
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

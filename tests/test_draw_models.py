@@ -14,7 +14,7 @@ from torch import nn
 
 from cnnlab.analysis import summarize
 from cnnlab.draw import Drawing, draw_block, draw_model
-from cnnlab.draw.model_drawing import text_width
+from cnnlab.draw.model.canvas import text_width
 from cnnlab.draw.model_graph import Bundle, series_of, shape_text
 from cnnlab.meta import on_meta
 from cnnlab.models import create_model

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cnnlab.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,10 +180,8 @@ class Run:
 def write_json(path: str | Path, content: Any) -> Path:
     """Write JSON so that a reader of ``path`` sees the old file or the new one, never a part."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
