@@ -20,7 +20,7 @@ _HOMES: dict[str, str] = {
     "Run": "cnnlab.training",
     "recorded": "cnnlab.results",
     "check": "cnnlab.exercises",
-    "device": "cnnlab.environment",
+    "device": "cnnlab.devices",
     "scale": "cnnlab.environment",
     "setup": "cnnlab.environment",
     "by_scale": "cnnlab.environment",

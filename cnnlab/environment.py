@@ -9,28 +9,13 @@ from __future__ import annotations
 
 import os
 import random
-import sys
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from cnnlab.devices import device
 from cnnlab.errors import unknown_name
-
-if TYPE_CHECKING:
-    import torch
 
 SCALES = ("smoke", "laptop", "gpu")
 T = TypeVar("T")
-
-
-def device() -> torch.device:
-    """The device that models and batches go to: CUDA, else Apple's MPS, else the CPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 def scale() -> str:
@@ -78,23 +63,3 @@ def setup(seed: int = 0) -> None:
     where = device()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     print(f"cnnlab {cnnlab.__version__} | torch {torch.__version__} | {name} | scale: {scale()} | seed {seed}")
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Ask glibc to keep what each step frees for the next one, instead of handing it back to the system.
-
-    By default the activations of every batch are fresh pages, which the kernel must clear: 1700 page faults
-    a step for LeNet-5 with 128 images, a sixth of the time or more. The process keeps its largest size.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_threshold, 32 * 2**20)  # the most that glibc allows

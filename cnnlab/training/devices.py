@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from cnnlab.environment import device as default_device
+from cnnlab.devices import device as default_device
 
 
 def resolve_device(device: torch.device | str | None) -> torch.device:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.data.batching import batches, mixed_seed
-from cnnlab.environment import keep_freed_memory
+from cnnlab.devices import keep_freed_memory
 from cnnlab.training import checkpoint as checkpoint_file
 from cnnlab.training.callbacks import EpochEnd, epoch_end
 from cnnlab.training.checkpoint import Progress
