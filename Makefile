@@ -55,6 +55,7 @@ $(BUILT): $(READY) $(SOURCES)
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@said=$$(PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$said"; exit 1; }
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import create_model, list_models, model_info
 from cnnlab.training.provenance import command_line, provenance
 

@@ -19,7 +19,8 @@ import torch
 import torchvision
 from torch import nn
 
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
+from cnnlab.meta import on_meta
 
 MODELS = (
     "alexnet",

@@ -1,7 +1,7 @@
 """cnnlab: readable convolutional networks, and the tools of an executable book about them.
 
-Only the names that a reader types live here. They are resolved on first use, so that
-``import cnnlab`` costs next to nothing on top of torch.
+Only the names that a reader types live here, and the packages, so that ``cnnlab.draw`` needs no import of its own.
+All are resolved on first use: ``import cnnlab`` costs next to nothing on top of torch.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ _HOMES: dict[str, str] = {
     "Run": "cnnlab.training",
     "recorded": "cnnlab.results",
     "check": "cnnlab.exercises",
-    "device": "cnnlab.environment",
+    "device": "cnnlab.devices",
     "scale": "cnnlab.environment",
     "setup": "cnnlab.environment",
     "by_scale": "cnnlab.environment",
 }
+# Packages, reachable as `cnnlab.draw` without an import of their own.
+_PACKAGES = ("analysis", "catalog", "convolutions", "data", "draw", "exercises", "models", "training", "weights")
+_HOMES |= {name: f"{__name__}.{name}" for name in (*_PACKAGES, "widgets")}
 
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -9,26 +9,13 @@ from __future__ import annotations
 
 import os
 import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from cnnlab.devices import device
 from cnnlab.errors import unknown_name
-
-if TYPE_CHECKING:
-    import torch
 
 SCALES = ("smoke", "laptop", "gpu")
 T = TypeVar("T")
-
-
-def device() -> torch.device:
-    """The device that models and batches go to: CUDA, else Apple's MPS, else the CPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 def scale() -> str:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from cnnlab.analysis import on_meta, receptive_field, summarize
-from cnnlab.convolutions import arithmetic
+from cnnlab import arithmetic
+from cnnlab.analysis import receptive_field, summarize
+from cnnlab.meta import on_meta
 from cnnlab.models import list_models
 from tests.contract import count_macs, count_params, create_on_meta
 from tests.models_contract import FAULTS

@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import cnnlab.convolutions as lib
-from cnnlab import summarize
-from cnnlab.convolutions import arithmetic
+from cnnlab import arithmetic, summarize
 from cnnlab.convolutions.cost import bytes_moved
 
 

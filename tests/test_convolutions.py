@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import cnnlab.convolutions as lib
-from cnnlab.convolutions import arithmetic
+from cnnlab import arithmetic
 
 CASES = 300
 LIMIT = 1e-10

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from cnnlab import create_model, summarize
-from cnnlab.analysis import on_meta
 from cnnlab.draw import Drawing, draw_block
+from cnnlab.meta import on_meta
 
 
 def block_of(name: str, path: str) -> Drawing:

@@ -12,10 +12,11 @@ import torch
 import torchvision
 from torch import nn
 
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
 from cnnlab.draw import Drawing, draw_block, draw_model
-from cnnlab.draw.model_drawing import text_width
+from cnnlab.draw.model.canvas import text_width
 from cnnlab.draw.model_graph import Bundle, series_of, shape_text
+from cnnlab.meta import on_meta
 from cnnlab.models import create_model
 
 SVG = "{http://www.w3.org/2000/svg}"

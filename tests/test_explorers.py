@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from cnnlab import widgets
-from cnnlab.convolutions.arithmetic import output_size
+from cnnlab.arithmetic import output_size
 from cnnlab.draw.palette import css_variables
 from cnnlab.widgets import (
     Explorer,

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cnnlab.analysis import summarize
+from cnnlab.arithmetic import output_size, same_padding, transposed_output_size
 from cnnlab.convolutions import grid_coverage
-from cnnlab.convolutions.arithmetic import output_size, same_padding, transposed_output_size
 from cnnlab.models import create_model
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def test_lenet_has_fewer_parameters_and_more_macs_than_the_perceptron():
 def test_resnet_152_and_vgg_19_are_counted_in_multiply_adds():
     import torchvision
 
-    from cnnlab.analysis.trace import on_meta
+    from cnnlab.meta import on_meta
 
     with on_meta():
         vgg = torchvision.models.vgg19()
@@ -134,7 +134,7 @@ def test_a_divisible_kernel_can_make_a_checkerboard():
 def test_what_the_two_gpus_of_alexnet_saved():
     from dataclasses import replace
 
-    from cnnlab.analysis import on_meta
+    from cnnlab.meta import on_meta
     from cnnlab.models.alexnet import VARIANTS, AlexNet
 
     text = section("Splitting AlexNet over two GPUs")
@@ -346,8 +346,8 @@ def test_an_average_inherits_what_the_layers_before_it_do_to_shifts():
 def test_what_an_average_saves_in_vgg_16():
     from torch import nn
 
-    from cnnlab.analysis import on_meta
     from cnnlab.convolutions import conv_params
+    from cnnlab.meta import on_meta
 
     with on_meta():
         net = create_model("vgg16")
@@ -392,7 +392,7 @@ def test_random_kernels_have_half_of_their_energy_in_rank_1():
 
 
 def test_sevens_of_inception_v3():
-    from cnnlab.analysis import on_meta
+    from cnnlab.meta import on_meta
 
     with on_meta():
         model = create_model("inception_v3")

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.weights import transplant
 from tests.contract import (

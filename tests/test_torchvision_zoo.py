@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnlab.analysis.torchvision_zoo import imagenet_checkpoints, pareto_front
+from cnnlab.catalog.torchvision_zoo import imagenet_checkpoints, pareto_front
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.data import Dataset, ImageSet
+from cnnlab.data import Dataset, ImageSet, batches
 from cnnlab.data.augment import Flip, Mixup
 from cnnlab.models import create_model
 from cnnlab.training import (
@@ -28,6 +30,7 @@ from cnnlab.training import (
     EarlyStopping,
     OneCycle,
     OutOfMemory,
+    Recipe,
     Run,
     Step,
     Trainer,
@@ -35,7 +38,7 @@ from cnnlab.training import (
     evaluate,
     fit,
 )
-from cnnlab.training import trainer as trainer_module
+from cnnlab.training.devices import resolve_amp, resolve_device
 from cnnlab.training.provenance import command_line
 
 CLASSES = ("dark", "medium", "bright")
@@ -214,7 +217,7 @@ def test_auxiliary_heads_are_weighted(data: Dataset) -> None:
     expected = TwoHeads()
     expected.load_state_dict(model.state_dict())
     trainer = Trainer(model, data, epochs=1, batch_size=96, momentum=0.0, lr=0.1)
-    x, y = next(trainer_module.batches(data.train, 96, mean=data.mean, std=data.std, shuffle=True, seed=0, epoch=0))
+    x, y = next(batches(data.train, 96, mean=data.mean, std=data.std, shuffle=True, seed=0, epoch=0))
     trainer.step()
     logits, (auxiliary,) = expected(x)
     (F.cross_entropy(logits, y) + 0.3 * F.cross_entropy(auxiliary, y)).backward()
@@ -429,7 +432,54 @@ def test_an_error_of_the_model_is_let_through(data: Dataset) -> None:
         fit(Broken(), data, epochs=1)
 
 
+def test_the_arguments_are_written_once() -> None:
+    """``fit`` spells them for completion; their defaults, what is recorded and what is compared are Recipe's."""
+    spelled = inspect.signature(fit).parameters
+    for argument in fields(Recipe):
+        default = inspect.Parameter.empty if argument.default is MISSING else argument.default
+        assert spelled[argument.name].default is default or spelled[argument.name].default == default
+    driving = inspect.signature(Trainer.__init__).parameters
+    ways = {name for name, p in driving.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert set(spelled) == {"model", "data", "progress"} | ways | {argument.name for argument in fields(Recipe)}
+    assert all(spelled[name].default == driving[name].default for name in ways)
+
+
+def test_a_recipe_is_checked_when_it_is_made_and_serves_a_trainer(data: Dataset) -> None:
+    with pytest.raises(ValueError, match="batch_size=0"):
+        Recipe(epochs=1, batch_size=0)
+    recipe = Recipe(epochs=1, batch_size=32, optimizer="adam", augment=Flip())
+    run = Trainer(make_model(), data, recipe).run
+    assert (
+        run.config == Trainer(make_model(), data, epochs=1, batch_size=32, optimizer="adam", augment=Flip()).run.config
+    )
+    assert (run.config["lr"], run.config["augment"], run.config["loss"]) == (0.001, "Flip(p=0.5)", "cross_entropy")
+    with pytest.raises(TypeError, match="leave epochs, lr out"):
+        Trainer(make_model(), data, recipe, epochs=2, lr=0.1)
+
+
 # ------------------------------------------------------------- stop and resume
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_within_a_step_is_a_step_not_taken(data: Dataset, stop: type[BaseException]) -> None:
+    whole = make_model(dropout=0.3)
+    expected = fit(whole, data, epochs=2, batch_size=20, augment=Flip())
+    model = make_model(dropout=0.3)
+    trainer = Trainer(model, data, epochs=2, batch_size=20, augment=Flip())
+    for _ in range(3):
+        trainer.step()
+
+    def interrupt(*_: object) -> None:
+        raise stop
+
+    hook = model[-1].register_forward_hook(interrupt)
+    with pytest.raises(stop):
+        trainer.step()
+    hook.remove()
+    while trainer.step():
+        pass
+    assert without_times(trainer.run) == without_times(expected)
+    assert same_weights(whole, model)
 
 
 @pytest.fixture
@@ -618,6 +668,18 @@ def test_a_checkpoint_of_other_data_or_model_is_refused(data: Dataset, tmp_path:
         fit(twisted, data, epochs=1, checkpoint=file)
 
 
+def test_a_checkpoint_from_before_an_argument_existed_is_one_with_its_default(data: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "run.pt"
+    fit(make_model(), data, epochs=1, checkpoint=file)
+    content = torch.load(file, weights_only=True)
+    del content["identity"]["clip_norm"]
+    torch.save(content, file)
+    assert len(fit(make_model(), data, epochs=2, checkpoint=file).history) == 2
+    torch.save(content, file)
+    with pytest.raises(CheckpointError, match="clip_norm: None there, 1.0 here"):
+        fit(make_model(), data, epochs=2, clip_norm=1.0, checkpoint=file)
+
+
 def test_more_epochs_may_follow_without_a_schedule_only(data: Dataset, tmp_path: Path) -> None:
     file = tmp_path / "run.pt"
     fit(make_model(), data, epochs=1, checkpoint=file)
@@ -660,7 +722,7 @@ def test_bfloat16_autocast_on_the_cpu(data: Dataset) -> None:
 
 
 def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve, cuda, cpu = trainer_module._resolve_amp, torch.device("cuda"), torch.device("cpu")
+    resolve, cuda, cpu = resolve_amp, torch.device("cuda"), torch.device("cpu")
     assert resolve(None, cpu) is None and resolve(False, cuda) is None
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))  # Colab's T4
     assert resolve(None, cuda) is torch.float16
@@ -671,9 +733,9 @@ def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_default_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert trainer_module._resolve_device(None) == torch.device("cpu")
+    assert resolve_device(None) == torch.device("cpu")
     with pytest.raises(ValueError, match="mps"):
-        trainer_module._resolve_device("mps")
+        resolve_device("mps")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

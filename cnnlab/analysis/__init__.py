@@ -5,8 +5,8 @@ from __future__ import annotations
 from cnnlab.analysis.fields import ReceptiveField
 from cnnlab.analysis.receptive import MeasuredField, receptive_field
 from cnnlab.analysis.summary import Layer, Summary, summarize
-from cnnlab.analysis.trace import on_meta
-from cnnlab.convolutions.arithmetic import conv_macs, conv_params, output_size
+from cnnlab.arithmetic import conv_macs, conv_params, output_size
+from cnnlab.meta import on_meta
 
 __all__ = [
     "Layer",

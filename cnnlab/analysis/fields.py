@@ -14,7 +14,8 @@ from math import ceil, prod
 
 from torch import Tensor
 
-from cnnlab.analysis.trace import IMAGE, Op, Trace, _pair, _pool_numbers, names_in
+from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
+from cnnlab.analysis.trace import IMAGE, Op, Trace
 
 
 @dataclass(frozen=True)
@@ -185,28 +186,17 @@ def _slide(state: _State, first: int, kernel: tuple, stride: tuple, dilation: tu
 def _window(op: Op, state: _State, x: Tensor, kind: str) -> _State:
     n = _SPATIAL[kind]
     if kind.startswith("conv"):
-        given = (*op.args[3:], *(None,) * 4)
-        kernel = tuple(op.args[1].shape[2:])
-        stride = _pair(given[0] if given[0] is not None else op.kwargs.get("stride", 1), n)
-        dilation = _pair(given[2] if given[2] is not None else op.kwargs.get("dilation", 1), n)
+        kernel, stride, _, dilation, *_ = conv_numbers(kind, op.args, op.kwargs)
     else:
-        kernel, stride, _, dilation, _ = _pool_numbers(op.args, op.kwargs, n, kind.startswith("max"))
+        kernel, stride, _, dilation, _ = pool_numbers(op.args, op.kwargs, n, kind.startswith("max"))
     return _slide(state, x.dim() - n, kernel, stride, dilation)
 
 
 def _convolution(op: Op, state: _State, x: Tensor | None, kind: str) -> _State:
     if x is None:
         return UNKNOWN
-    weight = op.args[1]
-    n = weight.dim() - 2
-    kernel = tuple(weight.shape[2:])
-    if kind == "convolution":
-        stride, dilation, transposed = _pair(op.args[3], n), _pair(op.args[5], n), op.args[6]
-    else:
-        given = (*op.args[3:], *(None,) * 5)
-        stride = _pair(given[0] if given[0] is not None else op.kwargs.get("stride", 1), n)
-        dilation = _pair(given[4] if given[4] is not None else op.kwargs.get("dilation", 1), n)
-        transposed = True
+    kernel, stride, _, dilation, _, transposed = conv_numbers(kind, op.args, op.kwargs)
+    n = len(kernel)
     if not transposed:
         return _slide(state, x.dim() - n, kernel, stride, dilation)
     # An output pixel is reached from at most ceil(extent / stride) neighboring inputs, and the grid gets finer.

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.analysis.fields import ReceptiveField
-from cnnlab.analysis.summary import _inputs, summarize
-from cnnlab.analysis.trace import on_meta
+from cnnlab.analysis.inputs import example_inputs
+from cnnlab.analysis.summary import summarize
 from cnnlab.errors import unknown_name
+from cnnlab.models.factory import as_model
+from cnnlab.modes import evaluating
 
 # W. Luo, Y. Li, R. Urtasun, R. Zemel: Understanding the effective receptive field in deep convolutional
 # networks, NeurIPS 2016: a pixel belongs to the effective field if it weighs more than 1 - 95.45 % of the peak.
@@ -71,28 +73,19 @@ def receptive_field(
         ValueError: if ``kind`` or ``layer`` is unknown, or the input does not fit.
     """
     if kind == "theoretical":
-        if isinstance(model, str):
-            from cnnlab.models import create_model
-
-            with on_meta():
-                model = create_model(model)
         return summarize(model, input_size)[layer or ""].receptive_field
     if kind != "measured":
         raise unknown_name("kind", kind, ("theoretical", "measured"))
     if samples < 1:
         raise ValueError(f"samples={samples} is too small; average over 1 random image or more.")
-    if isinstance(model, str):
-        from cnnlab.models import create_model
-
-        model = create_model(model)
-    return _measured(model, input_size, layer or "", samples, seed)
+    return _measured(as_model(model), input_size, layer or "", samples, seed)
 
 
 def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, samples: int, seed: int) -> MeasuredField:
     modules = dict(model.named_modules())
     if layer not in modules:
         raise unknown_name("layer", layer, modules, "Print summarize(model) to see all names.")
-    shape = _inputs(model, input_size, type(model).__name__)[0].shape[1:]
+    shape = example_inputs(model, input_size, type(model).__name__)[0].shape[1:]
     if len(shape) != 3:
         raise ValueError(f"input_size={tuple(shape)} is no picture; a measured field needs (C, H, W).")
     kept: list[Tensor] = []
@@ -103,16 +96,13 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
     like = next(model.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(shape[1:], dtype=torch.float64)
-    training = [m for m in model.modules() if m.training]
     hook = modules[layer].register_forward_hook(keep)
     unit: tuple[int, int] | None = None
     try:
-        for m in training:
-            m.training = False
         for _ in range(samples):  # one image at a time: memory stays small
             x = torch.randn((1, *shape), generator=generator).to(like.device, like.dtype).requires_grad_()
             kept.clear()
-            with torch.enable_grad():
+            with evaluating(model), torch.enable_grad():
                 model(x)
                 if not kept:
                     raise ValueError(f"layer={layer!r} did not run in evaluation mode; choose one that did.")
@@ -125,8 +115,6 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
                 total += gradient[0].abs().sum(0).double().cpu()
     finally:
         hook.remove()
-        for m in training:
-            m.training = True
     return _described(layer, unit, total)
 
 

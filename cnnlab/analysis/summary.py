@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from cnnlab.analysis.fields import ReceptiveField, receptive_fields
-from cnnlab.analysis.trace import META, Call, Op, Trace, names_in, on_meta, trace
+from cnnlab.analysis.inputs import example_inputs, numel
+from cnnlab.analysis.operators import names_in
+from cnnlab.analysis.trace import Call, Op, Trace, trace
+from cnnlab.errors import unknown_name
+from cnnlab.meta import on_meta
+from cnnlab.models.factory import as_model
+from cnnlab.tables import html_frame, human, human_bytes, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -104,8 +109,6 @@ class Summary:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        from cnnlab.errors import unknown_name
-
         raise unknown_name("layer", name, [x.name for x in self.layers], "Print the summary to see all names.")
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -135,21 +138,15 @@ class Summary:
     def caption(self) -> str:
         """One sentence with the totals."""
         return (
-            f"{self.model_name} on {_sides(self.input_size[1:])}: {_human(self.params)} parameters, "
-            f"{_human(self.macs)} MACs, {_bytes(self.activation_bytes)} of activations per image"
+            f"{self.model_name} on {_sides(self.input_size[1:])}: {human(self.params)} parameters, "
+            f"{human(self.macs)} MACs, {human_bytes(self.activation_bytes)} of activations per image"
         )
 
     def __str__(self) -> str:
         rows = [("Layer", "Kind", "Output", "Parameters", "MACs", "Activations", "Sees")]
         for x in self.shown:
             rows.append(("  " * x.depth + _short(x, self.model_name), x.kind, *_cells(x)))
-        widths = [max(len(row[i]) for row in rows) for i in range(7)]
-        lines = []
-        for row in rows:
-            cells = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-            lines.append("  ".join(cells).rstrip())
-        rule = "-" * max(len(line) for line in lines)
-        return "\n".join([lines[0], rule, *lines[1:], rule, self.caption])
+        return text_table(rows, self.caption, left=2)
 
     __repr__ = __str__
 
@@ -170,15 +167,7 @@ class Summary:
             cells = "".join(f"<td{_RIGHT}>{escape(cell)}</td>" for cell in _cells(x, times="×"))
             kind = f'<td style="text-align:left;padding:.12em .55em;opacity:.8">{escape(x.kind)}</td>'
             body.append(f'<tr style="{weight}">{first}{kind}{cells}</tr>')
-        return (
-            '<div class="cnnlab-scroll" style="overflow-x:auto" role="region" tabindex="0" '
-            f'aria-label="{escape(self.caption)}">'
-            '<table class="cnnlab-table" style="border-collapse:collapse;color:currentColor;'
-            'font-variant-numeric:tabular-nums;font-size:.875em;margin:0">'
-            f'<caption style="caption-side:top;text-align:left;padding:.4em .5em">{escape(self.caption)}</caption>'
-            '<thead style="border-bottom:1px solid currentColor">'
-            f"<tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-        )
+        return html_frame(head, "".join(body), self.caption)
 
 
 _LEFT = ' style="text-align:left;padding:.12em .55em"'
@@ -204,21 +193,14 @@ def summarize(
         ValueError: if the name is unknown, no input size is known, or the input does not fit; the message names
             the layer and the shape that reached it.
     """
-    if isinstance(model, str):
-        name = model
-        from cnnlab.models import create_model
-
-        with on_meta():
-            model = create_model(name)
-    elif isinstance(model, nn.Module):
-        name = getattr(model, "name", None)
-        name = name if isinstance(name, str) else type(model).__name__
-    else:
-        raise TypeError(f"model={model!r} is a {type(model).__name__}; give an nn.Module or the name of a model.")
+    with on_meta():
+        model = as_model(model)
+    name = getattr(model, "name", None)
+    name = name if isinstance(name, str) else type(model).__name__
     if depth is not None and depth < 0:
         raise ValueError(f"depth={depth} is negative; give 0 for the totals alone, or None for every layer.")
-    inputs = _inputs(model, input_size, name)
-    params = sum(_numel(parameter) for parameter in model.parameters())  # parameters() names a shared one once
+    inputs = example_inputs(model, input_size, name)
+    params = sum(numel(parameter) for parameter in model.parameters())  # parameters() names a shared one once
     record = trace(model, inputs)
     batch = inputs[0].shape[0]
     return Summary(
@@ -230,43 +212,6 @@ def summarize(
         depth=depth,
         trace=record,
     )
-
-
-def _numel(parameter: nn.Parameter) -> int:
-    if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
-        raise ValueError(
-            "the model has lazy layers whose sizes are not yet known; run one batch through it, then summarize."
-        )
-    return parameter.numel()
-
-
-def _inputs(model: nn.Module, input_size: Any, name: str) -> tuple[Tensor, ...]:
-    if input_size is None:
-        input_size = getattr(model, "input_size", None)
-        if input_size is None:
-            raise ValueError(
-                f"{name} does not say what input it takes; give input_size=(C, H, W), such as input_size=(3, 224, 224)."
-            )
-    if isinstance(input_size, Tensor):
-        return (torch.empty_like(input_size, device=META),)
-    if isinstance(input_size, int):
-        input_size = (input_size,)
-    sizes = list(input_size)
-    if sizes and not all(isinstance(side, int) for side in sizes):
-        if all(isinstance(size, Tensor) for size in sizes):
-            return tuple(torch.empty_like(size, device=META) for size in sizes)
-        if all(isinstance(size, list | tuple) for size in sizes):
-            return tuple(_input(tuple(size)) for size in sizes)
-        raise ValueError(f"input_size={input_size!r} mixes things; give whole numbers: input_size=(C, H, W).")
-    return (_input(tuple(sizes)),)
-
-
-def _input(size: tuple[int, ...]) -> Tensor:
-    if not 1 <= len(size) <= 5 or any(not isinstance(side, int) or side < 1 for side in size):
-        raise ValueError(
-            f"input_size={size!r} is not a shape; give (C, H, W) or (N, C, H, W) with whole numbers of 1 or more."
-        )
-    return torch.empty(size if len(size) >= 4 else (1, *size), device=META)
 
 
 # ------------------------------------------------------------------------------------------------- rows
@@ -367,33 +312,16 @@ def _short(layer: Layer, model_name: str) -> str:
 
 def _cells(layer: Layer, times: str = "x") -> tuple[str, ...]:
     if layer.output_shape is None:
-        return "not run", _human(layer.params), "", "", ""
+        return "not run", human(layer.params), "", "", ""
     shape = layer.output_shape[1:] if len(layer.output_shape) > 1 else layer.output_shape
     return (
         times.join(map(str, shape)),
-        _human(layer.params) if layer.params else "",
-        _human(layer.macs) if layer.macs else "",
-        _bytes(layer.activation_bytes) if layer.activation_bytes else "",
+        human(layer.params) if layer.params else "",
+        human(layer.macs) if layer.macs else "",
+        human_bytes(layer.activation_bytes) if layer.activation_bytes else "",
         str(layer.receptive_field) if layer.receptive_field is not None else "",
     )
 
 
 def _sides(shape: Sequence[int]) -> str:
     return " × ".join(str(side) for side in shape)
-
-
-def _human(number: int) -> str:
-    """12,345,678 as 12.3 M; below ten thousand, the number itself."""
-    if number < 10_000:
-        return f"{number:,}"
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size * 0.9995:
-            return f"{number / size:.3g} {unit}" if number / size < 999.5 else f"{number / size:,.0f} {unit}"
-    raise AssertionError("unreachable: number is at least 10,000")
-
-
-def _bytes(number: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if number >= size * 0.9995:
-            return f"{number / size:.3g} {unit}"
-    return f"{number} B"

@@ -10,8 +10,6 @@ from cnnlab.lazy import lazy_names
 
 # Module -> its public names.
 _PUBLIC = {
-    "arithmetic": "conv_macs conv_params enlarging_padding extent output_size receptive_field_of same_padding "
-    "transposed_output_size",
     "algebra": "Formula show_output_size show_receptive_field show_transposed_output_size",
     "standard": "StandardConv2d conv2d_loops standard_conv2d",
     "pointwise": "PointwiseConv2d pointwise_conv2d",
@@ -33,6 +31,11 @@ _PUBLIC = {
     "choosing": "Advice Question Recommendation decision_tree recommend",
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names.split()}
+_HOMES |= dict.fromkeys(
+    ("conv_macs", "conv_params", "enlarging_padding", "extent", "output_size", "receptive_field_of", "same_padding")
+    + ("transposed_output_size",),
+    "cnnlab.arithmetic",
+)
 
 __all__ = list(_HOMES)
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

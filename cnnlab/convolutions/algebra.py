@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cnnlab.convolutions.arithmetic import grow, output_size, receptive_field_of, transposed_output_size
+from cnnlab.arithmetic import grow, output_size, receptive_field_of, transposed_output_size
 
 
 @dataclass(frozen=True, repr=False)

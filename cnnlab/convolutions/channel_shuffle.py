@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 
 
 def shuffled_order(channels: int, groups: int) -> list[int]:

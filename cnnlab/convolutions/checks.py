@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from cnnlab.convolutions.arithmetic import check_divides, output_size, same_padding, transposed_output_size
+from cnnlab.arithmetic import check_divides, output_size, same_padding, transposed_output_size
 
 Axes = int | Sequence[int]  # one number for every axis, or one for each: (height, width), (time, height, width)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, padding_or_same, per_axis
 from cnnlab.convolutions.conv3d import StandardConv3d, standard_conv3d
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, convolution_geometry, padding_or_same, per_axis
 from cnnlab.convolutions.standard import shifted_views, start_from
 

@@ -16,16 +16,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from html import escape
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis import Summary, on_meta, summarize
-from cnnlab.analysis.summary import _bytes, _human
-from cnnlab.analysis.trace import _tensors_in
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.analysis import Summary, summarize
+from cnnlab.analysis.trace import tensors_in
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.channel_shuffle import ChannelShuffle
 from cnnlab.convolutions.conv2plus1d import Conv2Plus1d
 from cnnlab.convolutions.conv3d import StandardConv3d
@@ -40,7 +38,9 @@ from cnnlab.convolutions.spatial_separable import SpatialSeparableConv2d
 from cnnlab.convolutions.standard import StandardConv2d
 from cnnlab.convolutions.transposed import TransposedConv2d
 from cnnlab.errors import unknown_name
+from cnnlab.meta import on_meta
 from cnnlab.results import recorded
+from cnnlab.tables import html_table, human, human_bytes, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -138,7 +138,7 @@ class Comparison:
         table = [head]
         for row in self.rows:
             size = "x".join(map(str, row.output))
-            counts = [_human(row.params), _human(row.macs), _bytes(row.activation_bytes), row.receptive_field]
+            counts = [human(row.params), human(row.macs), human_bytes(row.activation_bytes), row.receptive_field]
             line = [row.name, size, *counts, f"{row.intensity:.3g}"]
             for device in devices:
                 line += [str(getattr(row, device)), f"{row.rate(device):.3g}"]
@@ -146,36 +146,14 @@ class Comparison:
         return table
 
     def __str__(self) -> str:
-        table = self._cells()
-        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-        lines = []
-        for line in table:
-            cells = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))]
-            lines.append("  ".join(cells).rstrip())
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:], rule, self.caption])
+        return text_table(self._cells(), self.caption)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head, *body = self._cells()
-        style = "white-space:nowrap;padding:.12em .55em;text-align"
-        left, right = (f' style="{style}:{side}"' for side in ("left", "right"))
-        titles = "".join(f'<th scope="col"{right if i else left}>{escape(t)}</th>' for i, t in enumerate(head))
-        rows = "".join(
-            f'<tr><th scope="row"{left}>{escape(name)}</th>'
-            + "".join(f"<td{right}>{escape(cell).replace('x', '×')}</td>" for cell in cells)
-            + "</tr>"
-            for name, *cells in body
-        )
-        return (
-            '<div class="cnnlab-scroll" style="overflow-x:auto" role="region" tabindex="0" '
-            f'aria-label="{escape(self.caption)}">'
-            '<table class="cnnlab-table" style="border-collapse:collapse;color:currentColor;'
-            'font-variant-numeric:tabular-nums;font-size:.875em;margin:0">'
-            f'<caption style="caption-side:top;text-align:left;padding:.4em .5em">{escape(self.caption)}</caption>'
-            f'<thead style="border-bottom:1px solid currentColor"><tr>{titles}</tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>"
+        return html_table(
+            [head, *([name, *(x.replace("x", "×") for x in cells)] for name, *cells in body)], self.caption
         )
 
 
@@ -334,7 +312,7 @@ def bytes_moved(summary: Summary) -> int:
     moved = 0
     for op in summary.trace.ops:
         if op.bytes:  # it wrote new memory
-            moved += op.bytes + sum(x.numel() * x.element_size() for x in _tensors_in((op.args, op.kwargs)))
+            moved += op.bytes + sum(x.numel() * x.element_size() for x in tensors_in((op.args, op.kwargs)))
     return moved
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cnnlab.convolutions.arithmetic import extent
+from cnnlab.arithmetic import extent
 from cnnlab.convolutions.checks import Axes, convolution_geometry, per_axis
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
@@ -26,7 +26,7 @@ from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 def effective_kernel(weight: Tensor, dilation: Axes) -> Tensor:
     """The kernel with its holes written as zeros, d - 1 of them between neighboring taps.
 
-    For its size alone, see `cnnlab.convolutions.arithmetic.extent`.
+    For its size alone, see `cnnlab.arithmetic.extent`.
 
     Shape: (..., height, width) -> (..., d (height - 1) + 1, d (width - 1) + 1).
     """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, convolution_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 

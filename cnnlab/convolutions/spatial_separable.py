@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, padding_or_same, per_axis
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 

@@ -17,7 +17,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides
+from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, Geometry, convolution_geometry, padding_or_same, per_axis
 
 

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.convolutions.arithmetic import check_divides, enlarging_padding, extent, transposed_output_size
+from cnnlab.arithmetic import check_divides, enlarging_padding, extent, transposed_output_size
 from cnnlab.convolutions.checks import Axes, check_batch, per_axis, transposed_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 from cnnlab.errors import unknown_name

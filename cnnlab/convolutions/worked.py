@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
 from cnnlab.convolutions.depthwise import DepthwiseConv2d
 from cnnlab.convolutions.pointwise import PointwiseConv2d
 from cnnlab.convolutions.standard import StandardConv2d
+from cnnlab.meta import on_meta
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
-from cnnlab.data.places import user_cache
+from cnnlab.data.decoded import decoded
 from cnnlab.errors import unknown_name
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -211,7 +211,7 @@ def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet,
 def _decode_cached(
     folder: Path, listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Decoded pictures, from the cache when the folder is unchanged. The cache is a convenience: it may fail."""
+    """Decoded pictures, from the cache when the folder is unchanged."""
     key = hashlib.sha256(repr((str(folder.resolve()), size, channels, fit, on_error, 1)).encode())
     key.update(repr([(name, len(files)) for name, files in listing.files.items()]).encode())
     key.update(repr(sorted(listing.folders.items())).encode())
@@ -220,22 +220,10 @@ def _decode_cached(
             for file in files:
                 state = os.stat(file)
                 key.update(f"{file}:{state.st_size}:{state.st_mtime_ns}".encode())
-    cached = user_cache() / "decoded" / f"{folder.name}-{size}px-{key.hexdigest()[:16]}.pt"
-    if cached.is_file():
-        try:
-            content = torch.load(cached, weights_only=True)
-            return content["images"], content["labels"], tuple(content["broken"])
-        except Exception:  # whatever is wrong with the copy, the pictures themselves are there
-            pass
-    images, labels, broken = _decode(listing, classes, size, channels, fit, on_error)
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_name(f"{cached.name}.{os.getpid()}.part")
-        torch.save({"images": images, "labels": labels, "broken": list(broken)}, partial)
-        os.replace(partial, cached)
-    except OSError:
-        pass  # no room or no permission: the next load decodes again
-    return images, labels, broken
+    return decoded(
+        f"{folder.name}-{size}px-{key.hexdigest()[:16]}",
+        lambda: _decode(listing, classes, size, channels, fit, on_error),
+    )
 
 
 def _decode(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import tarfile
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.idx import read_idx
 from cnnlab.data.places import download_place, first_with, not_here, search_places, unavailable, user_cache
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.files import replacing
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -229,9 +229,8 @@ def _unpack(archive: Path, place: Path) -> Path:
                     if member.isfile() and (name in CIFAR10_TRAIN or name in CIFAR10_TEST):
                         content = tar.extractfile(member)
                         if content is not None:
-                            partial = folder / f"{name}.part"
-                            partial.write_bytes(content.read())
-                            os.replace(partial, folder / name)
+                            with replacing(folder / name) as part:
+                                part.write_bytes(content.read())
             return folder
         except PermissionError:  # a place that is only for reading: the user's cache is next
             continue

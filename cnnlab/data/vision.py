@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet
-from cnnlab.data.places import download_place, not_here, search_places, unavailable, user_cache
+from cnnlab.data.decoded import Decoded, decoded
+from cnnlab.data.places import download_place, not_here, search_places, unavailable
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 
 
@@ -60,74 +62,56 @@ SETS: dict[str, VisionSet] = {
     "oxford_iiit_pet": VisionSet(_oxford_iiit_pet, ("trainval",), ("test",)),
 }
 
-
-@register_dataset(
+_COMMON = {"shape": (3, 128, 128), "bundled": False}  # 128 where nothing else is asked for
+_INFOS = (
     DatasetInfo(
         name="imagenette",
         title="Imagenette, ten easy classes of ImageNet",
         year=2019,
-        shape=(3, 128, 128),
         num_classes=10,
         train=9469,
         test=3925,
-        bundled=False,
         source="Howard: Imagenette, https://github.com/fastai/imagenette, 2019",
-    )
-)
-def load_imagenette(request: Request) -> Dataset:
-    """10 classes of ImageNet; 660 MB in memory at 128x128."""
-    return _load("imagenette", request)
-
-
-@register_dataset(
+        **_COMMON,
+    ),
     DatasetInfo(
         name="flowers102",
         title="Oxford Flowers-102",
         year=2008,
-        shape=(3, 128, 128),
         num_classes=102,
         train=2040,
         test=6149,
-        bundled=False,
         source="Nilsback, Zisserman: Automated flower classification over a large number of classes, 2008",
-    )
-)
-def load_flowers102(request: Request) -> Dataset:
-    """102 kinds of flowers, 20 of each for training."""
-    return _load("flowers102", request)
-
-
-@register_dataset(
+        **_COMMON,
+    ),
     DatasetInfo(
         name="oxford_iiit_pet",
         title="Oxford-IIIT Pet, breeds of cats and dogs",
         year=2012,
-        shape=(3, 128, 128),
         num_classes=37,
         train=3680,
         test=3669,
-        bundled=False,
         source="Parkhi, Vedaldi, Zisserman, Jawahar: Cats and dogs, 2012",
-    )
+        **_COMMON,
+    ),
 )
-def load_oxford_iiit_pet(request: Request) -> Dataset:
-    """37 breeds of cats and dogs."""
-    return _load("oxford_iiit_pet", request)
 
 
 def _load(name: str, request: Request) -> Dataset:
     size = request.size or 128
     plan = SETS[name]
     root, downloaded = _find_or_download(name, plan, request, size)
+    place = sha256(str(root.resolve()).encode()).hexdigest()[:8]
     parts = []
     classes: tuple[str, ...] = ()
     for splits in (plan.train_splits, plan.test_splits):
-        decoded = []
+        found = []
         for split in splits:
             pictures = plan.make(root, split, size, False)
             classes = classes or _class_names(pictures)
-            decoded.append(_decode(f"{name}-{split}", root, pictures, size))
-        images, labels = (torch.cat(tensors) for tensors in zip(*decoded))
+            key = f"{name}-{split}-{size}px-{len(pictures)}-{place}"
+            found.append(decoded(key, partial(_decode, f"{name}-{split}", pictures, size))[:2])
+        images, labels = (torch.cat(tensors) for tensors in zip(*found))
         parts.append((images, labels))
     classes = classes or tuple(str(label) for label in range(int(parts[0][1].max()) + 1))
     how = "downloaded by torchvision" if downloaded else "files on this machine"
@@ -162,22 +146,12 @@ def _class_names(pictures: Any) -> tuple[str, ...]:
     return tuple(name if isinstance(name, str) else name[0] for name in names)
 
 
-def _decode(key: str, root: Path, pictures: Any, size: int) -> tuple[Tensor, Tensor]:
-    """All pictures at ``size`` (middle square), from the user's cache when they were decoded before."""
+def _decode(title: str, pictures: Any, size: int) -> Decoded:
+    """All pictures at ``size`` (middle square)."""
     from concurrent.futures import ThreadPoolExecutor
-    from hashlib import sha256
 
     from PIL import Image, ImageOps
     from tqdm import tqdm
-
-    place = sha256(str(root.resolve()).encode()).hexdigest()[:8]
-    cached = user_cache() / "decoded" / f"{key}-{size}px-{len(pictures)}-{place}.pt"
-    if cached.is_file():
-        try:
-            content = torch.load(cached, weights_only=True)
-            return content["images"], content["labels"]
-        except Exception:  # whatever is wrong with the copy, the pictures themselves are there
-            pass
 
     def one(index: int) -> tuple[numpy.ndarray, int]:
         image, label = pictures[index]
@@ -188,16 +162,13 @@ def _decode(key: str, root: Path, pictures: Any, size: int) -> tuple[Tensor, Ten
     labels = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(one, range(len(pictures)))
-        for pixels, label in tqdm(results, total=len(pictures), desc=f"decoding {key}", disable=len(pictures) < 500):
+        for pixels, label in tqdm(results, total=len(pictures), desc=f"decoding {title}", disable=len(pictures) < 500):
             out[len(labels)] = pixels
             labels.append(label)
     images = torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()  # (N, 3, size, size)
     targets = torch.tensor(labels, dtype=torch.int64)
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_name(f"{cached.name}.{os.getpid()}.part")
-        torch.save({"images": images, "labels": targets}, partial)
-        os.replace(partial, cached)
-    except OSError:
-        pass  # no room or no permission: the next load decodes again
-    return images, targets
+    return images, targets, ()
+
+
+for _info in _INFOS:
+    register_dataset(_info)(partial(_load, _info.name))

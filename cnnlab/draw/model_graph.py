@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from cnnlab.analysis.trace import IMAGE, Call, Op, Trace, _pair, _pool_numbers, names_in
+from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
+from cnnlab.analysis.trace import IMAGE, Call, Op, Trace
 
 _CONTRACTED = names_in(
     """
@@ -302,7 +301,7 @@ def _read(op: Op, kind: str, sources: int) -> tuple[str, str, str, tuple[int, ..
             label = f"global {word}" if set(to) == {1} else f"{word} pool to {times(to)}"
             return "pool", label, "", (), ()
         n = int(kind[-2]) if kind[-1] == "d" else 2
-        kernel, stride, *_ = _pool_numbers(op.args, op.kwargs, n, kind.startswith("max"))
+        kernel, stride, *_ = pool_numbers(op.args, op.kwargs, n, kind.startswith("max"))
         word = "avg pool" if kind.startswith("avg") else "max pool"
         return "pool", f"{word} {times(kernel)}", f"stride {stride[0]}", kernel, stride
     if kind in ("mean", "amax", "sum") and len(op.shape) < op.args[0].dim() + 1 and op.args[0].dim() >= 3:
@@ -322,16 +321,7 @@ def _read(op: Op, kind: str, sources: int) -> tuple[str, str, str, tuple[int, ..
 
 
 def _read_conv(op: Op, kind: str) -> tuple[str, str, str, tuple[int, ...], tuple[int, ...]]:
-    weight: Tensor = op.args[1]
-    n = weight.dim() - 2
-    kernel = tuple(weight.shape[2:])
-    transposed = "transpose" in kind or (kind == "convolution" and op.args[6])
-    given = (*op.args[3:], *(None,) * 6)
-    stride = _pair(given[0] if given[0] is not None else op.kwargs.get("stride", 1), n)
-    if transposed:
-        groups = 1
-    else:
-        groups = op.args[0].shape[1] // weight.shape[1]
+    kernel, stride, _, _, groups, transposed = conv_numbers(kind, op.args, op.kwargs)
     channels = op.shape[1]
     word = "conv"
     if transposed:

@@ -35,7 +35,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.channel_shuffle import shuffle_channels
 from cnnlab.layers import ConvNormAct
 from cnnlab.models.registry import Published, register
 
@@ -55,6 +54,11 @@ VARIANTS = {
 }
 
 
+def shuffle(x: Tensor) -> Tensor:
+    """Deal the two halves of the channels out like cards: 0 1 2 | 3 4 5 becomes 0 3 1 4 2 5. Shape: (N, C, H, W)."""
+    return x.unflatten(1, (2, x.shape[1] // 2)).transpose(1, 2).flatten(1, 2)
+
+
 class BasicUnit(nn.Module):
     """Figure 3 (c): half of the channels pass, half are convolved. Shape: (N, C, H, W) -> (N, C, H, W)."""
 
@@ -69,7 +73,7 @@ class BasicUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         passing, convolved = x.chunk(2, dim=1)  # (N, C / 2, H, W) both
-        return shuffle_channels(torch.cat([passing, self.branch(convolved)], dim=1), groups=2)
+        return shuffle(torch.cat([passing, self.branch(convolved)], dim=1))
 
 
 class DownsamplingUnit(nn.Module):
@@ -93,7 +97,7 @@ class DownsamplingUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.cat([self.short_branch(x), self.branch(x)], dim=1)  # (N, K, H', W')
-        return shuffle_channels(y, groups=2)
+        return shuffle(y)
 
 
 PUBLISHED = {

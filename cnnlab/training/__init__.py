@@ -3,10 +3,12 @@
 from cnnlab.training.callbacks import Callback, EarlyStopping
 from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged, TrainingError
 from cnnlab.training.evaluation import Evaluation, evaluate
+from cnnlab.training.fit import fit
 from cnnlab.training.optimizers import DEFAULT_LR, make_optimizer
+from cnnlab.training.recipe import Recipe
 from cnnlab.training.run import Run
 from cnnlab.training.schedules import SCHEDULES, Cosine, OneCycle, Step
-from cnnlab.training.trainer import Trainer, fit
+from cnnlab.training.trainer import Trainer
 
 __all__ = [
     "Callback",
@@ -17,6 +19,7 @@ __all__ = [
     "Evaluation",
     "OneCycle",
     "OutOfMemory",
+    "Recipe",
     "Run",
     "SCHEDULES",
     "Step",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cnnlab.errors import unknown_name
 
@@ -53,3 +54,21 @@ class EarlyStopping:
                 since += 1
         if since >= self.patience:
             trainer.finish()
+
+
+EpochEnd = Callable[["Run", "Trainer"], None]
+
+
+def epoch_end(callback: Any) -> EpochEnd:
+    """What to call at the end of an epoch for one of ``callbacks``.
+
+    Raises:
+        TypeError: it is neither an object with ``on_epoch_end`` nor a function.
+    """
+    if hasattr(callback, "on_epoch_end"):
+        return callback.on_epoch_end
+    if callable(callback):
+        return callback
+    raise TypeError(
+        f"callbacks: {callback!r} has no method on_epoch_end(run, trainer) and is not a function of (run, trainer)."
+    )

@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.data.batching import batches
+from cnnlab.modes import evaluating
+
 if TYPE_CHECKING:
     from cnnlab.data import ImageSet
 
@@ -94,8 +97,6 @@ class Evaluator:
         channels_last: bool = False,
         loss: Loss | None = None,
     ) -> None:
-        from cnnlab.data import batches
-
         self.model, self.images, self.loss = model, images, loss
         self.device = device or model_device(model)
         self.amp_dtype, self.channels_last = amp_dtype, channels_last
@@ -108,18 +109,11 @@ class Evaluator:
         """Put one batch through the model. True while batches are left."""
         if self.batch >= self.batches:
             return False
-        # Module by module: a caller may keep some of them (frozen batch norm) in another mode than the rest.
-        modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
-        try:
-            with torch.inference_mode(), autocast(self.device, self.amp_dtype):
-                x, _ = next(self._source)
-                if self.channels_last:
-                    x = x.contiguous(memory_format=torch.channels_last)
-                self._logits.append(main_output(self.model(x)).float())
-        finally:
-            for module, mode in modes:
-                module.training = mode
+        with evaluating(self.model), torch.inference_mode(), autocast(self.device, self.amp_dtype):
+            x, _ = next(self._source)
+            if self.channels_last:
+                x = x.contiguous(memory_format=torch.channels_last)
+            self._logits.append(main_output(self.model(x)).float())
         self.batch += 1
         return self.batch < self.batches
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cnnlab.files import replacing
+from cnnlab.tables import html_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,26 +164,18 @@ class Run:
         """The first, middle and last epochs as a small table."""
         n = len(self.history)
         shown = range(n) if n <= 6 else sorted({0, n // 4, n // 2, 3 * n // 4, n - 1})
-        head = "".join(
-            f"<th scope='col'>{name}</th>" for name in ("epoch", "loss", "accuracy", "test loss", "test accuracy")
-        )
-        rows = "".join(
-            f"<tr><td>{row['epoch']}</td><td>{row['train_loss']:.3f}</td><td>{row['train_accuracy']:.1%}</td>"
-            f"<td>{row['test_loss']:.3f}</td><td>{row['test_accuracy']:.1%}</td></tr>"
-            for row in (self.history[i] for i in shown)
-        )
-        note = " (stopped)" if self.stopped else ""
-        caption = f"{html.escape(self.title)}{note}"
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = [("epoch", "loss", "accuracy", "test loss", "test accuracy")]
+        for row in (self.history[i] for i in shown):
+            train = f"{row['train_loss']:.3f}", f"{row['train_accuracy']:.1%}"
+            rows.append((str(row["epoch"]), *train, f"{row['test_loss']:.3f}", f"{row['test_accuracy']:.1%}"))
+        return html_table(rows, f"{self.title}{' (stopped)' if self.stopped else ''}")
 
 
 def write_json(path: str | Path, content: Any) -> Path:
     """Write JSON so that a reader of ``path`` sees the old file or the new one, never a part."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 

@@ -5,7 +5,8 @@ is, and :func:`transplant` does the same from a live torchvision or timm module.
 """
 
 from cnnlab.weights.official import Preprocess, load_official
-from cnnlab.weights.table import Source, find_source, sources
+from cnnlab.weights.source import Source
+from cnnlab.weights.table import find_source, sources
 from cnnlab.weights.transplanting import transplant
 
 __all__ = ["Preprocess", "Source", "find_source", "load_official", "sources", "transplant"]

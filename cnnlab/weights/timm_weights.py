@@ -18,7 +18,7 @@ from torch import nn
 
 from cnnlab.download import DownloadError, download, verify
 from cnnlab.models.registry import model_info
-from cnnlab.weights.table import Source, mark_default
+from cnnlab.weights.source import Source, mark_default
 
 
 def _timm(name: str) -> ModuleType:

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from cnnlab.download import download
+from cnnlab.meta import on_meta
 from cnnlab.models.registry import model_info
-from cnnlab.weights.table import Source, mark_default
+from cnnlab.weights.source import Source, mark_default
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -91,8 +92,6 @@ def fetch(source: Source, folder: Path, *, progress: bool, what: str) -> Path:
 def reference(source: Source, path: Path) -> nn.Module:
     """torchvision's module with the checkpoint in it; its names give every tensor its layer."""
     from torchvision.models import get_model
-
-    from cnnlab.analysis import on_meta
 
     state = torch.load(path, map_location="cpu", weights_only=True)
     if source.name.startswith("densenet"):

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
+from cnnlab.arithmetic import receptive_field_of
 from cnnlab.convolutions import grid_coverage
-from cnnlab.convolutions.arithmetic import receptive_field_of
 from cnnlab.widgets import dilation_grid
 from cnnlab.widgets.explorers.dilation_grid import DILATION_GRID_PRESETS
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cnnlab.convolutions.arithmetic import output_size, receptive_field_of
+from cnnlab.arithmetic import output_size, receptive_field_of
 from cnnlab.draw import palette
 from cnnlab.widgets import (
     Kernel,

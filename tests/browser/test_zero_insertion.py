@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cnnlab.arithmetic import transposed_output_size
 from cnnlab.convolutions import overlap_counts
-from cnnlab.convolutions.arithmetic import transposed_output_size
 from cnnlab.widgets import zero_insertion
 from cnnlab.widgets.explorers.zero_insertion import (
     ZERO_INSERTION_INPUT,

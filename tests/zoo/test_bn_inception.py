@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.bn_inception import BNInception
 from tests.contract import (

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
 from cnnlab.layers import DropPath
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.efficientnet import MBConv
 from cnnlab.models.efficientnet_v2 import FusedMBConv

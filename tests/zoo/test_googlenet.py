@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.googlenet import AuxiliaryHead, GoogLeNet, Inception, NaiveInception
 from cnnlab.weights import sources, transplant

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.inception_resnet_v2 import InceptionResNetA, InceptionResNetC, InceptionResNetV2
 from tests.contract import count_macs, count_params, create_on_meta, output_shapes, set_eps, swap_forward

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.mobilenet_v1 import MobileNetV1, MobileNetV1Variant
 from tests.contract import (

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
 from cnnlab.layers import SqueezeExcite
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.mobilenet_v3 import InvertedResidual, MobileNetV3
 from tests.contract import count_macs, count_params, create_on_meta, set_eps, swap_forward

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.nasnet import (
     JOINED,

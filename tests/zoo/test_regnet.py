@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta, summarize
+from cnnlab.analysis import summarize
+from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.regnet import VARIANTS, Block, quantized_widths, stages
 from tests.contract import Reference, count_macs, count_params, create_on_meta, set_eps, swap_forward, swap_strides

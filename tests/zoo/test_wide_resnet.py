@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
-from cnnlab.analysis import on_meta
+from cnnlab.meta import on_meta
 from cnnlab.models.wide_resnet import CIFARWideResNet, WideResNetVariant
 from tests.contract import Reference, count_params, create_on_meta, of_library, set_eps, swap_forward, swap_strides
 from tests.zoo.test_preact_resnet import activation, conv, preactivated

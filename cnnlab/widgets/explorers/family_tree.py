@@ -19,7 +19,7 @@ def family_tree(
     Args:
         nodes: one mapping per paper with ``key``, ``title``, ``year``, ``paper``, ``url``, ``idea`` (a sentence),
             ``parents`` (keys) and ``models`` (names), in the order of the list; None takes
-            :func:`cnnlab.analysis.lineage.family_tree`.
+            :func:`cnnlab.catalog.lineage.family_tree`.
         selected: the key of the paper that is open at the start; None means the first.
         key: tells two equal explorers on one page apart.
 
@@ -27,7 +27,7 @@ def family_tree(
         ValueError: for no nodes, a missing field, a parent that is not among the nodes or stands below its child.
     """
     if nodes is None:
-        from cnnlab.analysis.lineage import family_tree as of_registry
+        from cnnlab.catalog.lineage import family_tree as of_registry
 
         nodes = of_registry()
     if not nodes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnlab.convolutions.arithmetic import receptive_field_of
+from cnnlab.arithmetic import receptive_field_of
 from cnnlab.widgets.explorer import Explorer
 
 

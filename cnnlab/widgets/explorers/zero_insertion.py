@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlab.convolutions.arithmetic import transposed_output_size
+from cnnlab.arithmetic import transposed_output_size
 from cnnlab.widgets.explorer import Explorer, whole
 
 # What can still be drawn cell by cell on a phone.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cnnlab.models import list_models, model_info
+
 
 @dataclass(frozen=True)
 class Step:
@@ -189,8 +191,6 @@ LINEAGE: tuple[Step, ...] = (
 
 def family_tree() -> list[dict[str, object]]:
     """The steps of :data:`LINEAGE` with year, paper and sizes from the registry, oldest first, as plain data."""
-    from cnnlab.models import list_models, model_info
-
     by_file: dict[str, list[str]] = {}
     for name in list_models():
         by_file.setdefault(model_info(name).network.__module__.rpartition(".")[2], []).append(name)

@@ -1,0 +1,53 @@
+"""What a model is asked with: from an ``input_size`` to tensors without numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.meta import META
+
+
+def numel(parameter: nn.Parameter) -> int:
+    """Raises: ValueError: the parameter is of a lazy layer that has not run yet."""
+    if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+        raise ValueError(
+            "the model has lazy layers whose sizes are not yet known; run one batch through it, then summarize."
+        )
+    return parameter.numel()
+
+
+def example_inputs(model: nn.Module, input_size: Any, name: str) -> tuple[Tensor, ...]:
+    """Meta tensors of the shapes that `cnnlab.summarize` was asked for; None is what the model says that it takes.
+
+    Raises:
+        ValueError: no size is known, or what was given is no shape; ``name`` is the model's in the message.
+    """
+    if input_size is None:
+        input_size = getattr(model, "input_size", None)
+        if input_size is None:
+            raise ValueError(
+                f"{name} does not say what input it takes; give input_size=(C, H, W), such as input_size=(3, 224, 224)."
+            )
+    if isinstance(input_size, Tensor):
+        return (torch.empty_like(input_size, device=META),)
+    if isinstance(input_size, int):
+        input_size = (input_size,)
+    sizes = list(input_size)
+    if sizes and not all(isinstance(side, int) for side in sizes):
+        if all(isinstance(size, Tensor) for size in sizes):
+            return tuple(torch.empty_like(size, device=META) for size in sizes)
+        if all(isinstance(size, list | tuple) for size in sizes):
+            return tuple(_input(tuple(size)) for size in sizes)
+        raise ValueError(f"input_size={input_size!r} mixes things; give whole numbers: input_size=(C, H, W).")
+    return (_input(tuple(sizes)),)
+
+
+def _input(size: tuple[int, ...]) -> Tensor:
+    if not 1 <= len(size) <= 5 or any(not isinstance(side, int) or side < 1 for side in size):
+        raise ValueError(
+            f"input_size={size!r} is not a shape; give (C, H, W) or (N, C, H, W) with whole numbers of 1 or more."
+        )
+    return torch.empty(size if len(size) >= 4 else (1, *size), device=META)

@@ -1,0 +1,186 @@
+"""One block from top to bottom with everything in it: normalization, activations, branches, shortcut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnnlab.analysis import Summary
+from cnnlab.draw.model.blocks import BOX_HEIGHT, box_width, draw_box
+from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
+from cnnlab.draw.model.words import said_of
+from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
+
+_MINOR_H, _STEP = 22.0, 16.0
+
+
+def draw_detail(summary: Summary, items: Sequence[Item], title: str) -> Picture:
+    """A module as it was traced; ``title`` is its heading."""
+    canvas = Canvas()
+    first = summary.input_size[1:]
+    canvas.text(0, 0, shape_text(first), 11.5, muted=True)
+    y = _flow(canvas, items, 0.0, 8.0)
+    canvas.path(f"M0 {num(y)}v{num(_STEP)}", "ink", arrow=True)
+    shape = items[-1].shape if items else first
+    canvas.text(0, y + _STEP + 14, shape_text(shape), 11.5, muted=True)
+    said = f"{title}: one block in detail"
+    alt = f"The block {title}, from an input of {shape_text(first)}: " + "; ".join(_in_detail(x) for x in items) + "."
+    return canvas.picture(said, alt, least=300)
+
+
+def _in_detail(item: Item) -> str:
+    after = "".join(f", {m.label}" for m in item.minor)
+    if isinstance(item, Step):
+        return said_of(item) + after
+    if item.tangled:
+        return said_of(item)
+    branches = [", ".join(_in_detail(x) for x in branch) or "the input unchanged" for branch in item.branches]
+    if item.shortcut is not None:
+        over = "the input itself" if not item.shortcut else ", ".join(_in_detail(x) for x in item.shortcut)
+        return f"{' and '.join(branches)}; to which the shortcut adds {over}{after}"
+    return f"{len(branches)} branches that {item.join.label}: {' | '.join(branches)}{after}"
+
+
+def _unfolded(items: Sequence[Item]) -> list[Item]:
+    """Norms and activations as items of their own again."""
+    out: list[Item] = []
+    for item in items:
+        out.append(item)
+        out.extend(item.minor)
+    return out
+
+
+def _size(items: Sequence[Item]) -> tuple[float, float, float]:
+    """(reach to the left of the center line, to the right, height) of a series drawn downward."""
+    left = right = 30.0
+    height = 0.0
+    for item in _unfolded(items):
+        a, b, h = _item_size(item)
+        left, right, height = max(left, a), max(right, b), height + _STEP + h
+    return left, right, height
+
+
+def _item_size(item: Item) -> tuple[float, float, float]:
+    if isinstance(item, Step):
+        width = _detail_width(item)
+        return width / 2, width / 2, _MINOR_H if _is_minor(item) else BOX_HEIGHT
+    if item.tangled:
+        width = box_width(item)
+        return width / 2, width / 2, BOX_HEIGHT
+    parts = [_size(branch) for branch in item.branches]
+    if item.shortcut is not None:
+        left, right, height = parts[0]
+        if item.shortcut:
+            a, b, h = _size(item.shortcut)
+            return left, right + 22 + a + b, max(height, h) + _STEP * 2 + 20
+        return left, right + 26, height + _STEP * 2 + 20
+    wide = sum(a + b for a, b, _ in parts) + 18 * (len(parts) - 1)
+    return wide / 2, wide / 2, max(h for *_, h in parts) + 2 * _STEP + 30
+
+
+def _is_minor(item: Item) -> bool:
+    return isinstance(item, Step) and item.role in ("norm", "activation", "other")
+
+
+def _detail_width(step: Step) -> float:
+    if _is_minor(step):
+        return text_width(step.label, 11) + 24
+    return max(104.0, box_width(step))
+
+
+def _flow(canvas: Canvas, items: Sequence[Item], x: float, y: float) -> float:
+    """Draw a series downward from (x, y); returns where it ends."""
+    for item in _unfolded(items):
+        if isinstance(item, Bundle) and not item.tangled:
+            y = _branching(canvas, item, x, y)
+            continue
+        canvas.path(f"M{num(x)} {num(y)}v{num(_STEP - 1)}", "ink", arrow=True)
+        y += _STEP
+        if _is_minor(item):
+            assert isinstance(item, Step)
+            width = _detail_width(item)
+            canvas.paper(x - width / 2, y, width, _MINOR_H, 11, "paper")
+            canvas.box(x - width / 2, y, width, _MINOR_H, ROLE_COLOR[item.role], 11)
+            canvas.text(x, y + 15, item.label, 11)
+            y += _MINOR_H
+        else:
+            width = _detail_width(item) if isinstance(item, Step) else box_width(item)
+            draw_box(canvas, x - width / 2, y + BOX_HEIGHT / 2, width, item)
+            y += BOX_HEIGHT
+    return y
+
+
+def _branching(canvas: Canvas, bundle: Bundle, x: float, y: float) -> float:
+    fork = y + 7
+    parts = [_size(branch) for branch in bundle.branches]
+    if bundle.shortcut is not None:
+        _, right, height = parts[0]
+        canvas.path(f"M{num(x)} {num(y)}V{num(fork)}", "ink")
+        if bundle.shortcut:
+            a, b, h = _size(bundle.shortcut)
+            height = max(height, h)
+            side = x + right + 22 + a
+        else:
+            side = x + right + 22
+        end = _flow(canvas, bundle.branches[0], x, fork)
+        plus = fork + height + _STEP + 9
+        canvas.path(f"M{num(x)} {num(end)}V{num(plus - 10)}", "ink", arrow=True)
+        bend = 12.0
+        kind = "projection" if bundle.shortcut else "identity"
+        if bundle.shortcut:
+            canvas.path(
+                f"M{num(x)} {num(fork)}H{num(side - bend)}Q{num(side)} {num(fork)} {num(side)} {num(fork + bend)}",
+                "red",
+                1.9,
+                dashed=True,
+            )
+            low = _flow(canvas, bundle.shortcut, side, fork + bend)
+            canvas.path(
+                f"M{num(side)} {num(low)}V{num(plus - bend)}Q{num(side)} {num(plus)} {num(side - bend)} {num(plus)}"
+                f"H{num(x + 10)}",
+                "red",
+                1.9,
+                dashed=True,
+                arrow=True,
+                css_class=f"cnnlab-shortcut {kind}",
+            )
+        else:
+            canvas.path(
+                f"M{num(x)} {num(fork)}H{num(side - bend)}Q{num(side)} {num(fork)} {num(side)} {num(fork + bend)}"
+                f"V{num(plus - bend)}Q{num(side)} {num(plus)} {num(side - bend)} {num(plus)}H{num(x + 10)}",
+                "red",
+                1.9,
+                arrow=True,
+                css_class=f"cnnlab-shortcut {kind}",
+            )
+            canvas.room(side, fork, side + 2, plus)
+        canvas.dot(x, fork)
+        canvas.joint(x, plus, "add")
+        return plus + 9
+    wide = sum(a + b for a, b, _ in parts) + 18 * (len(parts) - 1)
+    at = x - wide / 2
+    height = max(h for *_, h in parts)
+    low = fork + height + 14
+    centers = []
+    for branch, (a, b, _) in zip(bundle.branches, parts, strict=True):
+        center = at + a
+        centers.append(center)
+        end = _flow(canvas, branch, center, fork)
+        canvas.path(f"M{num(center)} {num(end)}V{num(low)}", "ink", arrow=True)
+        at += a + b + 18
+    canvas.path(
+        f"M{num(min(*centers, x))} {num(fork)}H{num(max(*centers, x))}M{num(x)} {num(y)}V{num(fork)}",
+        "ink",
+    )
+    canvas.dot(x, fork)
+    if bundle.join.role == "multiply":
+        canvas.path(f"M{num(min(centers))} {num(low)}H{num(max(centers))}", "ink")
+        canvas.joint(x, low + 10, "multiply")
+        return low + 19
+    color = ROLE_COLOR[bundle.join.role]
+    caption = f"{bundle.join.label}: {shape_text(bundle.shape)}"
+    half = text_width(caption, 11) / 2 - 4
+    start, stop = min(*centers, x - half) - 12, max(*centers, x + half) + 12
+    canvas.paper(start, low, stop - start, 24, 6, "paper")
+    canvas.box(start, low, stop - start, 24, color)
+    canvas.text((start + stop) / 2, low + 16, caption, 11)
+    return low + 24

@@ -1,0 +1,45 @@
+"""The meta device: tensors with a shape and a type but no numbers, so that a network costs no memory to build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+META = torch.device("meta")
+
+
+class _OnMeta(TorchFunctionMode):
+    """Empty tensors go to the meta device; initialization, which has nothing to write to, is skipped."""
+
+    factories = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
+    initializers = frozenset(
+        value
+        for name, value in vars(nn.init).items()
+        if callable(value) and name.endswith("_") and not name.startswith("_")
+    )
+
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.factories:
+            if "device" not in kwargs or kwargs["device"] is None:
+                kwargs["device"] = META
+        elif func in self.initializers:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build models without memory and without initialization: ``with on_meta(): model = vgg16()``.
+
+    Like ``with torch.device("meta")``, but random initialization is skipped rather than pretended, and small
+    tables of numbers (``torch.arange``, ``torch.linspace``, ``torch.tensor``) stay real, so that a constructor
+    may read them.
+    """
+    with _OnMeta():
+        yield

@@ -1,0 +1,24 @@
+"""Training and evaluation mode, module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode; at the end each of its modules has the mode that it had.
+
+    A caller may keep some of them (frozen batch norm) in another mode than the rest, so one flag for all would not do.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

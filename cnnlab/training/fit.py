@@ -1,0 +1,190 @@
+"""`fit`: a training from its first batch to its last, with a progress bar, and a Stop that keeps what there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.training.recipe import Recipe
+from cnnlab.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from cnnlab.data import Dataset
+    from cnnlab.data.augment import Augmentation
+    from cnnlab.training.callbacks import Callback, EpochEnd
+    from cnnlab.training.evaluation import Loss
+    from cnnlab.training.run import Run
+    from cnnlab.training.schedules import Schedule
+
+RECIPE = tuple(f.name for f in fields(Recipe))
+
+
+def fit(
+    model: nn.Module,
+    data: Dataset,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    optimizer: str | torch.optim.Optimizer = "sgd",
+    lr: float | None = None,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    schedule: str | Schedule | None = None,
+    augment: Augmentation | None = None,
+    label_smoothing: float = 0.0,
+    clip_norm: float | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    amp: bool | None = None,
+    loss: Loss | None = None,
+    callbacks: Sequence[Callback | EpochEnd] = (),
+    checkpoint: str | Path | None = None,
+    resume: bool = True,
+    checkpoint_seconds: float = 60.0,
+    progress: bool = True,
+) -> Run:
+    """Train ``model`` on ``data.train`` and measure it on ``data.test`` after each epoch.
+
+    The model is trained in place and keeps the weights of the last epoch;
+    ``run.restore_best(model)`` brings back those of the best.
+
+    Args:
+        model: takes normalized images, (N, C, H, W) -> (N, K) with K the number of classes. In training mode
+            it may return (logits, [auxiliary logits, ...]) if it has ``auxiliary_weights``, a weight for each.
+        epochs: passes over the training images.
+        batch_size: images in a batch.
+        optimizer: "sgd", "adam", "adamw", "rmsprop", or a torch optimizer made from ``model.parameters()``.
+        lr: base learning rate; None for the optimizer's default (SGD 0.05, the others 0.001).
+        momentum, nesterov: of SGD.
+        weight_decay: L2 penalty added to the gradient; decoupled in AdamW.
+        schedule: None (constant), "cosine", "warmup_cosine", "step", "onecycle", one of the dataclasses in
+            ``cnnlab.training.schedules``, or any function of the progress in [0, 1] that returns a factor.
+        augment: from ``cnnlab.data.augment``.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2015).
+        clip_norm: the gradient is scaled down to at most this L2 norm; None leaves it.
+        seed: of order, augmentation and dropout. The initial weights are the caller's.
+        device: None for CUDA, else MPS, else the CPU.
+        amp: mixed precision: bfloat16 where the device has it, else float16 with loss scaling. None means on
+            CUDA only; True on a CPU means bfloat16.
+        loss: ``loss(logits, y) -> scalar``; None is cross-entropy. y holds class numbers (N,), or after
+            mixup and CutMix probabilities (N, K).
+        callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
+        checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
+            beside it, named ``*.best.pt``, holds the best epoch's weights.
+        resume: go on from ``checkpoint`` if it exists, at the very batch.
+        progress: show a bar with the time left where somebody is looking: in a terminal or a notebook, not
+            in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars.
+
+    Returns:
+        The record. Interrupted (Ctrl-C, or the notebook's stop button) it ends after the batch in progress
+        and returns the epochs so far, with ``run.stopped`` True.
+
+    Raises:
+        ValueError: an argument, the data, or the model's output does not fit; the message says what would.
+        TrainingDiverged, OutOfMemory: with ``.run``.
+        CheckpointError: ``checkpoint`` is damaged or belongs to another training.
+    """
+    given = locals()  # first of all: the arguments, and nothing else
+    trainer = Trainer(
+        model,
+        data,
+        Recipe(**{name: given[name] for name in RECIPE}),
+        callbacks=callbacks,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    with _interrupt_stops(trainer), _progress_bar(trainer, progress) as bar:
+        try:
+            while trainer.step():
+                bar()
+        except KeyboardInterrupt:
+            # Pressed twice, or raised by something else than our handler: the run is kept all the same.
+            trainer.stop(save=False)  # what the batch left half done must not reach the checkpoint
+        bar()
+    if trainer.run.stopped:
+        print(
+            f"Stopped in epoch {trainer.epoch + 1} of {epochs}; the run has {len(trainer.run.history)} finished epochs."
+        )
+    return trainer.run
+
+
+@contextmanager
+def _interrupt_stops(trainer: Trainer) -> Iterator[None]:
+    """The first interrupt lets the batch in progress end; a second one breaks into it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):  # ignored or not Python's: leave it so
+        yield
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if trainer.run.stopped:
+            before(number, frame)
+        trainer.stop()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress_bar(trainer: Trainer, wanted: bool) -> Iterator[Callable[[], None]]:
+    """A function that brings the bar up to date; one that does nothing where nobody is looking."""
+    notebook = "ipykernel" in sys.modules
+    watched = notebook or sys.stdout.isatty()
+    if not wanted or not watched or os.environ.get("CNNLAB_SCALE", "").strip().lower() == "smoke":
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    each = trainer.batches + trainer.test_batches
+
+    def position() -> int:
+        return round(trainer.fraction * trainer.epochs * each)
+
+    def description() -> str:
+        return f"epoch {min(trainer.epoch + 1, trainer.epochs)}/{trainer.epochs}"
+
+    bar = tqdm(
+        desc=description(),
+        total=trainer.epochs * each,
+        initial=position(),
+        file=sys.stdout,
+        ascii=True,
+        leave=False,
+        mininterval=0.2,
+        miniters=0,
+        unit="batch",
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} spent, {remaining} left{postfix}",
+    )
+    shown = trainer.epoch
+
+    def update() -> None:
+        nonlocal shown
+        if trainer.epoch != shown:
+            shown = trainer.epoch
+            bar.set_description_str(description(), refresh=False)
+            if trainer.run.history:
+                bar.set_postfix_str(f"test accuracy {trainer.run.final['test_accuracy']:.1%}", refresh=False)
+        bar.update(position() - bar.n)
+
+    try:
+        yield update
+    finally:
+        bar.close()
