@@ -1,7 +1,8 @@
-"""One way of saying that a name is unknown, used by models, data sets, optimizers and exercises."""
+"""One way of saying that a name is unknown or that a number is no count, for all that a reader types."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -22,3 +23,18 @@ def unknown_name(argument: str, given: object, allowed: Iterable[str], remedy: s
     if remedy:
         said += f" {remedy}"
     return ValueError(said)
+
+
+def whole_number(argument: str, given: object, remedy: str) -> int:
+    """``given`` as an int, if it is a positive whole number: int or NumPy's integers, not 10.0, "10" or True.
+
+    Raises:
+        ValueError: it is none; the message ends with the remedy.
+    """
+    try:
+        value = operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        value = 0
+    if isinstance(given, bool) or value < 1:
+        raise ValueError(f"{argument}={given!r} is not allowed: it must be a positive whole number. {remedy}")
+    return value

@@ -14,7 +14,11 @@ META = torch.device("meta")
 
 
 class _OnMeta(TorchFunctionMode):
-    """Empty tensors go to the meta device; initialization, which has nothing to write to, is skipped."""
+    """Empty tensors go to the meta device; initialization, which has nothing to write to, is skipped.
+
+    Args:
+        but: the first dimension of tensors that are made where they would be.
+    """
 
     factories = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
     initializers = frozenset(
@@ -23,23 +27,33 @@ class _OnMeta(TorchFunctionMode):
         if callable(value) and name.endswith("_") and not name.startswith("_")
     )
 
+    def __init__(self, but: int | None) -> None:
+        super().__init__()
+        self.but = but
+
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if func in self.factories:
-            if "device" not in kwargs or kwargs["device"] is None:
-                kwargs["device"] = META
-        elif func in self.initializers:
-            return args[0] if args else kwargs["tensor"]
+        if func in self.factories and kwargs.get("device") is None:
+            made = func(*args, **{**kwargs, "device": META})
+            return made if self.but is None or made.shape[:1] != (self.but,) else func(*args, **kwargs)
+        if func in self.initializers:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
         return func(*args, **kwargs)
 
 
 @contextmanager
-def on_meta() -> Iterator[None]:
+def on_meta(*, but: int | None = None) -> Iterator[None]:
     """Build models without memory and without initialization: ``with on_meta(): model = vgg16()``.
 
     Like ``with torch.device("meta")``, but random initialization is skipped rather than pretended, and small
     tables of numbers (``torch.arange``, ``torch.linspace``, ``torch.tensor``) stay real, so that a constructor
     may read them.
+
+    Args:
+        but: tensors whose first dimension is this are real and initialized. For the number of classes: of a whole
+            network its last layer alone, and what has the same size by chance.
     """
-    with _OnMeta():
+    with _OnMeta(but):
         yield

@@ -288,6 +288,23 @@ def test_transplant_between_dense_and_convolution_and_number_types():
         weights.transplant(nn.Conv2d(2, 4, (3, 1)), nn.Conv2d(2, 4, (1, 3)))
 
 
+def test_transplant_leaves_a_head_for_other_classes_alone_and_nothing_else():
+    ours, theirs = cnnlab.create_model("lenet5", num_classes=120), cnnlab.create_model("lenet5", num_classes=84)
+    assert weights.transplant(theirs, ours, fresh_head=True) == ["output"]  # not c5 or f6, which have 120 and 84
+    assert torch.equal(ours.f6.weight, theirs.f6.weight)
+    theirs.new_head(120)
+    assert weights.transplant(theirs, ours, fresh_head=True) == []
+    assert torch.equal(ours.output.weight, theirs.output.weight)
+    theirs.head = nn.Linear(83, 7)
+    with pytest.raises(ValueError, match=r"output, Linear \(weight \(7, 83\).*shapes of weight differ"):
+        weights.transplant(theirs, ours, fresh_head=True)
+    theirs.head, theirs.f6 = nn.Linear(84, 7), nn.Linear(120, 7)
+    with pytest.raises(ValueError, match=r"f6, Linear \(weight \(7, 120\).*shapes of weight differ"):
+        weights.transplant(theirs, ours, fresh_head=True)
+    with pytest.raises(TypeError, match=r"fresh_head=True: this Linear does not say which layer is its head"):
+        weights.transplant(nn.Linear(2, 2), nn.Linear(2, 3), fresh_head=True)
+
+
 def test_transplant_on_the_meta_device():
     with pytest.raises(ValueError, match="reference is on the meta device"):
         weights.transplant(nn.Linear(2, 2, device="meta"), nn.Linear(2, 2))

@@ -7,6 +7,7 @@ from cnnlab.lazy import lazy_names
 # Public name -> module that defines it; resolved on first use. The registry says which networks exist, the factory
 # builds one: official weights know the registry, and the factory knows them.
 _HOMES: dict[str, str] = {
+    "Network": "cnnlab.models.network",
     "ModelInfo": "cnnlab.models.registry",
     "Published": "cnnlab.models.registry",
     "register": "cnnlab.models.registry",

@@ -50,6 +50,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -104,6 +105,7 @@ IMAGENET = {"family": "AlexNet", "num_classes": 1000}
     input_size=(3, 224, 224),
     smallest=63,
     library="torchvision",
+    head="fc8",
     **IMAGENET,
 )
 @register(
@@ -114,9 +116,10 @@ IMAGENET = {"family": "AlexNet", "num_classes": 1000}
     input_size=(3, 227, 227),
     smallest=67,
     published=PUBLISHED,
+    head="fc8",
     **IMAGENET,
 )
-class AlexNet(nn.Module):
+class AlexNet(Network):
     """Five convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: AlexNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -48,6 +48,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, ConvNormAct
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -129,8 +130,9 @@ PUBLISHED = {
     input_size=(3, 224, 224),
     num_classes=1000,
     published=PUBLISHED,
+    head="fc",
 )
-class BNInception(nn.Module):
+class BNInception(Network):
     """A stem, ten Inception modules, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: BNInceptionVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import DropPath, drop_path_rates
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -130,8 +131,9 @@ PUBLISHED = {
     smallest=32,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class ConvNeXt(nn.Module):
+class ConvNeXt(Network):
     """A stem of patches, four stages, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     block: ClassVar[type[nn.Module]] = Block  # of (channels, drop_path)
@@ -152,7 +154,7 @@ class ConvNeXt(nn.Module):
         self.res4 = Stage(c3, blocks(c4, variant.blocks[2]), c4)
         self.res5 = Stage(c4, blocks(c5, variant.blocks[3]), c5)
         self.norm = nn.LayerNorm(c5, eps=EPS)
-        self.head = nn.Linear(c5, num_classes)
+        self.fc = nn.Linear(c5, num_classes)
 
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -166,4 +168,4 @@ class ConvNeXt(nn.Module):
         x = self.res4(x)  # (N, 384, 14, 14)
         x = self.res5(x)  # (N, 768, 7, 7)
         x = self.norm(x.mean(dim=(2, 3)))  # (N, 768): global average pooling
-        return self.head(x)  # (N, num_classes)
+        return self.fc(x)  # (N, num_classes)

@@ -117,6 +117,7 @@ PUBLISHED = {f"convnextv2_{size}": Published(top1, None, _SOURCE) for size, top1
     smallest=32,
     library="timm",
     published=PUBLISHED,
+    head="fc",
 )
 class ConvNeXtV2(ConvNeXt):
     """ConvNeXt with the block of version 2. Shape: (N, C, H, W) -> (N, num_classes)."""

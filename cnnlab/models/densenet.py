@@ -46,6 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -156,10 +157,10 @@ IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "smallest": 29}
 CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "smallest": 4}
 
 
-@register(CIFAR_VARIANTS, family="DenseNet (CIFAR)", published=CIFAR_PUBLISHED, **CIFAR, **PAPER)
-@register(PAPER_VARIANTS, family="DenseNet", published=PAPER_PUBLISHED, **IMAGENET, **PAPER)
-@register(VARIANTS, family="DenseNet", library="torchvision", published=PUBLISHED, **IMAGENET, **PAPER)
-class DenseNet(nn.Module):
+@register(CIFAR_VARIANTS, family="DenseNet (CIFAR)", published=CIFAR_PUBLISHED, head="fc", **CIFAR, **PAPER)
+@register(PAPER_VARIANTS, family="DenseNet", published=PAPER_PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(VARIANTS, family="DenseNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+class DenseNet(Network):
     """A stem, dense blocks with transitions between them, an average, a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

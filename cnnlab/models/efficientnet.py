@@ -49,6 +49,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, he_normal_, make_divisible
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15  # depth, width, resolution; found by a grid search with phi = 1
@@ -191,8 +192,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class EfficientNet(nn.Module):
+class EfficientNet(Network):
     """A convolution, seven stages of MBConv, a convolution, an average, a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

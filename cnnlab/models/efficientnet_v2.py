@@ -44,6 +44,7 @@ from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath
 from cnnlab.models.efficientnet import MBConv, initialize
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -155,8 +156,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class EfficientNetV2(nn.Module):
+class EfficientNetV2(Network):
     """A convolution, stages of Fused-MBConv and MBConv, a convolution, an average, a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cnnlab.errors import whole_number
+from cnnlab.models.network import Network
 from cnnlab.models.registry import ModelInfo, list_models, model_info, models_of_family
 from cnnlab.weights.official import load_official
 from cnnlab.weights.table import find_source
@@ -21,7 +22,7 @@ def create_model(
     in_channels: int | None = None,
     small_input: bool = False,
     weights: str | None = None,
-) -> nn.Module:
+) -> Network:
     """Build a network by name, with fresh parameters or official ones.
 
     Args:
@@ -37,8 +38,9 @@ def create_model(
             classes.
 
     Returns:
-        The module, in training mode, with ``.name``, ``.input_size`` (C, H, W) and ``.info``. With ``weights`` also
-        ``.classes`` and ``.preprocess``, and then in evaluation mode.
+        The module, in training mode, with ``.name``, ``.input_size`` (C, H, W) and ``.info``, and with ``.features``,
+        ``.head`` and ``.new_head`` as in :class:`cnnlab.models.Network`. With ``weights`` also ``.classes`` and
+        ``.preprocess``, and then in evaluation mode.
         Shape: (N, C, H, W) -> (N, num_classes). Input that does not fit raises a ValueError that says what would.
 
     Raises:
@@ -49,8 +51,13 @@ def create_model(
     info = model_info(name)
     if small_input:
         info = _for_small_pictures(info, weights)
-    num_classes = _positive("num_classes", num_classes, info.num_classes)
-    in_channels = _positive("in_channels", in_channels, info.input_size[0])
+    remedy = "Leave {} out for the network's own {}."
+    if num_classes is None:
+        num_classes = info.num_classes
+    if in_channels is None:
+        in_channels = info.input_size[0]
+    num_classes = whole_number("num_classes", num_classes, remedy.format("num_classes", info.num_classes))
+    in_channels = whole_number("in_channels", in_channels, remedy.format("in_channels", info.input_size[0]))
     if weights is not None:  # before the network is built: a wrong name should cost nothing
         find_source(name, weights, in_channels=in_channels)
     model = info.network(info.variant, num_classes=num_classes, in_channels=in_channels)
@@ -96,21 +103,6 @@ def _for_small_pictures(info: ModelInfo, weights: str | None) -> ModelInfo:
     return replace(
         info, variant=variant, input_size=(info.input_size[0], 32, 32), smallest=min(32, info.smallest), library=None
     )
-
-
-def _positive(argument: str, given: int | None, default: int) -> int:
-    if given is None:
-        return default
-    try:
-        value = operator.index(given)  # int and NumPy's integers; not 10.0, not "10"
-    except TypeError:
-        value = 0
-    if isinstance(given, bool) or value < 1:
-        raise ValueError(
-            f"{argument}={given!r} is not allowed: give a positive whole number, "
-            f"or leave {argument} out for the network's own {default}."
-        )
-    return value
 
 
 def check_input(model: nn.Module, inputs: tuple[Any, ...]) -> None:

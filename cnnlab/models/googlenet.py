@@ -55,6 +55,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
+from cnnlab.models.network import Network
 from cnnlab.models.registry import register
 
 
@@ -164,9 +165,9 @@ IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "family": "GoogLeN
 
 
 # No accuracies: the paper prints top-5 errors alone, 10.07 % for one network and one crop (table 3).
-@register(TORCHVISION_VARIANTS, library="torchvision", smallest=15, **IMAGENET, **PAPER)
-@register(VARIANTS, smallest=31, **IMAGENET, **PAPER)
-class GoogLeNet(nn.Module):
+@register(TORCHVISION_VARIANTS, library="torchvision", smallest=15, head="fc", **IMAGENET, **PAPER)
+@register(VARIANTS, smallest=31, head="fc", auxiliary=("head4a.fc2", "head4d.fc2"), **IMAGENET, **PAPER)
+class GoogLeNet(Network):
     """A stem, nine Inception modules, an average and a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes); in training mode (that, [one more of that shape for each head]).

@@ -42,6 +42,7 @@ from torch import Tensor, nn
 from cnnlab.layers import Branches
 from cnnlab.models.inception_v3 import Convolution, ReductionA, Stem, pooled
 from cnnlab.models.inception_v4 import IMAGENET, PAPER
+from cnnlab.models.network import Network
 from cnnlab.models.registry import register
 
 
@@ -149,8 +150,8 @@ class InceptionResNetC(ScaledResidual):
 
 
 # No accuracy: the paper's 19.9 % and 4.9 % errors (table 2) are printed of the network that its figure 15 draws.
-@register(VARIANTS, family="Inception-ResNet", library="timm", **IMAGENET, **PAPER)
-class InceptionResNetV2(nn.Module):
+@register(VARIANTS, family="Inception-ResNet", library="timm", head="fc", **IMAGENET, **PAPER)
+class InceptionResNetV2(Network):
     """A stem, 40 residual blocks with two reductions between them, an average and a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

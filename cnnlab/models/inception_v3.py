@@ -47,6 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, ConvNormAct
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -212,8 +213,10 @@ PUBLISHED = {
     smallest=75,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
+    auxiliary=("auxiliary.fc",),
 )
-class InceptionV3(nn.Module):
+class InceptionV3(Network):
     """A stem, nine Inception modules with two reductions between them, an average and a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes); in training mode (that, [one more of that shape]).
@@ -226,7 +229,7 @@ class InceptionV3(nn.Module):
         self.grid35 = nn.Sequential(*(InceptionA(width, p) for width, p in zip(widths, variant.projections)))
         self.reduction_a = ReductionA(widths[-1], 64, 96, 96, 384)
         self.grid17 = nn.Sequential(*(InceptionB(768, channels) for channels in variant.factorized))
-        self.head = AuxiliaryHead(768, num_classes)
+        self.auxiliary = AuxiliaryHead(768, num_classes)
         self.reduction_b = ReductionB(768)
         self.grid8 = nn.Sequential(*(InceptionC(2048 if i else 1280) for i in range(variant.wide_modules)))
         self.dropout = nn.Dropout(variant.dropout)
@@ -235,8 +238,8 @@ class InceptionV3(nn.Module):
 
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01 if module is self.head.conv2.conv else 0.1)
-        nn.init.normal_(self.head.fc.weight, std=0.001)
+                nn.init.normal_(module.weight, std=0.01 if module is self.auxiliary.conv2.conv else 0.1)
+        nn.init.normal_(self.auxiliary.fc.weight, std=0.001)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = self.stem(x)  # (N, 192, 35, 35), sizes for 299 px
@@ -247,4 +250,4 @@ class InceptionV3(nn.Module):
         x = self.grid8(x)  # (N, 2048, 8, 8)
         x = x.mean(dim=(2, 3))  # (N, 2048): global average pooling
         x = self.fc(self.dropout(x))  # (N, num_classes)
-        return (x, [self.head(x17)]) if self.training else x
+        return (x, [self.auxiliary(x17)]) if self.training else x

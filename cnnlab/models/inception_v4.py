@@ -42,6 +42,7 @@ from torch import Tensor, nn
 
 from cnnlab.layers import Branches
 from cnnlab.models.inception_v3 import Convolution, ReductionA, pooled, side_by_side
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -161,8 +162,8 @@ PAPER = {
 IMAGENET = {"input_size": (3, 299, 299), "num_classes": 1000, "smallest": 75}
 
 
-@register(VARIANTS, family="Inception", library="timm", published=PUBLISHED, **IMAGENET, **PAPER)
-class InceptionV4(nn.Module):
+@register(VARIANTS, family="Inception", library="timm", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+class InceptionV4(Network):
     """A stem, 14 Inception modules and two reductions, an average and a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

@@ -38,6 +38,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 # Which maps of S2 each of the 16 maps of C3 sees: table I, column by column.
@@ -127,8 +128,8 @@ class RBF(nn.Module):
         return -(x[:, None, :] - self.codes).square().sum(dim=2)
 
 
-@register(VARIANTS_1998, input_size=(1, 32, 32), published=PUBLISHED_1998, **PAPER)
-class LeNet1998(nn.Module):
+@register(VARIANTS_1998, input_size=(1, 32, 32), published=PUBLISHED_1998, head="output", **PAPER)
+class LeNet1998(Network):
     """LeNet-5 with 60,000 trained parameters. Shape: (N, C, 32, 32) -> (N, num_classes)."""
 
     def __init__(self, variant: LeNet1998Variant, num_classes: int = 10, in_channels: int = 1) -> None:
@@ -176,8 +177,8 @@ VARIANTS = {
 }
 
 
-@register(VARIANTS, **PAPER)
-class LeNet5(nn.Module):
+@register(VARIANTS, head="output", **PAPER)
+class LeNet5(Network):
     """LeNet-5. Shape: (N, C, 32, 32) -> (N, num_classes); (N, C, 28, 28) for ``lenet5_28``."""
 
     def __init__(self, variant: LeNetVariant, num_classes: int = 10, in_channels: int = 1) -> None:

@@ -42,6 +42,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, drop_path_rates
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, Size, register
 from cnnlab.models.vit import MLP
 
@@ -191,9 +192,9 @@ PAPER = {
 }
 
 
-@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, **PAPER)
-@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", published=PUBLISHED, **PAPER)
-class MaxViT(nn.Module):
+@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, head="fc", **PAPER)
+@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", published=PUBLISHED, head="fc", **PAPER)
+class MaxViT(Network):
     """A stem, four stages and a head. Shape: (N, C, 224, 224), or (N, C, 32, 32) -> (N, num_classes)."""
 
     def __init__(self, variant: MaxViTVariant, num_classes: int = 1000, in_channels: int = 3) -> None:
@@ -212,8 +213,8 @@ class MaxViT(nn.Module):
         self.s1, self.s2, self.s3, self.s4 = stage(1), stage(2), stage(3), stage(4)
         dim = variant.channels[-1]
         self.norm = nn.LayerNorm(dim)
-        self.fc = nn.Linear(dim, dim)
-        self.head = nn.Linear(dim, num_classes, bias=False)
+        self.hidden = nn.Linear(dim, dim)
+        self.fc = nn.Linear(dim, num_classes, bias=False)
 
         for name, parameter in self.named_parameters():
             if parameter.dim() > 1:
@@ -228,4 +229,4 @@ class MaxViT(nn.Module):
         x = self.s3(x)  # (N, 256, 14, 14)
         x = self.s4(x)  # (N, 512, 7, 7)
         x = self.norm(x.mean(dim=(2, 3)))  # (N, 512)
-        return self.head(self.fc(x).tanh())  # (N, num_classes)
+        return self.fc(self.hidden(x).tanh())  # (N, num_classes)

@@ -18,6 +18,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import register
 
 
@@ -41,8 +42,9 @@ VARIANTS = {
     url="https://doi.org/10.1038/323533a0",
     num_classes=10,
     fixed_size=True,
+    head="output",
 )
-class MLP(nn.Module):
+class MLP(Network):
     """Dense layers on the pixels in one row. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: MLPVariant, num_classes: int = 10, in_channels: int | None = None) -> None:

@@ -42,6 +42,7 @@ from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
 from cnnlab.models.mobilenet_v2 import InvertedResidual
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -96,8 +97,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class MnasNet(nn.Module):
+class MnasNet(Network):
     """Two convolutions, six stages of MBConv, a convolution, an average, a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

@@ -46,6 +46,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -98,9 +99,9 @@ ABOUT = {
 }
 
 
-@register(THIN_VARIANTS, published=THIN_PUBLISHED, **ABOUT)
-@register(VARIANTS, library="timm", published=PUBLISHED, **ABOUT)
-class MobileNetV1(nn.Module):
+@register(THIN_VARIANTS, published=THIN_PUBLISHED, head="fc", **ABOUT)
+@register(VARIANTS, library="timm", published=PUBLISHED, head="fc", **ABOUT)
+class MobileNetV1(Network):
     """A convolution, thirteen separable ones, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: MobileNetV1Variant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -41,6 +41,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -116,9 +117,9 @@ ABOUT = {
 }
 
 
-@register(OTHER_WIDTHS, library="timm", published=OTHER_PUBLISHED, **ABOUT)
-@register(VARIANTS, library="torchvision", published=PUBLISHED, **ABOUT)
-class MobileNetV2(nn.Module):
+@register(OTHER_WIDTHS, library="timm", published=OTHER_PUBLISHED, head="fc", **ABOUT)
+@register(VARIANTS, library="torchvision", published=PUBLISHED, head="fc", **ABOUT)
+class MobileNetV2(Network):
     """A convolution, 17 blocks, a convolution, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: MobileNetV2Variant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -39,6 +39,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 RE, HS = nn.ReLU, nn.Hardswish
@@ -145,8 +146,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc2",
 )
-class MobileNetV3(nn.Module):
+class MobileNetV3(Network):
     """A convolution, the table's blocks, a convolution, an average, two dense layers.
 
     Shape: (N, C, H, W) -> (N, num_classes).

@@ -38,6 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, Size, register
 
 EPS = 1e-3  # of every batch norm
@@ -193,9 +194,11 @@ MOBILE_PUBLISHED = {"nasnet_mobile": Published(74.0, 91.6, "table 3, single netw
 PUBLISHED = {"nasnetalarge": Published(82.7, 96.2, "table 2, single network, single crop")}
 
 
-@register(MOBILE_VARIANTS, family="NASNet", published=MOBILE_PUBLISHED, **PAPER)
-@register(VARIANTS, family="NASNet", library="timm", published=PUBLISHED, **PAPER)
-class NASNet(nn.Module):
+@register(MOBILE_VARIANTS, family="NASNet", published=MOBILE_PUBLISHED, head="fc", auxiliary=("auxiliary.6",), **PAPER)
+@register(
+    VARIANTS, family="NASNet", library="timm", published=PUBLISHED, head="fc", auxiliary=("auxiliary.6",), **PAPER
+)
+class NASNet(Network):
     """A convolution, cells, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes).
 
     With ``auxiliary=True``, in training: (logits, [auxiliary logits]).

@@ -46,6 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -116,7 +117,14 @@ PAPER = {
 
 
 @register(
-    IMAGENET_VARIANTS, family="Network in Network", num_classes=1000, input_size=(3, 224, 224), smallest=39, **PAPER
+    IMAGENET_VARIANTS,
+    family="Network in Network",
+    num_classes=1000,
+    input_size=(3, 224, 224),
+    smallest=39,
+    head="layers.mlpconv4.cccp2",
+    after="ReLU and global average pooling",
+    **PAPER,
 )
 @register(
     VARIANTS,
@@ -125,9 +133,11 @@ PAPER = {
     input_size=(3, 32, 32),
     smallest=4,
     published=PUBLISHED,
+    head="layers.mlpconv3.cccp2",
+    after="ReLU and global average pooling",
     **PAPER,
 )
-class NIN(nn.Module):
+class NIN(Network):
     """Mlpconv layers with pooling between them, and an average. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: NINVariant, num_classes: int = 10, in_channels: int = 3) -> None:

@@ -49,6 +49,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 from cnnlab.models.resnet_cifar import PaddedShortcut
 
@@ -152,9 +153,9 @@ IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "published": PUBLI
 CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "published": CIFAR_PUBLISHED}
 
 
-@register(CIFAR_VARIANTS, family="Pre-activation ResNet (CIFAR)", **CIFAR, **PAPER)
-@register(VARIANTS, family="Pre-activation ResNet", **IMAGENET, **PAPER)
-class PreActResNet(nn.Module):
+@register(CIFAR_VARIANTS, family="Pre-activation ResNet (CIFAR)", head="fc", **CIFAR, **PAPER)
+@register(VARIANTS, family="Pre-activation ResNet", head="fc", **IMAGENET, **PAPER)
+class PreActResNet(Network):
     """conv1, stages of units, the last activation, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes).
 
     ``stages`` holds one sequence of units for each size of the image.

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from torch import nn
-
 from cnnlab.errors import unknown_name
+from cnnlab.models.network import Network
 
-NetworkClass = TypeVar("NetworkClass", bound=type[nn.Module])
+NetworkClass = TypeVar("NetworkClass", bound=type[Network])
 Size = tuple[int, int, int]  # channels, height, width
 
 
@@ -49,8 +48,11 @@ class ModelInfo:
     step: int  # other heights and widths are larger by a multiple of this: 16 for a U-Net, which halves four times
     library: str | None  # "torchvision" or "timm" where that library has the same network under the same name
     published: Published | None  # by the paper, of this very network; None where it printed nothing of it
+    head: str  # which layer is the last one, with an output for each class: "fc", "layers.mlpconv4.cccp2"
+    after: str | None  # what the network does with the head's output, in words; None: that is its answer
+    auxiliary: tuple[str, ...]  # the last layers of the heads that serve in training alone, where the variant has them
     variant: Any  # the frozen dataclass that the network is built from
-    network: type[nn.Module]  # called as network(variant, num_classes=..., in_channels=...)
+    network: type[Network]  # called as network(variant, num_classes=..., in_channels=...)
 
 
 _REGISTRY: dict[str, ModelInfo] = {}
@@ -64,6 +66,9 @@ def register(
     paper: str,
     url: str,
     num_classes: int,
+    head: str,
+    after: str | None = None,
+    auxiliary: tuple[str, ...] = (),
     input_size: Size | None = None,
     fixed_size: bool = False,
     smallest: int = 1,
@@ -75,7 +80,8 @@ def register(
 
     Args:
         variants: name -> frozen dataclass.
-        family, year, paper, url, num_classes, fixed_size, smallest, step, library: see :class:`ModelInfo`.
+        family, year, paper, url, num_classes, head, after, auxiliary, fixed_size, smallest, step, library: see
+            :class:`ModelInfo`.
         input_size: (C, H, W); None when each variant carries its own ``input_size``.
         published: name -> what the paper says of its accuracy, for the variants that it tested.
 
@@ -103,6 +109,9 @@ def register(
                 step=step,
                 library=library,
                 published=published.get(name),
+                head=head,
+                after=after,
+                auxiliary=auxiliary,
                 variant=variant,
                 network=network,
             )

@@ -55,6 +55,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -170,8 +171,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class RegNet(nn.Module):
+class RegNet(Network):
     """A stem, stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: RegNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -147,9 +148,9 @@ PAPER = {
 IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000}
 
 
-@register(PLAIN_VARIANTS, family="Plain", published=PLAIN_PUBLISHED, **IMAGENET, **PAPER)
-@register(VARIANTS, family="ResNet", library="torchvision", published=PUBLISHED, **IMAGENET, **PAPER)
-class ResNet(nn.Module):
+@register(PLAIN_VARIANTS, family="Plain", published=PLAIN_PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(VARIANTS, family="ResNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+class ResNet(Network):
     """A stem, four stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: ResNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

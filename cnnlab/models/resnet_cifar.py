@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 from cnnlab.models.resnet import PAPER
 
@@ -107,9 +108,11 @@ PUBLISHED = {
 }
 
 
-@register(PLAIN_VARIANTS, family="Plain (CIFAR)", input_size=(3, 32, 32), num_classes=10, **PAPER)
-@register(VARIANTS, family="ResNet (CIFAR)", input_size=(3, 32, 32), num_classes=10, published=PUBLISHED, **PAPER)
-class CIFARResNet(nn.Module):
+@register(PLAIN_VARIANTS, family="Plain (CIFAR)", input_size=(3, 32, 32), num_classes=10, head="fc", **PAPER)
+@register(
+    VARIANTS, family="ResNet (CIFAR)", input_size=(3, 32, 32), num_classes=10, published=PUBLISHED, head="fc", **PAPER
+)
+class CIFARResNet(Network):
     """Three stages of n blocks. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: CIFARResNetVariant, num_classes: int = 10, in_channels: int = 3) -> None:

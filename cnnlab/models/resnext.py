@@ -38,6 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 from cnnlab.models.resnet import IMAGENET, Bottleneck, ResNet, ResNetVariant
 
@@ -70,14 +71,14 @@ PAPER = {
 }
 
 
-@register(TIMM_VARIANTS, family="ResNeXt", library="timm", published=TIMM_PUBLISHED, **IMAGENET, **PAPER)
-@register(VARIANTS, family="ResNeXt", library="torchvision", published=PUBLISHED, **IMAGENET, **PAPER)
+@register(TIMM_VARIANTS, family="ResNeXt", library="timm", published=TIMM_PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(VARIANTS, family="ResNeXt", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
 class ResNeXt(ResNet):
     """A ResNet whose bottlenecks are ``cardinality`` paths wide. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(CIFAR_VARIANTS, family="ResNeXt (CIFAR)", input_size=(3, 32, 32), num_classes=10, **PAPER)
-class CIFARResNeXt(nn.Module):
+@register(CIFAR_VARIANTS, family="ResNeXt (CIFAR)", input_size=(3, 32, 32), num_classes=10, head="fc", **PAPER)
+class CIFARResNeXt(Network):
     """A 3x3 stem, three stages, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: ResNetVariant, num_classes: int = 10, in_channels: int = 3) -> None:

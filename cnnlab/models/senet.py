@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -144,8 +145,9 @@ PUBLISHED = {
     smallest=3,
     library="timm",
     published=PUBLISHED,
+    head="fc",
 )
-class SENet(nn.Module):
+class SENet(Network):
     """A stem, four stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: SENetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -118,8 +119,9 @@ PUBLISHED = {
     num_classes=1000,
     library="torchvision",
     published=PUBLISHED,
+    head="fc",
 )
-class ShuffleNetV2(nn.Module):
+class ShuffleNetV2(Network):
     """A stem, three stages of units, a convolution, an average, a dense layer.
 
     Shape: (N, C, H, W) -> (N, num_classes).

@@ -45,6 +45,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -116,10 +117,27 @@ ABOUT = {
 }
 
 
-@register(BYPASS_VARIANTS, smallest=21, published=BYPASS_PUBLISHED, **ABOUT)
-@register(VARIANTS_1_1, smallest=17, library="torchvision", **ABOUT)
-@register(VARIANTS, smallest=21, library="torchvision", published=PUBLISHED, **ABOUT)
-class SqueezeNet(nn.Module):
+@register(
+    BYPASS_VARIANTS,
+    smallest=21,
+    published=BYPASS_PUBLISHED,
+    head="conv10",
+    after="ReLU and global average pooling",
+    **ABOUT,
+)
+@register(
+    VARIANTS_1_1, smallest=17, library="torchvision", head="conv10", after="ReLU and global average pooling", **ABOUT
+)
+@register(
+    VARIANTS,
+    smallest=21,
+    library="torchvision",
+    published=PUBLISHED,
+    head="conv10",
+    after="ReLU and global average pooling",
+    **ABOUT,
+)
+class SqueezeNet(Network):
     """A convolution, eight fire modules, a convolution, an average. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: SqueezeNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

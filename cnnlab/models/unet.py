@@ -44,6 +44,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Size, register
 
 
@@ -135,9 +136,9 @@ PAPER = {
 }
 
 
-@register(PADDED_VARIANTS, num_classes=2, smallest=16, step=16, **PAPER)
-@register(VARIANTS, num_classes=2, smallest=188, step=16, **PAPER)
-class UNet(nn.Module):
+@register(PADDED_VARIANTS, num_classes=2, smallest=16, step=16, head="last", **PAPER)
+@register(VARIANTS, num_classes=2, smallest=188, step=16, head="last", **PAPER)
+class UNet(Network):
     """Down, up, and a score per pixel and class. Shape: (N, C, H, W) -> (N, num_classes, H - 184, W - 184).
 
     With padding: (N, C, H, W) -> (N, num_classes, H, W).

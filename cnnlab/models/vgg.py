@@ -49,6 +49,7 @@ from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
 from cnnlab.models.alexnet import response_norm
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 WIDTHS = (64, 128, 256, 512, 512)  # of conv1 to conv5, in all configurations
@@ -116,10 +117,10 @@ ABOUT = {
 }
 
 
-@register(BATCH_NORM_VARIANTS, library="torchvision", **ABOUT)
-@register(PAPER_VARIANTS, published=PAPER_PUBLISHED, **ABOUT)
-@register(VARIANTS, library="torchvision", published=PUBLISHED, **ABOUT)
-class VGG(nn.Module):
+@register(BATCH_NORM_VARIANTS, library="torchvision", head="fc8", **ABOUT)
+@register(PAPER_VARIANTS, published=PAPER_PUBLISHED, head="fc8", **ABOUT)
+@register(VARIANTS, library="torchvision", published=PUBLISHED, head="fc8", **ABOUT)
+class VGG(Network):
     """Five stacks of convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: VGGVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -49,6 +49,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Size, register
 
 
@@ -163,10 +164,10 @@ PAPER = {
 }
 
 
-@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, **PAPER)
-@register(SMALLER_VARIANTS, num_classes=1000, fixed_size=True, library="timm", **PAPER)
-@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", **PAPER)
-class VisionTransformer(nn.Module):
+@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, head="fc", **PAPER)
+@register(SMALLER_VARIANTS, num_classes=1000, fixed_size=True, library="timm", head="fc", **PAPER)
+@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", head="fc", **PAPER)
+class VisionTransformer(Network):
     """Patches, an encoder and a dense layer on the class token. Shape: (N, C, S, S) -> (N, num_classes)."""
 
     # What timm keeps on the network itself, and where we have it: for `cnnlab.weights.transplant`.
@@ -183,7 +184,7 @@ class VisionTransformer(nn.Module):
         self.patches = nn.Conv2d(in_channels, variant.dim, kernel_size=patch, stride=patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, variant.dim))
         self.encoder = Encoder(variant, tokens=1 + (size // patch) ** 2)
-        self.head = nn.Linear(variant.dim, num_classes)
+        self.fc = nn.Linear(variant.dim, num_classes)
         self._draw_parameters()
 
     def _draw_parameters(self) -> None:
@@ -196,11 +197,11 @@ class VisionTransformer(nn.Module):
         nn.init.normal_(self.patches.weight, std=self.patches.weight[0].numel() ** -0.5)
         nn.init.zeros_(self.patches.bias)
         nn.init.normal_(self.encoder.position, std=0.02)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.fc.weight, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x)  # (N, 768, 14, 14), sizes for ViT-B/16 and 224 px
         x = x.flatten(2).transpose(1, 2)  # (N, 196, 768): a sequence of tokens, row by row
         x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)  # (N, 197, 768)
         x = self.encoder(x)  # (N, 197, 768)
-        return self.head(x[:, 0])  # (N, num_classes)
+        return self.fc(x[:, 0])  # (N, num_classes)

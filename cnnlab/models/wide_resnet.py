@@ -37,6 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 from cnnlab.models.resnet import IMAGENET, ResNet, ResNetVariant
 
@@ -101,13 +102,13 @@ PAPER = {
 CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "published": CIFAR_PUBLISHED}
 
 
-@register(VARIANTS, family="Wide ResNet", library="torchvision", published=PUBLISHED, **IMAGENET, **PAPER)
+@register(VARIANTS, family="Wide ResNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
 class WideResNet(ResNet):
     """A ResNet whose bottlenecks are twice as wide inside. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(CIFAR_VARIANTS, family="Wide ResNet (CIFAR)", **CIFAR, **PAPER)
-class CIFARWideResNet(nn.Module):
+@register(CIFAR_VARIANTS, family="Wide ResNet (CIFAR)", head="fc", **CIFAR, **PAPER)
+class CIFARWideResNet(Network):
     """WRN-d-k: three groups of (d - 4) / 6 blocks. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: WideResNetVariant, num_classes: int = 10, in_channels: int = 3) -> None:

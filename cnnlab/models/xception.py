@@ -38,6 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -114,8 +115,9 @@ PUBLISHED = {
     smallest=7,
     library="timm",
     published=PUBLISHED,
+    head="fc",
 )
-class Xception(nn.Module):
+class Xception(Network):
     """Entry, middle and exit flow, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: XceptionVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

@@ -48,6 +48,7 @@ from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
 from cnnlab.models.alexnet import response_norm
+from cnnlab.models.network import Network
 from cnnlab.models.registry import Published, register
 
 
@@ -77,8 +78,9 @@ PUBLISHED = {
     input_size=(3, 224, 224),
     smallest=47,
     published=PUBLISHED,
+    head="fc8",
 )
-class ZFNet(nn.Module):
+class ZFNet(Network):
     """Five convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""
 
     def __init__(self, variant: ZFNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:

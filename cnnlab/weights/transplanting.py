@@ -19,6 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cnnlab.models.network import Network
+
 # What changes the output of a layer and shows in no shape.
 HYPERPARAMETERS = ("eps", "stride", "padding", "dilation", "groups", "padding_mode", "normalized_shape", "num_groups")
 
@@ -56,23 +58,28 @@ def transplant(reference: nn.Module, model: nn.Module, *, strict: bool = True, f
         reference: a module of torchvision, timm or anyone, with the same layers defined in the same order.
         model: ours.
         strict: also refuse layers that differ in what shows in no shape: eps, stride, padding, dilation, groups.
-        fresh_head: leave layers alone where only the number of classes differs, that is, whose number of outputs is
-            the last layer's on either side.
+        fresh_head: leave the model's head and its auxiliary heads' last layers alone where they have another number
+            of outputs than the reference's. The model knows them: one of :func:`cnnlab.create_model`.
 
     Returns:
         The names of the layers that ``fresh_head`` left alone.
 
     Raises:
         ValueError: the networks do not correspond; the message names the first pair of layers that differ.
+        TypeError: ``fresh_head`` for a module that does not know its head.
     """
     theirs, ours = list(_layers(reference)), list(_layers(model))
-    ends = (_outputs(theirs[-1]), _outputs(ours[-1])) if theirs and ours else (0, 0)
+    if fresh_head and not isinstance(model, Network):
+        raise TypeError(
+            f"fresh_head=True: this {type(model).__name__} does not say which layer is its head. Build the model with "
+            "cnnlab.create_model, or leave fresh_head out."
+        )
+    heads = model.head_names if fresh_head else ()
     theirs, ours = _in_one_order(theirs, ours, getattr(model, "reference_names", {}))
     copies: list[tuple[Tensor, Tensor]] = []
     left_alone: list[str] = []
     for place, (source, target) in enumerate(zip(theirs, ours, strict=False)):
-        outputs = (_outputs(source), _outputs(target))
-        if fresh_head and outputs[0] != outputs[1] and outputs == ends and type(source.module) is type(target.module):
+        if target.name in heads and _outputs(source) != _outputs(target) and _inputs(source) == _inputs(target):
             left_alone.append(target.name)
             continue
         where = f"Layer {place + 1} differs: {source} in the reference, {target} in the model."
@@ -138,6 +145,11 @@ def _take(layers: list[_Layer], name: str) -> tuple[list[_Layer], list[_Layer]]:
 def _outputs(layer: _Layer) -> int:
     tensor = next(iter(layer.tensors.values()))
     return tensor.shape[0] if tensor.dim() else 0
+
+
+def _inputs(layer: _Layer) -> list[int]:
+    """How many numbers each of its tensors has for one output."""
+    return [tensor.numel() // max(1, _outputs(layer)) for tensor in layer.tensors.values()]
 
 
 def _pairs(source: _Layer, target: _Layer, where: str) -> Iterator[tuple[Tensor, Tensor]]:

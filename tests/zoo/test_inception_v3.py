@@ -84,7 +84,7 @@ def test_multiply_adds_and_parameters_that_the_paper_gives():
     assert abs(macs - row.macs) < 0.5e6
     assert macs == 5_713_216_096
     assert macs - 4.8e9 > 0.9e9
-    head = count_params(ours.head)
+    head = count_params(ours.auxiliary)
     assert (count_params(ours), count_params(ours) - head) == (27_161_264, 23_834_568)
     assert count_params(ours) - head < 25e6  # abstract: "using less than 25 million parameters"
 
@@ -109,7 +109,7 @@ def test_depth():
         return max(children, default=0) if side_by_side else sum(children)
 
     network = create_on_meta("inception_v3")
-    assert depth(network) - depth(network.head) == 48
+    assert depth(network) - depth(network.auxiliary) == 48
 
 
 @pytest.mark.parametrize("side", [299, 331])
@@ -119,7 +119,7 @@ def test_the_head_in_training_mode_equals_the_reference(side: int):
     transplant(theirs, ours)
     # The head takes the map of 17x17 (19x19 with 331 px: its map is 2x2 before the average).
     x = torch.randn(1, 768, (side - 27) // 16, (side - 27) // 16, generator=torch.Generator().manual_seed(0))
-    assert relative_difference(theirs.AuxLogits, ours.head, x) < TOLERANCE
+    assert relative_difference(theirs.AuxLogits, ours.auxiliary, x) < TOLERANCE
     with torch.no_grad():
         for network in (theirs.train(), ours.train()):
             for module in network.modules():
@@ -149,5 +149,5 @@ def test_the_widest_module_stacks_1x3_and_3x1():
 def test_initial_distribution():
     network = cnnlab.create_model("inception_v3")
     assert network.grid17[0].conv7x7[1].conv.weight.std().item() == pytest.approx(0.1, rel=0.01)
-    assert network.head.conv2.conv.weight.std().item() == pytest.approx(0.01, rel=0.01)
-    assert network.head.fc.weight.std().item() == pytest.approx(0.001, rel=0.01)
+    assert network.auxiliary.conv2.conv.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    assert network.auxiliary.fc.weight.std().item() == pytest.approx(0.001, rel=0.01)

@@ -70,17 +70,17 @@ def _mlp_beside_attention(block: nn.Module, x: Tensor) -> Tensor:
 def _average_of_the_tokens(model: nn.Module, x: Tensor) -> Tensor:
     x = model.patches(x).flatten(2).transpose(1, 2)
     x = model.encoder(torch.cat([model.class_token.expand(len(x), -1, -1), x], dim=1))
-    return model.head(x.mean(dim=1))
+    return model.fc(x.mean(dim=1))
 
 
 def _patches_by_column(model: nn.Module, x: Tensor) -> Tensor:
     x = model.patches(x).transpose(2, 3).flatten(2).transpose(1, 2)
-    return model.head(model.encoder(torch.cat([model.class_token.expand(len(x), -1, -1), x], dim=1))[:, 0])
+    return model.fc(model.encoder(torch.cat([model.class_token.expand(len(x), -1, -1), x], dim=1))[:, 0])
 
 
 def _class_token_last(model: nn.Module, x: Tensor) -> Tensor:
     x = model.patches(x).flatten(2).transpose(1, 2)
-    return model.head(model.encoder(torch.cat([x, model.class_token.expand(len(x), -1, -1)], dim=1))[:, -1])
+    return model.fc(model.encoder(torch.cat([x, model.class_token.expand(len(x), -1, -1)], dim=1))[:, -1])
 
 
 def _method(name: str, function: object):
@@ -218,7 +218,7 @@ def test_initial_distribution():
     assert attention.proj.weight.abs().max().item() == pytest.approx(bound, rel=1e-3)
     assert model.patches.weight.std().item() == pytest.approx((1 / (3 * 16 * 16)) ** 0.5, rel=0.01)
     assert (model.class_token == 0).all()
-    assert model.head.weight.std().item() == pytest.approx(0.02, rel=0.01)
+    assert model.fc.weight.std().item() == pytest.approx(0.02, rel=0.01)
 
 
 def test_sizes_that_do_not_fit_are_refused():
