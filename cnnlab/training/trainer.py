@@ -159,26 +159,30 @@ class Trainer:
     def step(self) -> bool:
         """One batch of training, or of the test at the end of an epoch. True while work is left.
 
+        An interrupt that would raise KeyboardInterrupt waits for the end of the batch; a second one breaks into it.
+        After the first, the next step goes on as if nothing had happened.
+
         Raises:
             TrainingDiverged: the loss became NaN or infinite.
             OutOfMemory: the device had no memory left for the batch.
         """
         if self.done:
             return False
-        self._in_step, self._began = True, time.perf_counter()
-        try:
-            if self.batch < self.batches:
-                self._train_batch()
-            else:
-                self._test_batch()
-        except Exception as error:
-            self._source = self._evaluator = None  # a next step takes the same batch again
-            if not _is_out_of_memory(error):
-                raise
-            self._out_of_memory(error)
-        finally:
-            self._in_step = False
-            self._count_time()
+        with _interrupt_waits():
+            self._in_step, self._began = True, time.perf_counter()
+            try:
+                if self.batch < self.batches:
+                    self._train_batch()
+                else:
+                    self._test_batch()
+            except BaseException as error:
+                self._source = self._evaluator = None  # a next step takes the same batch again
+                if not _is_out_of_memory(error):
+                    raise
+                self._out_of_memory(error)
+            finally:
+                self._in_step = False
+                self._count_time()
         if self.checkpoint is not None and (
             self._stop or time.perf_counter() - self._saved_at > self.checkpoint_seconds
         ):
@@ -707,6 +711,33 @@ def _interrupt_stops(trainer: Trainer) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _interrupt_waits() -> Iterator[None]:
+    """Hold back the first KeyboardInterrupt to the end of the block: half a batch cannot be taken back.
+
+    Where somebody else handles the signal (as `fit` does), or outside the main thread, nothing changes.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    pressed = False
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager
