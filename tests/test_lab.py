@@ -13,8 +13,9 @@ import torch
 pytest.importorskip("ipywidgets")
 
 from cnnlab.data import DatasetUnavailable, load_dataset
-from cnnlab.widgets import TrainingLab, lab_pictures
-from cnnlab.widgets.lab_runs import AUGMENTATIONS, duration, make_augmentation
+from cnnlab.widgets import TrainingLab
+from cnnlab.widgets.lab import pictures
+from cnnlab.widgets.lab.runs import AUGMENTATIONS, duration, make_augmentation
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -35,11 +36,11 @@ def lab():
 
 
 def playing(lab) -> bool:
-    return lab.clock.playing if lab.clock.has_trait("playing") else lab.clock._playing
+    return lab.clock.running
 
 
 def tick(lab) -> None:
-    lab.clock.value += 1
+    lab.clock.play.value += 1
 
 
 def tick_to_the_end(lab, at_most=400) -> None:
@@ -47,64 +48,64 @@ def tick_to_the_end(lab, at_most=400) -> None:
         if not playing(lab):
             return
         tick(lab)
-    raise AssertionError(f"still training after {at_most} ticks: {lab.status.value}")
+    raise AssertionError(f"still training after {at_most} ticks: {lab.panel.status.value}")
 
 
 def batch_at_a_time(lab, monkeypatch) -> None:
     """Ticks of one batch each, however fast this machine is."""
-    monkeypatch.setattr("cnnlab.widgets.lab.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("cnnlab.widgets.lab.training_lab.TICK_SECONDS", 0.0)
 
 
 # A run from Train to its end
 
 
 def test_train_runs_to_the_end(lab):
-    assert "Ready." in lab.status.value and lab.stop_button.disabled
-    lab.train_button.click()
-    assert playing(lab) and lab.train_button.disabled and not lab.stop_button.disabled
+    assert "Ready." in lab.panel.status.value and lab.panel.stop.disabled
+    lab.clock.control.click()
+    assert playing(lab) and lab.clock.control.disabled and not lab.panel.stop.disabled
     tick_to_the_end(lab)
     (run,) = lab.runs
     assert run.state == "finished" and len(run.history) == 2
-    assert lab.bar.value == 1.0 and lab.bar.bar_style == "success"
-    assert not lab.train_button.disabled and lab.stop_button.disabled
-    assert "finished after 2 of 2 epochs" in lab.status.value
-    assert "2/2" in lab.table.value and "finished" in lab.table.value
-    assert not lab.message.value
+    assert lab.panel.bar.value == 1.0 and lab.panel.bar.bar_style == "success"
+    assert not lab.clock.control.disabled and lab.panel.stop.disabled
+    assert "finished after 2 of 2 epochs" in lab.panel.status.value
+    assert "2/2" in lab.panel.table.value and "finished" in lab.panel.table.value
+    assert not lab.panel.message.value
     assert lab.current is None
 
 
 def test_progress_and_time_left_move(lab, monkeypatch):
     batch_at_a_time(lab, monkeypatch)
     lab.train()
-    seen = [lab.bar.value]
+    seen = [lab.panel.bar.value]
     while playing(lab):
         tick(lab)
-        seen.append(lab.bar.value)
+        seen.append(lab.panel.bar.value)
         if playing(lab) and lab.runs[0].trainer.fraction > 0.3:
-            assert "left" in lab.status.value
+            assert "left" in lab.panel.status.value
     assert seen == sorted(seen) and len(set(seen)) >= 4
-    assert re.search(r"Test accuracy \d+\.\d%", lab.status.value)
+    assert re.search(r"Test accuracy \d+\.\d%", lab.panel.status.value)
 
 
 def test_curve_changes_while_training(lab, monkeypatch):
     batch_at_a_time(lab, monkeypatch)
-    monkeypatch.setattr("cnnlab.widgets.lab._REDRAW_SECONDS", 0.0)
-    empty = lab.picture.value
+    monkeypatch.setattr("cnnlab.widgets.lab.panel._REDRAW_SECONDS", 0.0)
+    empty = lab.panel.picture.value
     assert "no epoch is finished yet" in empty
     lab.train()
     tick(lab)
-    lab._drawing_took = 0.0
+    lab.panel._drawing_took = 0.0
     tick(lab)
-    assert "in its first epoch" in lab.picture.value
+    assert "in its first epoch" in lab.panel.picture.value
     tick_to_the_end(lab)
-    assert "after epoch 2: test" in lab.picture.value
+    assert "after epoch 2: test" in lab.panel.picture.value
 
 
 def test_training_gives_what_fit_gives(lab):
     from cnnlab.models import create_model
     from cnnlab.training import fit
 
-    lab.batch_size.value = 32
+    lab.panel.batch_size.value = 32
     lab.train()
     tick_to_the_end(lab)
     torch.manual_seed(0)
@@ -132,16 +133,16 @@ def test_the_readers_random_state_and_plot_style_stay(lab):
 
 def test_stop_keeps_the_history(lab, monkeypatch):
     batch_at_a_time(lab, monkeypatch)
-    lab.epochs.value = 50
+    lab.panel.epochs.value = 50
     lab.train()
     while len(lab.runs[0].history) < 2:
         tick(lab)
-    lab.stop_button.click()
+    lab.panel.stop.click()
     (run,) = lab.runs
     assert run.state == "stopped" and len(run.history) == 2 and not playing(lab)
     assert run.run.stopped
-    assert "stopped after 2 of 50 epochs" in lab.status.value
-    assert lab.bar.bar_style == "warning"
+    assert "stopped after 2 of 50 epochs" in lab.panel.status.value
+    assert lab.panel.bar.bar_style == "warning"
     tick(lab)  # a tick that was under way arrives late
     assert len(run.history) == 2 and run.state == "stopped"
 
@@ -149,14 +150,14 @@ def test_stop_keeps_the_history(lab, monkeypatch):
 def test_stop_twice_and_stop_without_a_run_are_harmless(lab, monkeypatch):
     batch_at_a_time(lab, monkeypatch)
     lab.stop()
-    assert "Ready." in lab.status.value
+    assert "Ready." in lab.panel.status.value
     lab.train()
     tick(lab)
     lab.stop()
-    said = lab.status.value
+    said = lab.panel.status.value
     lab.stop()
-    lab.stop_button.click()
-    assert lab.status.value == said and len(lab.runs) == 1
+    lab.panel.stop.click()
+    assert lab.panel.status.value == said and len(lab.runs) == 1
     lab.train()
     tick_to_the_end(lab)
     lab.stop()
@@ -167,8 +168,8 @@ def test_stop_before_the_first_tick(lab):
     lab.train()
     lab.stop()
     assert lab.runs[0].state == "stopped" and lab.runs[0].history == []
-    lab.view.value = "Confusion"  # evaluates the untrained network
-    assert "test pictures are right" in lab.picture.value
+    lab.panel.view.value = "Confusion"  # evaluates the untrained network
+    assert "test pictures are right" in lab.panel.picture.value
 
 
 def test_train_twice_begins_one_run(lab):
@@ -184,29 +185,29 @@ def test_train_twice_begins_one_run(lab):
 def test_runs_are_compared(lab):
     lab.train()
     tick_to_the_end(lab)
-    lab.model.value, lab.optimizer.value, lab.augmentation.value = "mlp_mnist", "adam", "shift"
-    assert lab.lr.value == 1e-3  # follows the optimizer
+    lab.panel.model.value, lab.panel.optimizer.value, lab.panel.augmentation.value = "mlp_mnist", "adam", "shift"
+    assert lab.panel.lr.value == 1e-3  # follows the optimizer
     lab.train()
     tick_to_the_end(lab)
     assert [run.number for run in lab.runs] == [1, 2]
-    assert "run 1: lenet5_28, digits, sgd 0.03" in lab.picture.value
-    assert "run 2: mlp_mnist, digits, adam 0.001, shift" in lab.picture.value
-    assert lab.table.value.count("<tr>") == 3
-    assert lab.chosen.layout.display == "none"
-    lab.view.value = "Confusion"
-    assert lab.chosen.layout.display == "" and "run 2" in lab.picture.value
-    lab.chosen.value = 1
-    assert "run 1" in lab.picture.value
-    assert lab.model.layout.display is None  # hiding one menu must not hide the others
-    lab.view.value = "Mistakes"
-    assert "taken for" in lab.picture.value
-    lab.clear_button.click()
-    assert lab.runs == [] and lab.table.value == "" and "Train a model" in lab.picture.value
+    assert "run 1: lenet5_28, digits, sgd 0.03" in lab.panel.picture.value
+    assert "run 2: mlp_mnist, digits, adam 0.001, shift" in lab.panel.picture.value
+    assert lab.panel.table.value.count("<tr>") == 3
+    assert lab.panel.chosen.layout.display == "none"
+    lab.panel.view.value = "Confusion"
+    assert lab.panel.chosen.layout.display == "" and "run 2" in lab.panel.picture.value
+    lab.panel.chosen.value = 1
+    assert "run 1" in lab.panel.picture.value
+    assert lab.panel.model.layout.display is None  # hiding one menu must not hide the others
+    lab.panel.view.value = "Mistakes"
+    assert "taken for" in lab.panel.picture.value
+    lab.panel.clear.click()
+    assert lab.runs == [] and lab.panel.table.value == "" and "Train a model" in lab.panel.picture.value
 
 
 def test_settings_changed_during_a_run_are_for_the_next(lab):
     lab.train()
-    lab.epochs.value, lab.lr.value = 1, 0.1
+    lab.panel.epochs.value, lab.panel.lr.value = 1, 0.1
     tick_to_the_end(lab)
     lab.train()
     tick_to_the_end(lab)
@@ -225,11 +226,11 @@ def test_clear_during_a_run_keeps_that_run(lab):
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_augmentation_trains(lab, name):
-    lab.augmentation.value = name
-    lab.epochs.value = 1
+    lab.panel.augmentation.value = name
+    lab.panel.epochs.value = 1
     lab.train()
     tick_to_the_end(lab)
-    assert lab.runs[0].state == "finished", lab.message.value
+    assert lab.runs[0].state == "finished", lab.panel.message.value
 
 
 def test_a_data_set_of_ones_own():
@@ -257,15 +258,15 @@ def test_unavailable_data_set_names_what_serves(lab, monkeypatch):
     monkeypatch.setattr(cnnlab.data, "load_dataset", offline)
     lab.train()
     tick_to_the_end(lab)
-    lab.data.value = "mnist"
-    lab.train_button.click()
-    assert "mnist is not on this machine" in lab.message.value and "digits" in lab.message.value
-    assert 'role="alert"' in lab.message.value
-    assert not playing(lab) and not lab.train_button.disabled
+    lab.panel.data.value = "mnist"
+    lab.clock.control.click()
+    assert "mnist is not on this machine" in lab.panel.message.value and "digits" in lab.panel.message.value
+    assert 'role="alert"' in lab.panel.message.value
+    assert not playing(lab) and not lab.clock.control.disabled
     assert len(lab.runs) == 1  # the first run is still there
-    lab.data.value = "digits"
+    lab.panel.data.value = "digits"
     lab.train()
-    assert not lab.message.value
+    assert not lab.panel.message.value
     tick_to_the_end(lab)
     assert len(lab.runs) == 2
 
@@ -280,9 +281,9 @@ def test_diverged_training_is_explained_and_kept(lab, monkeypatch):
     tick_to_the_end(lab)
     (run,) = lab.runs
     assert run.state == "failed" and len(run.history) == 1
-    assert "choose a learning rate below 0.03" in lab.message.value
-    assert lab.bar.bar_style == "danger" and not lab.train_button.disabled
-    assert "ended by an error after 1 of 2 epochs" in lab.status.value
+    assert "choose a learning rate below 0.03" in lab.panel.message.value
+    assert lab.panel.bar.bar_style == "danger" and not lab.clock.control.disabled
+    assert "ended by an error after 1 of 2 epochs" in lab.panel.status.value
 
 
 def test_out_of_memory_is_explained(lab, monkeypatch):
@@ -294,7 +295,7 @@ def test_out_of_memory_is_explained(lab, monkeypatch):
     monkeypatch.setattr(lab.runs[0].trainer, "_train_batch", full)
     tick_to_the_end(lab)
     assert lab.runs[0].state == "failed"
-    assert "batch size below 128" in lab.message.value
+    assert "batch size below 128" in lab.panel.message.value
 
 
 def test_network_that_does_not_fit_is_explained():
@@ -302,18 +303,18 @@ def test_network_that_does_not_fit_is_explained():
     lab._load = lambda name, size: load_dataset("digits", limit=20)  # 8 pixels
     lab.train()
     tick_to_the_end(lab)
-    assert lab.message.value and not lab.train_button.disabled
+    assert lab.panel.message.value and not lab.clock.control.disabled
 
 
 def test_picture_that_fails_does_not_end_the_training(lab, monkeypatch):
     def broken(*_):
         raise ValueError("no ink")
 
-    monkeypatch.setattr(lab_pictures, "draw", broken)
+    monkeypatch.setattr(pictures, "draw", broken)
     lab.train()
     tick_to_the_end(lab)
     assert lab.runs[0].state == "finished"
-    assert "could not be drawn: no ink" in lab.message.value
+    assert "could not be drawn: no ink" in lab.panel.message.value
 
 
 @pytest.mark.parametrize(
@@ -334,8 +335,8 @@ def test_bad_arguments_name_what_is_allowed(arguments, part):
 
 
 def test_text_from_outside_is_escaped(lab):
-    lab._say("<script>alert(1)</script>")
-    assert "<script>" not in lab.message.value
+    lab.panel.say_message("<script>alert(1)</script>")
+    assert "<script>" not in lab.panel.message.value
 
 
 # In the cell
@@ -348,7 +349,7 @@ def test_run_in_cell_trains_to_the_end(lab, capsys):
 
 
 def test_interrupt_ends_run_in_cell_and_keeps_the_history(lab, monkeypatch):
-    lab.epochs.value = 50
+    lab.panel.epochs.value = 50
     real = lab._advance
 
     def interrupted(run):
@@ -437,14 +438,14 @@ def test_pictures_have_words_one_size_and_the_pages_colors(lab):
     lab.train()
     tick_to_the_end(lab)
     boxes = set()
-    for view in lab_pictures.VIEWS:
-        picture = lab_pictures.draw(view, lab.runs, lab.runs[0])
+    for view in pictures.VIEWS:
+        picture = pictures.draw(view, lab.runs, lab.runs[0])
         assert re.search(r'aria-label="[^"]{20,}"', picture)
         assert "var(--cnnlab-ink" in picture
         boxes.add(re.search(r'viewBox="([^"]*)"', picture).group(1))
     assert len(boxes) == 1
     with pytest.raises(ValueError, match="Accuracy"):
-        lab_pictures.draw("Acuracy", [], None)
+        pictures.draw("Acuracy", [], None)
 
 
 def test_confusion_of_many_classes_is_drawn(lab):
@@ -456,8 +457,8 @@ def test_confusion_of_many_classes_is_drawn(lab):
     labels = torch.arange(100)
     names = tuple(f"class {i}" for i in range(100))
     run.trainer.last_evaluation = Evaluation(0.0, 1.0, torch.eye(100), labels, names)
-    assert "there is no mistake" in lab_pictures.draw("Confusion", [run], run)
-    assert "No mistakes" in lab_pictures.draw("Mistakes", [run], run)
+    assert "there is no mistake" in pictures.draw("Confusion", [run], run)
+    assert "No mistakes" in pictures.draw("Mistakes", [run], run)
 
 
 def test_helpers():

@@ -529,6 +529,67 @@ def test_interrupted_twice_nothing_is_lost(data: Dataset) -> None:
     assert run.stopped and len(run.history) == 1 and model.left >= 1
 
 
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_interrupts_of_a_trainer_driven_by_hand_change_nothing(data: Dataset, optimizer: str) -> None:
+    """A loop in a cell that is interrupted at any moment and run again ends bit for bit where it would have."""
+    arguments = {"epochs": 3, "batch_size": 20, "optimizer": optimizer, "augment": Flip()}
+    whole = with_batch_norm()
+    expected = fit(whole, data, **arguments)
+    model = with_batch_norm()
+    trainer = Trainer(model, data, **arguments)
+    presses = []
+
+    def press(*_: object) -> None:
+        if len(presses) < turn:
+            presses.append(turn)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    places = (
+        lambda: model[0].register_forward_hook(press),
+        lambda: model[4].register_full_backward_hook(press),
+        lambda: trainer.optimizer.register_step_post_hook(press),
+        lambda: model.register_forward_hook(lambda module, *_: None if module.training else press()),
+    )
+    for turn, place in enumerate(places, start=1):  # noqa: B007 (press reads it)
+        hook = place()
+        with pytest.raises(KeyboardInterrupt):
+            while trainer.step():
+                pass
+        hook.remove()
+    assert presses == [1, 2, 3, 4] and not trainer.done
+    while trainer.step():
+        pass
+    assert without_times(trainer.run) == without_times(expected)
+    assert same_weights(whole, model)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("testing", [False, True])
+def test_keyboard_interrupt_inside_a_batch_repeats_it(data: Dataset, testing: bool) -> None:
+    """One that broke into a batch, as a second press does: the next step takes the same batch again."""
+    whole = make_model()
+    expected = fit(whole, data, epochs=2, batch_size=20)
+    model = make_model()
+    trainer = Trainer(model, data, epochs=2, batch_size=20)
+    for _ in range(2):
+        trainer.step()
+
+    def break_in(module: nn.Module, _: object) -> None:
+        if module.training is not testing:
+            raise KeyboardInterrupt
+
+    hook = model.register_forward_pre_hook(break_in)
+    with pytest.raises(KeyboardInterrupt):
+        while trainer.step():
+            pass
+    hook.remove()
+    while trainer.step():
+        pass
+    assert without_times(trainer.run) == without_times(expected)
+    assert same_weights(whole, model)
+
+
 def test_fit_works_outside_the_main_thread(data: Dataset) -> None:
     runs: list[Run] = []
     thread = threading.Thread(target=lambda: runs.append(fit(make_model(), data, epochs=1)))
@@ -596,6 +657,20 @@ def test_resuming_at_any_step_ends_at_the_same_result(data: Dataset, tmp_path: P
     finished = fit(make_model(seed=5), data, **arguments)
     assert finished.history == run.history  # nothing is trained again
     finished.restore_best(resumed)
+
+
+def with_batch_norm() -> nn.Module:
+    """Whose forward pass leaves a trace (running means), so that a batch taken twice is seen."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(16, 3),
+    )
 
 
 VICTIM = """

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cnnlab.training.interrupts import interrupt_stops
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.trainer import Trainer
 
@@ -105,7 +104,7 @@ def fit(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
     )
-    with _interrupt_stops(trainer), _progress_bar(trainer, progress) as bar:
+    with interrupt_stops(trainer), _progress_bar(trainer, progress) as bar:
         try:
             while trainer.step():
                 bar()
@@ -118,29 +117,6 @@ def fit(
             f"Stopped in epoch {trainer.epoch + 1} of {epochs}; the run has {len(trainer.run.history)} finished epochs."
         )
     return trainer.run
-
-
-@contextmanager
-def _interrupt_stops(trainer: Trainer) -> Iterator[None]:
-    """The first interrupt lets the batch in progress end; a second one breaks into it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python delivers signals to the main thread only
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored or not Python's: leave it so
-        yield
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if trainer.run.stopped:
-            before(number, frame)
-        trainer.stop()
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from cnnlab.training.checks import check_data, check_fit, check_model, has_batch
 from cnnlab.training.devices import is_out_of_memory, own_randomness, resolve_amp, resolve_device
 from cnnlab.training.errors import OutOfMemory, TrainingDiverged
 from cnnlab.training.evaluation import Evaluation, Evaluator, autocast
+from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.losses import losses
 from cnnlab.training.optimizers import make_optimizer
 from cnnlab.training.provenance import provenance
@@ -149,20 +150,21 @@ class Trainer:
         """
         if self.done:
             return False
-        self._in_step, self._began = True, time.perf_counter()
-        try:
-            if self.batch < self.batches:
-                self._train_batch()
-            else:
-                self._test_batch()
-        except BaseException as error:  # an interrupt too, which is no Exception
-            self._source = self._evaluator = None  # a next step takes the same batch again
-            if not is_out_of_memory(error):
-                raise
-            self._out_of_memory(error)
-        finally:
-            self._in_step = False
-            self._count_time()
+        with interrupt_waits():
+            self._in_step, self._began = True, time.perf_counter()
+            try:
+                if self.batch < self.batches:
+                    self._train_batch()
+                else:
+                    self._test_batch()
+            except BaseException as error:  # an interrupt too, which is no Exception
+                self._source = self._evaluator = None  # a next step takes the same batch again
+                if not is_out_of_memory(error):
+                    raise
+                self._out_of_memory(error)
+            finally:
+                self._in_step = False
+                self._count_time()
         due = time.perf_counter() - self._saved_at > self.checkpoint_seconds
         if self.checkpoint is not None and (self.run.stopped or due):
             self.save(self.checkpoint)

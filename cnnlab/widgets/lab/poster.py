@@ -1,8 +1,16 @@
-"""What stands for the training lab where no kernel is behind the page: a drawn panel and a line of text."""
+"""What stands for the training lab where no kernel is behind the page: a drawn panel and a line of text.
+
+A widget is dead there, and its place would be an empty hole. Each execution request says whether somebody sits in
+front of it (``allow_stdin``: JupyterLab, Notebook, VS Code and Colab say yes; nbclient, nbconvert and nbval, which
+make and check the committed outputs, say no). With somebody there, displaying the lab shows the widgets; else it
+emits a poster: plain HTML, the same bytes each time, with no widget in it. So a built page, GitHub and a notebook
+opened without a kernel show the poster.
+"""
 
 from __future__ import annotations
 
 import html
+import sys
 
 from cnnlab.draw.embed import figure_html
 from cnnlab.draw.palette import css
@@ -26,6 +34,16 @@ def poster(models: list[str], datasets: list[str]) -> str:
         f'<div class="cnnlab-lab-poster" style="{style}">{figure}'
         f'<p style="margin:0.5rem 0 0">{html.escape(_NOTE)} {html.escape(offered)}</p></div>'
     )
+
+
+def somebody_there() -> bool:
+    """Whether a person may be looking: the request being executed allows input, or this is Colab."""
+    if "google.colab" in sys.modules:
+        return True
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", False))
 
 
 def _panel(model: str, data: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from cnnlab.widgets.lab_runs import LabRun
+    from cnnlab.widgets.lab.runs import LabRun
 
 VIEWS: tuple[str, ...] = ("Accuracy", "Loss", "Confusion", "Mistakes")
 _SIZE = (4.8, 3.1)  # inches; small, so that its letters are still letters on a phone
