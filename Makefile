@@ -9,6 +9,7 @@ READY  := $(VENV)/.ready
 HTML   := _build/html
 BUILT  := _build/.built
 JOBS   ?= 2
+LAB    ?= book
 
 # Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
 SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
@@ -26,7 +27,7 @@ help:
 	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
 	@echo "make test-fast    lint and the quick unit tests"
 	@echo "make test-full    make test, and the contract for the largest models too"
-	@echo "make lab          open the chapters in JupyterLab"
+	@echo "make lab          open the chapters in JupyterLab; after make editions, LAB=_build/editions is better to read"
 	@echo "make bench        the measured comparisons in benchmarks/"
 	@echo "make execute      run chapters and store their outputs: CHAPTERS=\"book/...ipynb ...\", else all of them"
 	@echo "make publish-url  say where the repository lives: URL=https://github.com/owner/name [REF=tag]"
@@ -86,7 +87,7 @@ bench: $(READY)
 	@set -e; for file in $$(ls benchmarks/[!_]*.py); do echo "== $$file"; $(BIN)/python $$file; done
 
 lab: $(READY)
-	@$(BIN)/jupyter lab book
+	@$(BIN)/jupyter lab $(LAB)
 
 publish-url: $(READY)
 	@test -n "$(URL)" || { echo "Say where: make publish-url URL=https://github.com/owner/name [REF=tag]"; exit 1; }

@@ -93,6 +93,7 @@ def test_chapter_leads_to_colab_to_its_source_and_to_an_error_report(visit: Any,
     with visit(f"{http_site}/{name}") as seen:
         button = seen.page.locator("a.btn-colab")
         assert button.get_attribute("href") == colab_link(notebook, address)
+        assert not seen.page.locator(".source-note").is_visible(), "it speaks to readers of the bare notebook"
         edit = seen.page.locator("a.btn-source-edit-button").get_attribute("href")
         assert edit == f"{address}/edit/main/{notebook.relative_to(ROOT).as_posix()}"
         report = seen.page.locator("a.btn-source-issues-button").get_attribute("href")
