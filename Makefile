@@ -9,6 +9,7 @@ READY  := $(VENV)/.ready
 HTML   := _build/html
 BUILT  := _build/.built
 JOBS   ?= 2
+LAB    ?= book
 
 # Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
 SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
@@ -17,18 +18,19 @@ SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	$(shell find cnnlab -name '*.py' 2>/dev/null)
 
-.PHONY: help setup book test test-fast test-full lint format nbval bench lab execute publish-url clean distclean
+.PHONY: help setup book editions test test-fast test-full lint format nbval bench lab execute publish-url clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book         build the book into $(HTML)"
+	@echo "make editions     the chapters as plain notebooks for Colab and Jupyter, into _build/editions (REF=tag pins them)"
 	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
 	@echo "make test-fast    lint and the quick unit tests"
 	@echo "make test-full    make test, and the contract for the largest models too"
-	@echo "make lab          open the chapters in JupyterLab"
+	@echo "make lab          open the chapters in JupyterLab; after make editions, LAB=_build/editions is better to read"
 	@echo "make bench        the measured comparisons in benchmarks/"
 	@echo "make execute      run chapters and store their outputs: CHAPTERS=\"book/...ipynb ...\", else all of them"
-	@echo "make publish-url  say where the repository lives: URL=https://github.com/owner/name"
+	@echo "make publish-url  say where the repository lives: URL=https://github.com/owner/name [REF=tag]"
 	@echo "make format       let ruff format the code and the notebooks"
 	@echo "make clean        remove what was built; make distclean removes .venv as well"
 
@@ -51,6 +53,9 @@ $(BUILT): $(READY) $(SOURCES)
 	@# A page read once is not read again and would not warn again: after a failure, read everything.
 	@$(BIN)/jupyter-book build . -W --keep-going -n || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
+
+editions: $(READY)
+	@$(BIN)/python tools/editions.py $(if $(REF),--ref "$(REF)")
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -83,11 +88,11 @@ bench: $(READY)
 	@set -e; for file in $$(ls benchmarks/[!_]*.py); do echo "== $$file"; $(BIN)/python $$file; done
 
 lab: $(READY)
-	@$(BIN)/jupyter lab book
+	@$(BIN)/jupyter lab $(LAB)
 
 publish-url: $(READY)
-	@test -n "$(URL)" || { echo "Say where: make publish-url URL=https://github.com/owner/name"; exit 1; }
-	@$(BIN)/python tools/publish_url.py "$(URL)"
+	@test -n "$(URL)" || { echo "Say where: make publish-url URL=https://github.com/owner/name [REF=tag]"; exit 1; }
+	@$(BIN)/python tools/publish_url.py "$(URL)" $(if $(REF),"$(REF)")
 
 clean:
 	@rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from tools.chapters import (
     notebooks,
     repository,
     setup_cell,
+    source_note,
     toc,
 )
 
@@ -77,6 +78,8 @@ def test_first_cell_holds_title_and_colab_badge(path: Path, notebook) -> None:
     assert re.match(r"# \S", first.source), "the first cell begins with the chapter's title"
     assert badge(path, ADDRESS) in first.source, f"the first cell needs this badge:\n{badge(path, ADDRESS)}"
     assert (ROOT / "book" / "static" / BADGE).is_file()
+    note = source_note(path, ADDRESS)
+    assert first.source.endswith(f"\n\n{note}"), f"the first cell ends with this:\n{note}"
 
 
 def test_setup_cell_is_the_common_one(notebook) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import offline_environment
-from tools.chapters import repository, setup_cell
+from tools.chapters import MAIN, reference, repository, requirement, setup_cell
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +100,7 @@ def assert_only_cnnlab_came(report: dict, python: Path) -> None:
 
 
 def test_setup_cell_installs_a_wheel_and_changes_nothing_else(colab: Path, wheel: Path, tmp_path: Path) -> None:
-    cell = setup_cell(ADDRESS).replace(f"git+{ADDRESS}", wheel.as_uri())
+    cell = setup_cell(ADDRESS).replace(requirement(ADDRESS), f"cnnlab @ {wheel.as_uri()}")
     assert wheel.as_uri() in cell
     assert_only_cnnlab_came(run_cell(colab, cell, tmp_path), colab)
 
@@ -112,7 +112,8 @@ def test_setup_cell_as_it_stands_installs_from_git(colab: Path, package_source: 
     repository = shutil.copytree(
         package_source, tmp_path / "repository", ignore=shutil.ignore_patterns("dist", "build")
     )
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "all"]):
+    tag = [] if reference() == MAIN else [["tag", reference()]]
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "all"], *tag):
         subprocess.run(["git", *command], cwd=repository, env=clean, check=True)
     elsewhere = {
         "GIT_CONFIG_COUNT": "1",
@@ -124,7 +125,7 @@ def test_setup_cell_as_it_stands_installs_from_git(colab: Path, package_source: 
 
 
 def test_setup_cell_installs_nothing_elsewhere(colab: Path, wheel: Path, tmp_path: Path) -> None:
-    cell = setup_cell(ADDRESS).replace(f"git+{ADDRESS}", wheel.as_uri())
+    cell = setup_cell(ADDRESS).replace(requirement(ADDRESS), f"cnnlab @ {wheel.as_uri()}")
     report = run_cell(colab, cell, tmp_path, in_colab=False)
     assert report["before"] == report["after"]
     assert "ModuleNotFoundError" in report["error"], (

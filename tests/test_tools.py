@@ -13,22 +13,26 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import execute_notebooks, publish_url
-from tools.chapters import ROOT, badge, colab_link, repository, setup_cell
+from tools.chapters import ROOT, badge, colab_link, notebooks, page_link, reference, repository, setup_cell, source_note
 
 
 def test_config_names_the_repository() -> None:
     assert repository().startswith("https://github.com/")
 
 
-def test_setup_cell_installs_from_the_given_address() -> None:
-    assert '%pip install -q "cnnlab @ git+https://github.com/ann/net"' in setup_cell("https://github.com/ann/net")
+def test_setup_cell_installs_from_the_given_address_and_reference() -> None:
+    line = '%pip install -q "cnnlab @ git+https://github.com/ann/net{}"'
+    assert line.format("") in setup_cell("https://github.com/ann/net", "main")
+    assert line.format("@ws26") in setup_cell("https://github.com/ann/net", "ws26")
+    assert setup_cell("https://github.com/ann/net") == setup_cell("https://github.com/ann/net", reference())
 
 
-def test_badge_leads_to_the_notebook_and_shows_a_local_picture() -> None:
+@pytest.mark.parametrize(("ref", "branch"), [("main", "editions"), ("ws26", "editions-ws26")])
+def test_badge_leads_to_the_edition_and_shows_a_local_picture(ref: str, branch: str) -> None:
     path = ROOT / "book" / "part" / "chapter.ipynb"
-    link = "https://colab.research.google.com/github/ann/net/blob/main/book/part/chapter.ipynb"
-    assert colab_link(path, "https://github.com/ann/net") == link
-    assert badge(path, "https://github.com/ann/net") == f"[![Open in Colab](../static/colab-badge.svg)]({link})"
+    link = f"https://colab.research.google.com/github/ann/net/blob/{branch}/book/part/chapter.ipynb"
+    assert colab_link(path, "https://github.com/ann/net", ref) == link
+    assert badge(path, "https://github.com/ann/net", ref) == f"[![Open in Colab](../static/colab-badge.svg)]({link})"
     assert "](static/" in badge(ROOT / "book" / "chapter.ipynb", "https://github.com/ann/net")
 
 
@@ -39,15 +43,16 @@ def small_project(folder: Path) -> Path:
     part.mkdir(parents=True)
     (folder / "_config.yml").write_text(
         f"title: t\nrepository:\n  # where it lives\n  url: {old}\n  branch: main\nhtml:\n  url: x\n"
+        "sphinx:\n  config:\n    cnnlab_reference: main # as published\n"
     )
-    notebook = new_notebook(
-        cells=[
-            new_markdown_cell(f"# T\n\n{badge(part / 'a.ipynb', old, root=folder)}"),
-            new_code_cell(setup_cell(old)),
-        ]
+    path = part / "a.ipynb"
+    head = f"{badge(path, old, 'main', root=folder)}\n\n{source_note(path, old, root=folder)}"
+    cells = [new_markdown_cell(f"# T\n\n{head}"), new_code_cell(setup_cell(old, "main"))]
+    nbformat.write(new_notebook(cells=cells), path)
+    (folder / "README.md").write_bytes(
+        f"See {old}, https://ann.github.io/net/ and {old}-extras or {old}work.\r\n"
+        f"pip install git+{old}, or git+{old}-extras@main; {old}/blob/main/x, {old}/blob/editions/x.\n".encode()
     )
-    nbformat.write(notebook, part / "a.ipynb")
-    (folder / "README.md").write_text(f"See {old}, https://ann.github.io/net/ and {old}-extras or {old}work.\n")
     return folder
 
 
@@ -58,17 +63,82 @@ def test_publish_url_rewrites_everything_that_repeats_the_address(tmp_path: Path
     new = "https://github.com/bob-2/lab.x"
     assert repository(folder) == new
     cells = nbformat.read(folder / "book" / "part" / "a.ipynb", as_version=4).cells
-    assert badge(folder / "book" / "part" / "a.ipynb", new, root=folder) in cells[0].source
-    assert cells[1].source == setup_cell(new)
+    path = folder / "book" / "part" / "a.ipynb"
+    assert badge(path, new, "main", root=folder) in cells[0].source
+    assert source_note(path, new, root=folder) in cells[0].source
+    assert page_link(path, new, root=folder) == "https://bob-2.github.io/lab.x/book/part/a.html"
+    assert cells[1].source == setup_cell(new, "main")
     text = (folder / "README.md").read_text()
     assert "https://bob-2.github.io/lab.x/" in text
     assert "https://github.com/ann/net-extras" in text and "https://github.com/ann/network" in text  # not ours
 
 
-def test_publish_url_twice_changes_nothing_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ref", ["main", "ws26"])
+def test_publish_url_twice_changes_nothing_more(tmp_path: Path, ref: str) -> None:
     folder = small_project(tmp_path)
-    publish_url.publish("https://github.com/bob/lab", folder)
-    assert publish_url.publish("https://github.com/bob/lab", folder) == []
+    publish_url.publish("https://github.com/bob/lab", folder, ref)
+    assert publish_url.publish("https://github.com/bob/lab", folder, ref) == []
+
+
+def test_publish_url_pins_a_tag_in_everything_that_repeats_the_reference(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    same = "https://github.com/ann/net"
+    assert {str(path) for path in publish_url.publish(same, folder, "ws26")} == {
+        "_config.yml",
+        "README.md",
+        "book/part/a.ipynb",
+    }
+    assert reference(folder) == "ws26" and repository(folder) == same
+    assert "  branch: main\n" in (folder / "_config.yml").read_text(), "pages are edited on main"
+    path = folder / "book" / "part" / "a.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    assert badge(path, same, "ws26", root=folder) in cells[0].source
+    assert cells[1].source == setup_cell(same, "ws26")
+    text = (folder / "README.md").read_text()
+    assert f"git+{same}@ws26, or git+{same}-extras@main;" in text
+    assert f"{same}/blob/main/x, {same}/blob/editions-ws26/x." in text
+
+
+def test_publish_url_there_and_back_leaves_every_byte(tmp_path: Path) -> None:
+    folder = small_project(tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    publish_url.publish("https://github.com/bob/lab", folder, "ws26")
+    publish_url.publish("https://github.com/bob/lab", folder, "ss27.1")
+    publish_url.publish("https://github.com/cid/x", folder)
+    publish_url.publish("https://github.com/ann/net", folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_publish_url_of_this_repository_there_and_back(tmp_path: Path) -> None:
+    """On a copy: a tag reaches all that the tests of the form of chapters look at, and goes again without a trace."""
+    copied = ["README.md", "_config.yml", "_toc.yml", "index.md", "CITATION.cff", "pyproject.toml", "book"]
+    for name in copied:
+        source = ROOT / name
+        leave = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+        shutil.copytree(source, tmp_path / name, ignore=leave) if source.is_dir() else shutil.copy(source, tmp_path)
+    old, old_ref = repository(tmp_path), reference(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    new = "https://github.com/ann-x/net"
+    publish_url.publish(new, tmp_path, "ws26")
+    for path in notebooks(tmp_path):
+        cells = nbformat.read(path, as_version=4).cells
+        assert badge(path, new, "ws26", root=tmp_path) in cells[0].source
+        assert source_note(path, new, root=tmp_path) in cells[0].source
+        assert setup_cell(new, "ws26") in [cell.source for cell in cells]
+    assert "cnnlab @ git+https://github.com/ann-x/net@ws26" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    publish_url.publish(old, tmp_path, old_ref)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("ref", ["ws 26", "ws/26", "-ws", "ws..26", "ws26.", "a.lock", "ws@26", "$(x)"])
+def test_publish_url_refuses_what_cannot_stand_in_an_address(ref: str) -> None:
+    with pytest.raises(ValueError, match="such as ws26; leave it out for main"):
+        publish_url.checked_reference(ref)
+
+
+def test_no_reference_is_main() -> None:
+    assert publish_url.checked_reference("") == "main"
+    assert publish_url.checked_reference("ws26") == "ws26"
 
 
 @pytest.mark.parametrize(

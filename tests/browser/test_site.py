@@ -80,6 +80,7 @@ def check_header_links(page: Any, name: str) -> None:
     """The header leads to Colab, to the chapter's source and to an error report."""
     notebook, address = (ROOT / name).with_suffix(".ipynb"), repository()
     assert page.locator("a.btn-colab").get_attribute("href") == colab_link(notebook, address)
+    assert not page.locator(".source-note").is_visible(), "it speaks to readers of the bare notebook"
     edit = page.locator("a.btn-source-edit-button").get_attribute("href")
     assert edit == f"{address}/edit/main/{notebook.relative_to(ROOT).as_posix()}"
     report = page.locator("a.btn-source-issues-button").get_attribute("href")

@@ -8,13 +8,15 @@ This extension, in order of a build:
 - drops the scripts that need a network (thebe) or that no page uses, and lets the others wait for the page;
 - writes large inline photographs as WebP (``pictures.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
-- turns the repository's address into the site's address, so that it stands in ``_config.yml`` only.
+- turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
+- lets the Colab button open the chapter's edition, which ``tools/editions.py`` writes.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,9 @@ from .pictures import compress_pictures
 from .stylesheets import BUNDLE, write_bundle
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[2]))  # the repository, for its tools
+
+from tools.chapters import editions_branch, site  # noqa: E402
 
 # Scripts that the book has no use for. Thebe needs a server elsewhere and is added twice, which raises on every page.
 UNUSED_SCRIPTS = ("sphinx-thebe.js", "design-tabs.js")
@@ -73,11 +78,10 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.templates_path = [*config.templates_path, str(HERE / "templates")]
 
     options = config.html_theme_options
-    owner, name = options["repository_url"].rstrip("/").rsplit("/", 2)[1:]
-    site = f"https://{owner}.github.io/{name}/"
-    config.html_baseurl = config.html_baseurl or site
-    config.ogp_site_url = config.ogp_site_url or site
-    config.ogp_image = config.ogp_image or site + "_static/preview.png"
+    address = site(options["repository_url"].rstrip("/"))
+    config.html_baseurl = config.html_baseurl or address
+    config.ogp_site_url = config.ogp_site_url or address
+    config.ogp_image = config.ogp_image or address + "_static/preview.png"
     options.update(
         logo={"text": "cnnlab", "alt_text": ""},
         toc_title="On this page",
@@ -134,10 +138,13 @@ def _header_buttons(
     doctree: nodes.document,
 ) -> None:
     """One Colab button instead of a menu with one entry, and kinder words in the others."""
+    source = f"/blob/{app.config.html_theme_options['repository_branch']}/"
+    edition = f"/blob/{editions_branch(app.config.cnnlab_reference)}/"
     for number, button in enumerate(context.get("header_buttons", [])):
         if button.get("label") == "launch-buttons" and len(button["buttons"]) == 1:
             only = dict(button["buttons"][0])
             only.update(
+                url=only["url"].replace(source, edition, 1),
                 icon="fas fa-rocket",
                 text="Colab",
                 tooltip="Run this chapter in Google Colab",
@@ -204,6 +211,7 @@ def _remember_plugins() -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     _remember_plugins()
     app.setup_extension("myst_nb")
+    app.add_config_value("cnnlab_reference", "main", "html", [str])
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_folded_cell, depart_folded_cell)
     )
