@@ -51,7 +51,7 @@ book: $(BUILT)
 
 $(BUILT): $(READY) $(SOURCES)
 	@# A page read once is not read again and would not warn again: after a failure, read everything.
-	@$(BIN)/jupyter-book build . -W --keep-going -n || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
 
 editions: $(READY)
