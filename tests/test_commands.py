@@ -41,10 +41,10 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "cnnlab").mkdir()
     (tmp_path / "book" / "page.md").write_text("# Page")
     (tmp_path / "index.md").write_text("# Home")
-    stand_in(tmp_path / ".venv" / "bin" / "python", "echo python $* >> calls")
     stand_in(
-        tmp_path / ".venv" / "bin" / "jupyter-book",
-        "echo jupyter-book $* >> calls; mkdir -p _build/html _build/.doctrees; test ! -e broken",
+        tmp_path / ".venv" / "bin" / "python",
+        "echo python $* >> calls\n"
+        'case "$1" in */build_book.py) mkdir -p _build/html _build/.doctrees; test ! -e broken;; esac',
     )
     return tmp_path
 
@@ -57,10 +57,10 @@ def test_a_second_build_skips_what_is_up_to_date(project: Path) -> None:
     first = make(project, "book")
     assert first.returncode == 0, first.stderr
     assert str(project / "_build" / "html" / "index.html") in first.stdout
-    assert (calls(project, "pip install"), calls(project, "jupyter-book build . -W")) == (2, 1)
+    assert (calls(project, "pip install"), calls(project, "tools/build_book.py")) == (2, 1)
     second = make(project, "book")
     assert "up to date" in second.stdout
-    assert (calls(project, "pip install"), calls(project, "jupyter-book")) == (2, 1)
+    assert (calls(project, "pip install"), calls(project, "tools/build_book.py")) == (2, 1)
 
 
 @pytest.mark.parametrize("changed", ["book/page.md", "index.md", "_toc.yml"])
@@ -69,7 +69,12 @@ def test_a_changed_page_is_built_again_without_installing(project: Path, changed
     later = (project / "_build" / ".built").stat().st_mtime + 5
     os.utime(project / changed, (later, later))
     make(project, "book")
-    assert (calls(project, "pip install"), calls(project, "jupyter-book")) == (2, 2)
+    assert (calls(project, "pip install"), calls(project, "tools/build_book.py")) == (2, 2)
+
+
+def test_a_build_fails_on_any_warning() -> None:
+    """As it says for which arguments jupyter-book is called."""
+    assert '"-W", "--keep-going", "-n"' in (ROOT / "tools" / "build_book.py").read_text(encoding="utf-8")
 
 
 def test_a_changed_pin_is_installed(project: Path) -> None:
