@@ -142,4 +142,6 @@ def test_ci_runs_both_commands_and_fails_when_either_does(tmp_path: Path, failin
 
 
 def test_github_runs_the_same() -> None:
-    assert "run: .ci/run" in (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    workflows = ROOT / ".github" / "workflows"
+    assert "run: .ci/run" in (workflows / "book.yml").read_text()
+    assert "run: make test-colab" in (workflows / "colab.yml").read_text()
