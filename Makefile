@@ -11,6 +11,11 @@ BUILT  := _build/.built
 JOBS   ?= 2
 LAB    ?= book
 
+# What Colab preinstalls, in an environment of its own; with Python 3.13 as there, on PATH or from pyenv, if there is one.
+COLAB        := .venv-colab
+COLAB_PYTHON ?= $(shell for python in python3.13 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 $(PYTHON); \
+	do $$python -c "" >/dev/null 2>&1 && { echo $$python; break; }; done)
+
 # Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
 SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
 
@@ -18,7 +23,8 @@ SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	$(shell find cnnlab -name '*.py' 2>/dev/null)
 
-.PHONY: help setup book editions test test-fast test-full lint format nbval bench lab execute publish-url clean distclean
+.PHONY: help setup book editions test test-fast test-full test-colab lint format nbval bench lab execute publish-url
+.PHONY: clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,13 +32,14 @@ help:
 	@echo "make editions     the chapters as plain notebooks for Colab and Jupyter, into _build/editions (REF=tag pins them)"
 	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
 	@echo "make test-fast    lint and the quick unit tests"
-	@echo "make test-full    make test, and the contract for the largest models too"
+	@echo "make test-full    make test, the contract for the largest models too, and make test-colab"
+	@echo "make test-colab   every chapter, the set-up cell and the lab with the versions that Colab preinstalls"
 	@echo "make lab          open the chapters in JupyterLab; after make editions, LAB=_build/editions is better to read"
 	@echo "make bench        the measured comparisons in benchmarks/"
 	@echo "make execute      run chapters and store their outputs: CHAPTERS=\"book/...ipynb ...\", else all of them"
 	@echo "make publish-url  say where the repository lives: URL=https://github.com/owner/name [REF=tag]"
 	@echo "make format       let ruff format the code and the notebooks"
-	@echo "make clean        remove what was built; make distclean removes .venv as well"
+	@echo "make clean        remove what was built; make distclean removes .venv and .venv-colab too"
 
 setup: $(READY)
 
@@ -70,13 +77,24 @@ format: $(READY)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 test: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full and not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
 
 test-full: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
+	@$(MAKE) --no-print-directory test-colab
+
+test-colab: $(READY) $(COLAB)/.ready
+	@$(SMOKE) $(BIN)/python tools/colab_run.py --jobs $(JOBS) $(CHAPTERS)
+	@$(SMOKE) $(BIN)/python -m pytest tests/colab tests/test_colab.py -m colab -q -r sfE
+
+$(COLAB)/.ready: tests/colab/requirements.txt tests/colab/constraints.txt
+	@test -x $(COLAB)/bin/python || $(COLAB_PYTHON) -m venv $(COLAB) || { rm -rf $(COLAB); exit 1; }
+	@echo "Installing what Colab brings into $(COLAB), for `$(COLAB)/bin/python -V` (3.13 where there is one; several GB)"
+	@$(COLAB)/bin/python -m pip install -q --disable-pip-version-check -r tests/colab/requirements.txt
+	@touch $@
 
 test-fast: lint
-	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser" -n $(JOBS) --dist loadfile -q
+	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser and not colab" -n $(JOBS) --dist loadfile -q
 
 nbval: $(READY)
 	@$(SMOKE) $(BIN)/python -m pytest $(or $(CHAPTERS),book) $(NBVAL) -q --durations=5
@@ -99,4 +117,4 @@ clean:
 	@find book cnnlab tests tools experiments benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean
-	@rm -rf $(VENV)
+	@rm -rf $(VENV) $(COLAB)

@@ -1,8 +1,8 @@
 """The set-up cell where Colab runs it: pip installs cnnlab for real and touches nothing else.
 
 A stand-in for ``google.colab`` makes the cell believe that it is there. It runs in a virtual environment that sees
-this one's packages through links, all but cnnlab, so that nothing but cnnlab can be installed and nothing that pip
-might do can reach the real files.
+another's packages through links, all but cnnlab, so that nothing but cnnlab can be installed and nothing that pip
+might do can reach the real files. The other is this one and, for `make test-colab`, that of Colab's versions.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import json
 import os
 import shutil
 import subprocess
-import sysconfig
-import venv
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import offline_environment
+from tools.build_wheel import offline_environment
 from tools.chapters import MAIN, reference, repository, requirement, setup_cell
+from tools.colab_run import PYTHON
 
 pytestmark = pytest.mark.slow
 
@@ -53,23 +53,30 @@ open(os.environ["REPORT"], "w").write(json.dumps(report))
 """
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Links to all that is installed here, except cnnlab."""
+@pytest.fixture(scope="module", params=["ours", pytest.param("colab", marks=pytest.mark.colab)])
+def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The Python of an environment, and links to all that is installed there, except cnnlab."""
+    python = Path(sys.executable) if request.param == "ours" else PYTHON
+    if not python.exists():
+        pytest.skip("needs .venv-colab, which `make test-colab` makes")
     folder = tmp_path_factory.mktemp("packages")
-    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+    installed = subprocess.run(ask, env=offline_environment(), capture_output=True, text=True, check=True)
+    for entry in Path(installed.stdout.strip()).iterdir():
         if "cnnlab" not in entry.name and entry.suffix != ".pth":
             (folder / entry.name).symlink_to(entry)
-    return folder
+    return python, folder
 
 
 @pytest.fixture
-def colab(tmp_path: Path, packages: Path) -> Path:
+def colab(tmp_path: Path, packages: tuple[Path, Path]) -> Path:
     """A fresh environment that sees those packages; the path of its Python."""
+    python, preinstalled = packages
     folder = tmp_path / "colab"
-    venv.create(folder, symlinks=True)
+    make = [str(python), "-m", "venv", "--without-pip", "--symlinks", str(folder)]
+    subprocess.run(make, env=offline_environment(), check=True)
     (site,) = folder.glob("lib/python*/site-packages")
-    (site / "preinstalled.pth").write_text(f"{packages}\n")
+    (site / "preinstalled.pth").write_text(f"{preinstalled}\n")
     return folder / "bin" / "python"
 
 

@@ -37,6 +37,9 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("requirements.txt", "constraints.txt", "pyproject.toml", "setup.py", "_config.yml", "_toc.yml"):
         (tmp_path / name).write_text("")
+    (tmp_path / "tests" / "colab").mkdir(parents=True)
+    for name in ("requirements.txt", "constraints.txt"):
+        (tmp_path / "tests" / "colab" / name).write_text("")
     (tmp_path / "book").mkdir()
     (tmp_path / "cnnlab").mkdir()
     (tmp_path / "book" / "page.md").write_text("# Page")
@@ -102,6 +105,28 @@ def test_an_old_python_is_refused_in_words(project: Path) -> None:
     assert "needs Python 3.11 or newer" in done.stdout and "Python 3.8.0" in done.stdout
 
 
+def test_colab_has_an_environment_of_its_own_of_python_3_13_where_there_is_one(project: Path) -> None:
+    """Made once, then only used; a pyenv whose python3.13 does not start is passed over."""
+    python = 'echo "colab $*" >> calls; test "$1" != -V || echo Python 3.13.0'
+    making = 'test "$1" != -m || { mkdir -p $3/bin; cp "$0.copy" $3/bin/python; echo "venv $3" >> calls; }'
+    pyenv = project / "pyenv" / "versions"
+    made = stand_in(pyenv / "3.13.9" / "bin" / "python3.13", making)
+    stand_in(Path(f"{made}.copy"), python)
+    stand_in(pyenv / "3.13.1" / "bin" / "python3.13", "exit 127")
+    programs = stand_in(project / "programs" / "python3.13", "exit 127").parent
+    environment = {"PYENV_ROOT": str(project / "pyenv"), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    first = make(project, "test-colab", **environment)
+    assert first.returncode == 0, first.stderr
+    assert "Python 3.13.0" in first.stdout
+    assert calls(project, "venv .venv-colab") == 1
+    assert calls(project, "pip install -q --disable-pip-version-check -r tests/colab/requirements.txt") == 1
+    assert calls(project, "python tools/colab_run.py --jobs 2") == 1
+    assert calls(project, "-m pytest tests/colab tests/test_colab.py -m colab") == 1
+    second = make(project, "test-colab", **environment)
+    assert second.returncode == 0, second.stderr
+    assert calls(project, "-r tests/colab/requirements.txt") == 1 and calls(project, "tools/colab_run.py") == 2
+
+
 def test_publish_url_says_what_is_missing(project: Path) -> None:
     done = make(project, "publish-url")
     assert done.returncode != 0 and "URL=https://github.com/owner/name" in done.stdout
@@ -122,4 +147,6 @@ def test_ci_runs_both_commands_and_fails_when_either_does(tmp_path: Path, failin
 
 
 def test_github_runs_the_same() -> None:
-    assert "run: .ci/run" in (ROOT / ".github" / "workflows" / "book.yml").read_text()
+    workflows = ROOT / ".github" / "workflows"
+    assert "run: .ci/run" in (workflows / "book.yml").read_text()
+    assert "run: make test-colab" in (workflows / "colab.yml").read_text()

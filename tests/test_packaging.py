@@ -108,8 +108,9 @@ def pins(name: str) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1] for line in kept}
 
 
-def test_requirements_are_exact_and_agree_with_the_constraints() -> None:
-    direct, everything = pins("requirements.txt"), pins("constraints.txt")
+@pytest.mark.parametrize("folder", [".", "tests/colab"])
+def test_requirements_are_exact_and_agree_with_the_constraints(folder: str) -> None:
+    direct, everything = pins(f"{folder}/requirements.txt"), pins(f"{folder}/constraints.txt")
     assert direct.items() <= everything.items()
     assert {name.lower() for name in declared()} <= set(direct), "the book is tested with pinned versions of these"
 
@@ -129,5 +130,6 @@ def test_citation_gives_the_version() -> None:
 
 
 def test_no_file_names_a_package_index() -> None:
-    for path in (ROOT / "requirements.txt", ROOT / "constraints.txt", ROOT / "pyproject.toml", ROOT / "Makefile"):
+    pins = [ROOT / folder / name for folder in (".", "tests/colab") for name in ("requirements.txt", "constraints.txt")]
+    for path in (*pins, ROOT / "pyproject.toml", ROOT / "Makefile"):
         assert not re.search(r"--(?:extra-)?index-url|--find-links|--trusted-host", path.read_text(encoding="utf-8"))
