@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnnlab.data import ImageSet, batches
 from cnnlab.data.augment import (
     ColorShift,
     Compose,
@@ -22,9 +23,11 @@ from cnnlab.data.augment import (
     PCAColor,
     Rotate,
     Shear,
+    moving_first,
     preview,
     with_classes,
 )
+from cnnlab.data.batching import mixed_seed
 
 KEEPS_LABELS = [
     Flip(),
@@ -243,6 +246,33 @@ def test_frozen_and_equal():
 def test_bad_parameters_are_named(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("crop", [Crop(3), Crop(2, reflect=True), Crop(0)], ids=repr)
+def test_moving_bytes_is_moving_their_values(crop):
+    """``batches`` moves bytes where it can: the same pictures come out as from floats, value for value."""
+    g = generator(5)
+    images = torch.randint(0, 256, (40, 3, 9, 11), dtype=torch.uint8, generator=g)
+    labels = torch.randint(0, 7, (40,), generator=g)
+    augment = Compose([crop, Flip(), ColorShift(0.2), Flip()])
+    assert moving_first(augment) == ([crop, Flip()], Compose([ColorShift(0.2), Flip()]))
+    assert moving_first(Flip()) == ([Flip()], None) and moving_first(Mixup()) == ([], Compose([Mixup()]))
+    image_set = ImageSet(images, labels, tuple("abcdefg"))
+    ours = next(batches(image_set, 40, mean=(0.0,) * 3, std=(1.0,) * 3, seed=2, epoch=3, augment=augment))
+    seeded = generator(mixed_seed(2, 3, 1))
+    theirs, _ = augment(images.float() / 255, labels, seeded)
+    assert torch.equal(ours[0], theirs)
+
+
+def test_a_crop_is_a_window_of_the_padded_picture():
+    x, y = batch(50)
+    for crop, mode in ((Crop(2), "constant"), (Crop(2, reflect=True), "reflect")):
+        padded = torch.nn.functional.pad(x, (2, 2, 2, 2), mode=mode)
+        cropped, _ = crop(x, y, generator())
+        tops, lefts = torch.randint(5, (2, 50), generator=generator())
+        for i, (top, left) in enumerate(zip(tops, lefts)):
+            assert torch.equal(cropped[i], padded[i, :, top : top + 9, left : left + 11])
+        assert len({(int(a), int(b)) for a, b in zip(tops, lefts)}) > 15
 
 
 def test_bad_batches_are_named():

@@ -8,6 +8,9 @@ Each augmentation is a frozen dataclass that is called as ``augment(x, y, genera
   moved, so that a GPU and a CPU see the same augmentations.
 
 No input is changed in place.
+
+`Flip` and `Crop` only move pixels, and have a method ``move(x, generator)`` that does so for bytes (uint8) as well: a
+quarter of the memory to copy. Where they come first, ``batches`` uses it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -71,8 +75,13 @@ class Flip:
 
     def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         _check(x)
-        chosen = _uniform(x, generator, 1, 1, 1) < self.p
-        return torch.where(chosen, x.flip(3), x), y
+        return self.move(x, generator), y
+
+    def move(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """x, floats or bytes, with some of its pictures mirrored."""
+        kept = (_uniform(x, generator) >= self.p).nonzero().flatten()
+        # Mirroring all and putting some back copies whole rows: three times as fast as torch.where on bytes.
+        return x.flip(3).index_copy_(0, kept, x.index_select(0, kept))
 
 
 @dataclass(frozen=True)
@@ -92,16 +101,33 @@ class Crop:
 
     def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         _check(x)
-        n, _, height, width = x.shape
+        return self.move(x, generator), y
+
+    def move(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """x, floats or bytes, cut anew."""
+        n, channels, height, width = x.shape
         p = self.padding
         if p == 0:
-            return x, y
+            return x
         if self.reflect and p >= min(height, width):
             raise ValueError(f"padding={p} cannot reflect pictures of {width}x{height}: it must be below their size.")
-        offsets = torch.randint(2 * p + 1, (2, n), generator=generator, device=generator.device).to(x.device)
-        padded = F.pad(x, (p, p, p, p), mode="reflect" if self.reflect else "constant")
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, 2p+1, 2p+1, H, W), a view
-        return windows[torch.arange(n, device=x.device), :, offsets[0], offsets[1]], y  # (N, C, H, W)
+        top, left = torch.randint(2 * p + 1, (2, n), generator=generator, device=generator.device).to(x.device)
+        padded = _reflected(x, p) if self.reflect else F.pad(x, (p, p, p, p))
+        # Each row of the result is ``width`` neighbors in memory: whole rows are copied, from where they begin.
+        tall, wide = height + 2 * p, width + 2 * p
+        planes = torch.arange(n * channels, device=x.device).view(n, channels, 1) * tall
+        rows = planes + top.view(n, 1, 1) + torch.arange(height, device=x.device)
+        begins = rows * wide + left.view(n, 1, 1)  # (N, C, H)
+        return padded.flatten().unfold(0, width, 1).index_select(0, begins.flatten()).view(x.shape)
+
+
+def _reflected(x: Tensor, p: int) -> Tensor:
+    """x with its own mirror image around it, p pixels wide; F.pad does so for floats only."""
+    for axis in (2, 3):
+        size = x.shape[axis]
+        places = torch.arange(-p, size + p, device=x.device).abs()
+        x = x.index_select(axis, torch.where(places < size, places, 2 * (size - 1) - places))
+    return x
 
 
 def _sample(x: Tensor, matrix: Tensor) -> Tensor:
@@ -393,6 +419,13 @@ class Compose:
         for step in self.steps:
             x, y = step(x, y, generator)
         return x, y
+
+
+def moving_first(augment: Augmentation | None) -> tuple[list[Flip | Crop], Augmentation | None]:
+    """(the steps at the beginning that only move pixels, the rest, or None if there is none)."""
+    steps = () if augment is None else augment.steps if isinstance(augment, Compose) else (augment,)
+    moving = list(takewhile(lambda step: isinstance(step, Flip | Crop), steps))
+    return moving, Compose(steps[len(moving) :]) if len(moving) < len(steps) else None
 
 
 def with_classes(augment: Augmentation, num_classes: int) -> Augmentation:
