@@ -15,7 +15,7 @@ from torch import nn
 
 import cnnlab
 from cnnlab.meta import on_meta
-from cnnlab.models import model_info
+from cnnlab.models import Paper, model_info, register
 from cnnlab.weights import transplant
 from tests.contract import (
     TOLERANCE,
@@ -232,8 +232,7 @@ def test_model_files_are_short_and_say_what_they_owe(name: str):
 
 
 def test_a_name_cannot_be_taken_twice():
-    from cnnlab.models.registry import register
-
-    taken = register({"lenet5": None}, family="x", year=1, paper="", url="", num_classes=1, input_size=(1, 1, 1))
+    nothing = {"family": "x", "paper": Paper(1, "", ""), "num_classes": 1, "head": "fc", "input_size": (1, 1, 1)}
+    taken = register({"lenet5": None}, **nothing)
     with pytest.raises(ValueError, match="'lenet5' is taken by LeNet5"):
         taken(nn.Identity)

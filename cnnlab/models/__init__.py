@@ -9,7 +9,9 @@ from cnnlab.lazy import lazy_names
 _HOMES: dict[str, str] = {
     "Network": "cnnlab.models.network",
     "ModelInfo": "cnnlab.models.registry",
+    "Paper": "cnnlab.models.registry",
     "Published": "cnnlab.models.registry",
+    "Size": "cnnlab.models.registry",
     "register": "cnnlab.models.registry",
     "list_models": "cnnlab.models.registry",
     "model_info": "cnnlab.models.registry",

@@ -50,8 +50,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,19 @@ VARIANTS = {
 VARIANTS_2014 = {
     "alexnet": AlexNetVariant(channels=(64, 192, 384, 256, 256), conv1_padding=2, dropout=(0.5, 0.5, 0.0)),
 }
+PUBLISHED = {
+    "alexnet_2012": Published(59.3, 81.8, "table 2, 1 CNN, 10 crops: 40.7 % and 18.2 % errors"),
+}
+PAPER_2014 = Paper(
+    2014,
+    "Krizhevsky, One weird trick for parallelizing convolutional neural networks",
+    "https://arxiv.org/abs/1404.5997",
+)
+PAPER_2012 = Paper(
+    2012,
+    "Krizhevsky, Sutskever, Hinton, ImageNet Classification with Deep Convolutional Neural Networks",
+    "https://doi.org/10.1145/3065386",
+)
 
 
 def response_norm() -> nn.LocalResponseNorm:
@@ -90,34 +102,25 @@ def response_norm() -> nn.LocalResponseNorm:
     return nn.LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 
 
-PUBLISHED = {
-    "alexnet_2012": Published(59.3, 81.8, "table 2, 1 CNN, 10 crops: 40.7 % and 18.2 % errors"),
-}
-
-IMAGENET = {"family": "AlexNet", "num_classes": 1000}
-
-
 @register(
     VARIANTS_2014,
-    year=2014,
-    paper="Krizhevsky, One weird trick for parallelizing convolutional neural networks",
-    url="https://arxiv.org/abs/1404.5997",
+    family="AlexNet",
+    paper=PAPER_2014,
     input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc8",
     smallest=63,
     library="torchvision",
-    head="fc8",
-    **IMAGENET,
 )
 @register(
     VARIANTS,
-    year=2012,
-    paper="Krizhevsky, Sutskever, Hinton, ImageNet Classification with Deep Convolutional Neural Networks",
-    url="https://doi.org/10.1145/3065386",
+    family="AlexNet",
+    paper=PAPER_2012,
     input_size=(3, 227, 227),
+    num_classes=1000,
+    head="fc8",
     smallest=67,
     published=PUBLISHED,
-    head="fc8",
-    **IMAGENET,
 )
 class AlexNet(Network):
     """Five convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""

@@ -47,9 +47,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from cnnlab.layers import Branches, ConvNormAct
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.layers import Branches, ConvNormAct, he_normal_
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,14 @@ class BNInceptionVariant:
 VARIANTS = {
     "bn_inception": BNInceptionVariant(),
 }
+PUBLISHED = {
+    "bn_inception": Published(74.8, 92.18, "figure 4, single network, single crop: 25.2 % and 7.82 % errors"),
+}
+PAPER = Paper(
+    2015,
+    "Ioffe and Szegedy, Batch Normalization: Accelerating Deep Network Training",
+    "https://arxiv.org/abs/1502.03167",
+)
 
 Convolution = partial(ConvNormAct, eps=1e-3)
 
@@ -116,21 +123,14 @@ class Reduction(Branches):
         )
 
 
-PUBLISHED = {
-    "bn_inception": Published(74.8, 92.18, "figure 4, single network, single crop: 25.2 % and 7.82 % errors"),
-}
-
-
 @register(
     VARIANTS,
     family="Inception",
-    year=2015,
-    paper="Ioffe and Szegedy, Batch Normalization: Accelerating Deep Network Training",
-    url="https://arxiv.org/abs/1502.03167",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
-    published=PUBLISHED,
     head="fc",
+    published=PUBLISHED,
 )
 class BNInception(Network):
     """A stem, ten Inception modules, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
@@ -164,9 +164,7 @@ class BNInception(Network):
         self.inception5b = Inception(1024, 352, 192, 320, 192, 224, largest, 128)
         self.fc = nn.Linear(1024, num_classes)
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        he_normal_(self, mode="fan_in")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)  # (N, 64, 112, 112), sizes for 224 px

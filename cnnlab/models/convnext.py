@@ -41,8 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import DropPath, drop_path_rates
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,13 @@ VARIANTS = {
     "convnext_base": ConvNeXtVariant(channels=(128, 256, 512, 1024), blocks=(3, 3, 27, 3), drop_path=0.5),
     "convnext_large": ConvNeXtVariant(channels=(192, 384, 768, 1536), blocks=(3, 3, 27, 3), drop_path=0.5),
 }
+PUBLISHED = {
+    "convnext_tiny": Published(82.1, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
+    "convnext_small": Published(83.1, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
+    "convnext_base": Published(83.8, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
+    "convnext_large": Published(84.3, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
+}
+PAPER = Paper(2022, "Liu et al., A ConvNet for the 2020s", "https://arxiv.org/abs/2201.03545")
 EPS = 1e-6  # of every layer norm
 
 
@@ -112,26 +118,16 @@ class Stage(nn.Module):
         return self.blocks(x)
 
 
-PUBLISHED = {
-    "convnext_tiny": Published(82.1, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
-    "convnext_small": Published(83.1, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
-    "convnext_base": Published(83.8, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
-    "convnext_large": Published(84.3, None, "table 1, trained on ImageNet-1K at 224 px, one crop"),
-}
-
-
 @register(
     VARIANTS,
     family="ConvNeXt",
-    year=2022,
-    paper="Liu et al., A ConvNet for the 2020s",
-    url="https://arxiv.org/abs/2201.03545",
-    num_classes=1000,
+    paper=PAPER,
     input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
     smallest=32,
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class ConvNeXt(Network):
     """A stem of patches, four stages, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""

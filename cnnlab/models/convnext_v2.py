@@ -40,8 +40,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import DropPath
+from cnnlab.models import Paper, Published, register
 from cnnlab.models.convnext import EPS, ConvNeXt, ConvNeXtVariant
-from cnnlab.models.registry import Published, register
 
 VARIANTS = {  # stochastic depth as in fine-tuning, tables 9 to 11 of the appendix
     "convnextv2_atto": ConvNeXtVariant(channels=(40, 80, 160, 320), blocks=(2, 2, 6, 2), drop_path=0.1),
@@ -53,6 +53,23 @@ VARIANTS = {  # stochastic depth as in fine-tuning, tables 9 to 11 of the append
     "convnextv2_large": ConvNeXtVariant(channels=(192, 384, 768, 1536), blocks=(3, 3, 27, 3), drop_path=0.2),
     "convnextv2_huge": ConvNeXtVariant(channels=(352, 704, 1408, 2816), blocks=(3, 3, 27, 3), drop_path=0.3),
 }
+_SOURCE = "table 14, trained on ImageNet-1K at 224 px as a masked autoencoder, then fine-tuned; one crop"
+_TOP1 = {
+    "atto": 76.7,
+    "femto": 78.5,
+    "pico": 80.3,
+    "nano": 81.9,
+    "tiny": 83.0,
+    "base": 84.9,
+    "large": 85.8,
+    "huge": 86.3,
+}
+PUBLISHED = {f"convnextv2_{size}": Published(top1, None, _SOURCE) for size, top1 in _TOP1.items()}
+PAPER = Paper(
+    2023,
+    "Woo et al., ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
+    "https://arxiv.org/abs/2301.00808",
+)
 
 
 class GRN(nn.Module):
@@ -92,32 +109,16 @@ class Block(nn.Module):
         return x + self.drop_path(y)
 
 
-_SOURCE = "table 14, trained on ImageNet-1K at 224 px as a masked autoencoder, then fine-tuned; one crop"
-_TOP1 = {
-    "atto": 76.7,
-    "femto": 78.5,
-    "pico": 80.3,
-    "nano": 81.9,
-    "tiny": 83.0,
-    "base": 84.9,
-    "large": 85.8,
-    "huge": 86.3,
-}
-PUBLISHED = {f"convnextv2_{size}": Published(top1, None, _SOURCE) for size, top1 in _TOP1.items()}
-
-
 @register(
     VARIANTS,
     family="ConvNeXt V2",
-    year=2023,
-    paper="Woo et al., ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
-    url="https://arxiv.org/abs/2301.00808",
-    num_classes=1000,
+    paper=PAPER,
     input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
     smallest=32,
     library="timm",
     published=PUBLISHED,
-    head="fc",
 )
 class ConvNeXtV2(ConvNeXt):
     """ConvNeXt with the block of version 2. Shape: (N, C, H, W) -> (N, num_classes)."""

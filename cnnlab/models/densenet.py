@@ -46,8 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,21 @@ CIFAR_VARIANTS = {
     "densenet_bc190_40_cifar": DenseNetVariant(layers=(31, 31, 31), growth=40, stem=80, small_input=True),
     "densenet_bc250_24_cifar": DenseNetVariant(layers=(41, 41, 41), growth=24, stem=48, small_input=True),
 }
+PUBLISHED = {
+    "densenet121": Published(74.98, 92.29, "table 3, 1 crop: 25.02 % and 7.71 % errors"),
+    "densenet169": Published(76.20, 93.15, "table 3, 1 crop: 23.80 % and 6.85 % errors"),
+    "densenet201": Published(77.42, 93.66, "table 3, 1 crop: 22.58 % and 6.34 % errors"),
+}
+PAPER_PUBLISHED = {
+    "densenet264": Published(77.85, 93.88, "table 3, 1 crop: 22.15 % and 6.12 % errors"),
+}
+CIFAR_PUBLISHED = {
+    f"densenet{name}_cifar": Published(round(100 - error, 2), None, f"table 2, C10+: {error} % error", "CIFAR-10")
+    for name, error in {
+        "40_12": 5.24, "100_12": 4.10, "100_24": 3.74, "_bc100_12": 4.51, "_bc250_24": 3.62, "_bc190_40": 3.46,
+    }.items()
+}  # fmt: skip
+PAPER = Paper(2016, "Huang et al., Densely Connected Convolutional Networks", "https://arxiv.org/abs/1608.06993")
 
 
 class DenseLayer(nn.Module):
@@ -133,33 +147,37 @@ class Transition(nn.Module):
         return self.pool(self.dropout(self.conv(F.relu(self.bn(x)))))
 
 
-PUBLISHED = {
-    "densenet121": Published(74.98, 92.29, "table 3, 1 crop: 25.02 % and 7.71 % errors"),
-    "densenet169": Published(76.20, 93.15, "table 3, 1 crop: 23.80 % and 6.85 % errors"),
-    "densenet201": Published(77.42, 93.66, "table 3, 1 crop: 22.58 % and 6.34 % errors"),
-}
-PAPER_PUBLISHED = {
-    "densenet264": Published(77.85, 93.88, "table 3, 1 crop: 22.15 % and 6.12 % errors"),
-}
-CIFAR_PUBLISHED = {
-    f"densenet{name}_cifar": Published(round(100 - error, 2), None, f"table 2, C10+: {error} % error", "CIFAR-10")
-    for name, error in {
-        "40_12": 5.24, "100_12": 4.10, "100_24": 3.74, "_bc100_12": 4.51, "_bc250_24": 3.62, "_bc190_40": 3.46,
-    }.items()
-}  # fmt: skip
-
-PAPER = {
-    "year": 2016,
-    "paper": "Huang et al., Densely Connected Convolutional Networks",
-    "url": "https://arxiv.org/abs/1608.06993",
-}
-IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "smallest": 29}
-CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "smallest": 4}
-
-
-@register(CIFAR_VARIANTS, family="DenseNet (CIFAR)", published=CIFAR_PUBLISHED, head="fc", **CIFAR, **PAPER)
-@register(PAPER_VARIANTS, family="DenseNet", published=PAPER_PUBLISHED, head="fc", **IMAGENET, **PAPER)
-@register(VARIANTS, family="DenseNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(
+    CIFAR_VARIANTS,
+    family="DenseNet (CIFAR)",
+    paper=PAPER,
+    input_size=(3, 32, 32),
+    num_classes=10,
+    head="fc",
+    smallest=4,
+    published=CIFAR_PUBLISHED,
+)
+@register(
+    PAPER_VARIANTS,
+    family="DenseNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    smallest=29,
+    published=PAPER_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="DenseNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    smallest=29,
+    library="torchvision",
+    published=PUBLISHED,
+)
 class DenseNet(Network):
     """A stem, dense blocks with transitions between them, an average, a dense layer.
 

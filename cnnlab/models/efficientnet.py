@@ -49,8 +49,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15  # depth, width, resolution; found by a grid search with phi = 1
 
@@ -129,6 +128,17 @@ VARIANTS = {
     "efficientnet_b6": EfficientNetVariant(1.8, 2.6, resolution=528, dropout=0.5, eps=1e-3, momentum=0.01),
     "efficientnet_b7": EfficientNetVariant(2.0, 3.1, resolution=600, dropout=0.5, eps=1e-3, momentum=0.01),
 }
+PUBLISHED = {
+    f"efficientnet_b{i}": Published(top1, top5, "table 2 as revised in 2020, single network, single crop")
+    for i, (top1, top5) in enumerate(
+        [(77.1, 93.3), (79.1, 94.4), (80.1, 94.9), (81.6, 95.7), (82.9, 96.4), (83.6, 96.7), (84.0, 96.8), (84.3, 97.0)]
+    )
+}
+PAPER = Paper(
+    2019,
+    "Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+    "https://arxiv.org/abs/1905.11946",
+)
 
 
 class MBConv(nn.Module):
@@ -175,24 +185,14 @@ class MBConv(nn.Module):
         return x + self.drop(y) if self.residual else y
 
 
-PUBLISHED = {
-    f"efficientnet_b{i}": Published(top1, top5, "table 2 as revised in 2020, single network, single crop")
-    for i, (top1, top5) in enumerate(
-        [(77.1, 93.3), (79.1, 94.4), (80.1, 94.9), (81.6, 95.7), (82.9, 96.4), (83.6, 96.7), (84.0, 96.8), (84.3, 97.0)]
-    )
-}
-
-
 @register(
     VARIANTS,
     family="EfficientNet",
-    year=2019,
-    paper="Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
-    url="https://arxiv.org/abs/1905.11946",
+    paper=PAPER,
     num_classes=1000,
+    head="fc",
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class EfficientNet(Network):
     """A convolution, seven stages of MBConv, a convolution, an average, a dense layer.

@@ -43,9 +43,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.efficientnet import MBConv, initialize
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,12 @@ VARIANTS = {
         dropout=0.4,
     ),
 }
+PUBLISHED = {
+    "efficientnet_v2_s": Published(83.9, None, "table 7, single network, 384 px, ImageNet-1k alone"),
+    "efficientnet_v2_m": Published(85.1, None, "table 7, single network, 480 px, ImageNet-1k alone"),
+    "efficientnet_v2_l": Published(85.7, None, "table 7, single network, 480 px, ImageNet-1k alone"),
+}
+PAPER = Paper(2021, "Tan & Le, EfficientNetV2: Smaller Models and Faster Training", "https://arxiv.org/abs/2104.00298")
 
 
 class FusedMBConv(nn.Module):
@@ -140,23 +145,14 @@ class FusedMBConv(nn.Module):
         return x + self.drop(y) if self.residual else y
 
 
-PUBLISHED = {
-    "efficientnet_v2_s": Published(83.9, None, "table 7, single network, 384 px, ImageNet-1k alone"),
-    "efficientnet_v2_m": Published(85.1, None, "table 7, single network, 480 px, ImageNet-1k alone"),
-    "efficientnet_v2_l": Published(85.7, None, "table 7, single network, 480 px, ImageNet-1k alone"),
-}
-
-
 @register(
     VARIANTS,
     family="EfficientNetV2",
-    year=2021,
-    paper="Tan & Le, EfficientNetV2: Smaller Models and Faster Training",
-    url="https://arxiv.org/abs/2104.00298",
+    paper=PAPER,
     num_classes=1000,
+    head="fc",
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class EfficientNetV2(Network):
     """A convolution, stages of Fused-MBConv and MBConv, a convolution, an average, a dense layer.

@@ -54,9 +54,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.layers import ConvNormAct
-from cnnlab.models.network import Network
-from cnnlab.models.registry import register
+from cnnlab.layers import ConvNormAct, he_normal_
+from cnnlab.models import Network, Paper, register
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,7 @@ VARIANTS = {
 TORCHVISION_VARIANTS = {
     "googlenet": GoogLeNetVariant(batch_norm=True, kernel_5x5=3, last_max_pool=2, dropout=0.2, auxiliary=False),
 }
+PAPER = Paper(2014, "Szegedy et al., Going Deeper with Convolutions", "https://arxiv.org/abs/1409.4842")
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, batch_norm: bool) -> nn.Module:
@@ -156,17 +156,27 @@ class AuxiliaryHead(nn.Module):
         return self.fc2(self.dropout(x))  # (N, num_classes)
 
 
-PAPER = {
-    "year": 2014,
-    "paper": "Szegedy et al., Going Deeper with Convolutions",
-    "url": "https://arxiv.org/abs/1409.4842",
-}
-IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "family": "GoogLeNet"}
-
-
 # No accuracies: the paper prints top-5 errors alone, 10.07 % for one network and one crop (table 3).
-@register(TORCHVISION_VARIANTS, library="torchvision", smallest=15, head="fc", **IMAGENET, **PAPER)
-@register(VARIANTS, smallest=31, head="fc", auxiliary=("head4a.fc2", "head4d.fc2"), **IMAGENET, **PAPER)
+@register(
+    TORCHVISION_VARIANTS,
+    family="GoogLeNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    smallest=15,
+    library="torchvision",
+)
+@register(
+    VARIANTS,
+    family="GoogLeNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    auxiliary=("head4a.fc2", "head4d.fc2"),
+    smallest=31,
+)
 class GoogLeNet(Network):
     """A stem, nine Inception modules, an average and a dense layer.
 
@@ -202,11 +212,10 @@ class GoogLeNet(Network):
         self.fc = nn.Linear(1024, num_classes)
         self.auxiliary_weights = (0.3, 0.3) if variant.auxiliary else ()
 
+        he_normal_(self, mode="fan_in")
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = self.conv1(x)  # (N, 64, 112, 112), sizes for 224 px

@@ -39,11 +39,10 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.layers import Branches
+from cnnlab.layers import Branches, he_normal_
+from cnnlab.models import Network, register
 from cnnlab.models.inception_v3 import Convolution, ReductionA, Stem, pooled
-from cnnlab.models.inception_v4 import IMAGENET, PAPER
-from cnnlab.models.network import Network
-from cnnlab.models.registry import register
+from cnnlab.models.inception_v4 import PAPER
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,16 @@ class InceptionResNetC(ScaledResidual):
 
 
 # No accuracy: the paper's 19.9 % and 4.9 % errors (table 2) are printed of the network that its figure 15 draws.
-@register(VARIANTS, family="Inception-ResNet", library="timm", head="fc", **IMAGENET, **PAPER)
+@register(
+    VARIANTS,
+    family="Inception-ResNet",
+    paper=PAPER,
+    input_size=(3, 299, 299),
+    num_classes=1000,
+    head="fc",
+    smallest=75,
+    library="timm",
+)
 class InceptionResNetV2(Network):
     """A stem, 40 residual blocks with two reductions between them, an average and a dense layer.
 
@@ -172,11 +180,10 @@ class InceptionResNetV2(Network):
         self.dropout = nn.Dropout(variant.dropout)
         self.fc = nn.Linear(1536, num_classes)
 
+        he_normal_(self, mode="fan_in")
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 192, 35, 35), sizes for 299 px

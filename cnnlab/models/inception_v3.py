@@ -47,8 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, ConvNormAct
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,15 @@ class InceptionV3Variant:
     small_input: bool = False
 
 
-VARIANTS = {
-    "inception_v3": InceptionV3Variant(),
+VARIANTS = {"inception_v3": InceptionV3Variant()}
+PUBLISHED = {
+    "inception_v3": Published(78.8, 94.4, "table 3, one network, one crop, 48,238 pictures: 21.2 % and 5.6 % errors"),
 }
+PAPER = Paper(
+    2015,
+    "Szegedy et al., Rethinking the Inception Architecture for Computer Vision",
+    "https://arxiv.org/abs/1512.00567",
+)
 
 Convolution = partial(ConvNormAct, eps=1e-3)
 
@@ -172,11 +177,10 @@ class InceptionC(Branches):
     """Figure 7. Shape: (N, C, H, W) -> (N, 2048, H, W)."""
 
     def __init__(self, in_channels: int) -> None:
-        reduced = Convolution(in_channels, 448, 1)
         super().__init__(
             conv1x1=Convolution(in_channels, 320, 1),
             conv3x3=nn.Sequential(Convolution(in_channels, 384, 1), side_by_side(384, 384)),
-            double3x3=nn.Sequential(reduced, Convolution(448, 384, 3), side_by_side(384, 384)),
+            double3x3=nn.Sequential(Convolution(in_channels, 448, 1), Convolution(448, 384, 3), side_by_side(384, 384)),
             pool=pooled(in_channels, 192),
         )
 
@@ -197,24 +201,17 @@ class AuxiliaryHead(nn.Module):
         return self.fc(x.mean(dim=(2, 3)))  # (N, num_classes)
 
 
-PUBLISHED = {
-    "inception_v3": Published(78.8, 94.4, "table 3, one network, one crop, 48,238 pictures: 21.2 % and 5.6 % errors"),
-}
-
-
 @register(
     VARIANTS,
     family="Inception",
-    year=2015,
-    paper="Szegedy et al., Rethinking the Inception Architecture for Computer Vision",
-    url="https://arxiv.org/abs/1512.00567",
+    paper=PAPER,
     input_size=(3, 299, 299),
     num_classes=1000,
+    head="fc",
+    auxiliary=("auxiliary.fc",),
     smallest=75,
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
-    auxiliary=("auxiliary.fc",),
 )
 class InceptionV3(Network):
     """A stem, nine Inception modules with two reductions between them, an average and a dense layer.

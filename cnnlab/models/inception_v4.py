@@ -40,10 +40,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from cnnlab.layers import Branches
+from cnnlab.layers import Branches, he_normal_
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.inception_v3 import Convolution, ReductionA, pooled, side_by_side
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,17 @@ class InceptionV4Variant:
 VARIANTS = {
     "inception_v4": InceptionV4Variant(),
 }
+# The paper's single-crop numbers leave out about 1,700 of the 50,000 pictures; with all of them it is 0.3 % worse.
+PUBLISHED = {
+    "inception_v4": Published(
+        80.0, 95.0, "table 2, one network, one crop, about 48,300 pictures: 20.0 % and 5.0 % errors"
+    ),
+}
+PAPER = Paper(
+    2016,
+    "Szegedy et al., Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
+    "https://arxiv.org/abs/1602.07261",
+)
 
 
 def stem(in_channels: int, small_input: bool) -> nn.Sequential:
@@ -147,22 +157,17 @@ class InceptionC(Branches):
         )
 
 
-# The paper's single-crop numbers leave out about 1,700 of the 50,000 pictures; with all of them it is 0.3 % worse.
-PUBLISHED = {
-    "inception_v4": Published(
-        80.0, 95.0, "table 2, one network, one crop, about 48,300 pictures: 20.0 % and 5.0 % errors"
-    ),
-}
-
-PAPER = {
-    "year": 2016,
-    "paper": "Szegedy et al., Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
-    "url": "https://arxiv.org/abs/1602.07261",
-}
-IMAGENET = {"input_size": (3, 299, 299), "num_classes": 1000, "smallest": 75}
-
-
-@register(VARIANTS, family="Inception", library="timm", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(
+    VARIANTS,
+    family="Inception",
+    paper=PAPER,
+    input_size=(3, 299, 299),
+    num_classes=1000,
+    head="fc",
+    smallest=75,
+    library="timm",
+    published=PUBLISHED,
+)
 class InceptionV4(Network):
     """A stem, 14 Inception modules and two reductions, an average and a dense layer.
 
@@ -181,9 +186,7 @@ class InceptionV4(Network):
         self.dropout = nn.Dropout(variant.dropout)
         self.fc = nn.Linear(1536, num_classes)
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        he_normal_(self, mode="fan_in")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 384, 35, 35), sizes for 299 px

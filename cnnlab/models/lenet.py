@@ -38,8 +38,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 # Which maps of S2 each of the 16 maps of C3 sees: table I, column by column.
 TABLE_1 = (
@@ -48,14 +47,9 @@ TABLE_1 = (
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5)),
 )
 
-PAPER = {
-    "family": "LeNet",
-    "year": 1998,
-    "paper": "LeCun et al., Gradient-Based Learning Applied to Document Recognition",
-    "url": "https://doi.org/10.1109/5.726791",
-    "num_classes": 10,
-    "fixed_size": True,
-}
+PAPER = Paper(
+    1998, "LeCun et al., Gradient-Based Learning Applied to Document Recognition", "https://doi.org/10.1109/5.726791"
+)
 
 
 # --- as published --------------------------------------------------------------------------------------------------
@@ -128,7 +122,16 @@ class RBF(nn.Module):
         return -(x[:, None, :] - self.codes).square().sum(dim=2)
 
 
-@register(VARIANTS_1998, input_size=(1, 32, 32), published=PUBLISHED_1998, head="output", **PAPER)
+@register(
+    VARIANTS_1998,
+    family="LeNet",
+    paper=PAPER,
+    input_size=(1, 32, 32),
+    num_classes=10,
+    head="output",
+    fixed_size=True,
+    published=PUBLISHED_1998,
+)
 class LeNet1998(Network):
     """LeNet-5 with 60,000 trained parameters. Shape: (N, C, 32, 32) -> (N, num_classes)."""
 
@@ -177,7 +180,7 @@ VARIANTS = {
 }
 
 
-@register(VARIANTS, head="output", **PAPER)
+@register(VARIANTS, family="LeNet", paper=PAPER, num_classes=10, head="output", fixed_size=True)
 class LeNet5(Network):
     """LeNet-5. Shape: (N, C, 32, 32) -> (N, num_classes); (N, C, 28, 28) for ``lenet5_28``."""
 

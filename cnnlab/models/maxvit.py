@@ -42,8 +42,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, drop_path_rates
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, Size, register
+from cnnlab.models import Network, Paper, Published, Size, register
 from cnnlab.models.vit import MLP
 
 
@@ -75,6 +74,8 @@ VARIANTS = {"maxvit_t": MaxViTVariant(stem=64, channels=(64, 128, 256, 512), blo
 CIFAR_VARIANTS = {
     "maxvit_cifar": MaxViTVariant(stem=32, channels=(32, 64, 128, 256), blocks=(1, 1, 2, 1), small_input=True)
 }
+PUBLISHED = {"maxvit_t": Published(83.62, None, "table 2, trained on ImageNet-1K at 224 px, one crop")}
+PAPER = Paper(2022, "Tu et al., MaxViT: Multi-Axis Vision Transformer", "https://arxiv.org/abs/2204.01697")
 BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
 
 
@@ -183,17 +184,17 @@ class Block(nn.Module):
         return self.grid(self.window(self.mbconv(x)))
 
 
-PUBLISHED = {"maxvit_t": Published(83.62, None, "table 2, trained on ImageNet-1K at 224 px, one crop")}
-PAPER = {
-    "family": "MaxViT",
-    "year": 2022,
-    "paper": "Tu et al., MaxViT: Multi-Axis Vision Transformer",
-    "url": "https://arxiv.org/abs/2204.01697",
-}
-
-
-@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, head="fc", **PAPER)
-@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", published=PUBLISHED, head="fc", **PAPER)
+@register(CIFAR_VARIANTS, family="MaxViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
+@register(
+    VARIANTS,
+    family="MaxViT",
+    paper=PAPER,
+    num_classes=1000,
+    head="fc",
+    fixed_size=True,
+    library="torchvision",
+    published=PUBLISHED,
+)
 class MaxViT(Network):
     """A stem, four stages and a head. Shape: (N, C, 224, 224), or (N, C, 32, 32) -> (N, num_classes)."""
 

@@ -18,8 +18,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import register
+from cnnlab.models import Network, Paper, register
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,14 @@ VARIANTS = {
     "mlp_mnist": MLPVariant(input_size=(1, 28, 28), hidden=(128, 64)),
     "mlp_cifar10": MLPVariant(input_size=(3, 32, 32), hidden=(1536, 768, 384, 128)),
 }
-
-
-@register(
-    VARIANTS,
-    family="MLP",
-    year=1986,
-    paper="Rumelhart, Hinton and Williams, Learning Representations by Back-Propagating Errors",
-    url="https://doi.org/10.1038/323533a0",
-    num_classes=10,
-    fixed_size=True,
-    head="output",
+PAPER = Paper(
+    1986,
+    "Rumelhart, Hinton and Williams, Learning Representations by Back-Propagating Errors",
+    "https://doi.org/10.1038/323533a0",
 )
+
+
+@register(VARIANTS, family="MLP", paper=PAPER, num_classes=10, head="output", fixed_size=True)
 class MLP(Network):
     """Dense layers on the pixels in one row. Shape: (N, C, H, W) -> (N, num_classes)."""
 

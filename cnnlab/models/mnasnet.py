@@ -41,9 +41,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.mobilenet_v2 import InvertedResidual
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,14 @@ VARIANTS = {
     "mnasnet1_0": MnasNetVariant(depth_multiplier=1.0),
     "mnasnet1_3": MnasNetVariant(depth_multiplier=1.3),
 }
+PUBLISHED = {
+    "mnasnet1_0": Published(74.5, None, "table 2, MnasNet-B1"),
+}
+PAPER = Paper(
+    2018,
+    "Tan et al., MnasNet: Platform-Aware Neural Architecture Search for Mobile",
+    "https://arxiv.org/abs/1807.11626",
+)
 
 
 class SepConv(nn.Module):
@@ -82,22 +89,15 @@ class MBConv(InvertedResidual):
         super().__init__(in_channels, out_channels, stride, expansion, **more)
 
 
-PUBLISHED = {
-    "mnasnet1_0": Published(74.5, None, "table 2, MnasNet-B1"),
-}
-
-
 @register(
     VARIANTS,
     family="MnasNet",
-    year=2018,
-    paper="Tan et al., MnasNet: Platform-Aware Neural Architecture Search for Mobile",
-    url="https://arxiv.org/abs/1807.11626",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
+    head="fc",
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class MnasNet(Network):
     """Two convolutions, six stages of MBConv, a convolution, an average, a dense layer.

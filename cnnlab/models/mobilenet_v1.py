@@ -46,8 +46,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,19 @@ THIN_VARIANTS = {  # in the manner of timm's names; timm has none of them
     "mobilenetv1_050": MobileNetV1Variant(width=0.5),
     "mobilenetv1_025": MobileNetV1Variant(width=0.25),
 }
+PUBLISHED = {
+    "mobilenetv1_100": Published(70.6, None, "table 6"),
+}
+THIN_PUBLISHED = {
+    "mobilenetv1_075": Published(68.4, None, "table 6"),
+    "mobilenetv1_050": Published(63.7, None, "table 6"),
+    "mobilenetv1_025": Published(50.6, None, "table 6"),
+}
+PAPER = Paper(
+    2017,
+    "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+    "https://arxiv.org/abs/1704.04861",
+)
 
 
 class DepthwiseSeparable(nn.Module):
@@ -80,27 +92,25 @@ class DepthwiseSeparable(nn.Module):
         return self.pointwise(self.depthwise(x))
 
 
-PUBLISHED = {
-    "mobilenetv1_100": Published(70.6, None, "table 6"),
-}
-THIN_PUBLISHED = {
-    "mobilenetv1_075": Published(68.4, None, "table 6"),
-    "mobilenetv1_050": Published(63.7, None, "table 6"),
-    "mobilenetv1_025": Published(50.6, None, "table 6"),
-}
-
-ABOUT = {
-    "family": "MobileNet",
-    "year": 2017,
-    "paper": "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
-    "url": "https://arxiv.org/abs/1704.04861",
-    "input_size": (3, 224, 224),
-    "num_classes": 1000,
-}
-
-
-@register(THIN_VARIANTS, published=THIN_PUBLISHED, head="fc", **ABOUT)
-@register(VARIANTS, library="timm", published=PUBLISHED, head="fc", **ABOUT)
+@register(
+    THIN_VARIANTS,
+    family="MobileNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    published=THIN_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="MobileNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="timm",
+    published=PUBLISHED,
+)
 class MobileNetV1(Network):
     """A convolution, thirteen separable ones, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 

@@ -41,8 +41,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,15 @@ OTHER_WIDTHS = {  # figure 5's; torchvision has none of them, so the names are t
     "mobilenetv2_075": MobileNetV2Variant(width=0.75),
     "mobilenetv2_140": MobileNetV2Variant(width=1.4),
 }
+PUBLISHED = {
+    "mobilenet_v2": Published(72.0, None, "table 4"),
+}
+OTHER_PUBLISHED = {
+    "mobilenetv2_140": Published(74.7, None, "table 4"),
+}
+PAPER = Paper(
+    2018, "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks", "https://arxiv.org/abs/1801.04381"
+)
 
 
 class InvertedResidual(nn.Module):
@@ -100,25 +108,26 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-PUBLISHED = {
-    "mobilenet_v2": Published(72.0, None, "table 4"),
-}
-OTHER_PUBLISHED = {
-    "mobilenetv2_140": Published(74.7, None, "table 4"),
-}
-
-ABOUT = {
-    "family": "MobileNet",
-    "year": 2018,
-    "paper": "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks",
-    "url": "https://arxiv.org/abs/1801.04381",
-    "input_size": (3, 224, 224),
-    "num_classes": 1000,
-}
-
-
-@register(OTHER_WIDTHS, library="timm", published=OTHER_PUBLISHED, head="fc", **ABOUT)
-@register(VARIANTS, library="torchvision", published=PUBLISHED, head="fc", **ABOUT)
+@register(
+    OTHER_WIDTHS,
+    family="MobileNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="timm",
+    published=OTHER_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="MobileNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="torchvision",
+    published=PUBLISHED,
+)
 class MobileNetV2(Network):
     """A convolution, 17 blocks, a convolution, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 

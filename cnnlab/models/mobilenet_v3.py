@@ -39,8 +39,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 RE, HS = nn.ReLU, nn.Hardswish
 NORM = {"eps": 1e-3, "momentum": 0.01}
@@ -100,6 +99,11 @@ VARIANTS = {
     "mobilenet_v3_large": MobileNetV3Variant(rows=LARGE, hidden=1280),
     "mobilenet_v3_small": MobileNetV3Variant(rows=SMALL, hidden=1024),
 }
+PUBLISHED = {
+    "mobilenet_v3_large": Published(75.2, None, "table 3"),
+    "mobilenet_v3_small": Published(67.4, None, "table 3"),
+}
+PAPER = Paper(2019, "Howard et al., Searching for MobileNetV3", "https://arxiv.org/abs/1905.02244")
 
 
 class InvertedResidual(nn.Module):
@@ -130,23 +134,15 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-PUBLISHED = {
-    "mobilenet_v3_large": Published(75.2, None, "table 3"),
-    "mobilenet_v3_small": Published(67.4, None, "table 3"),
-}
-
-
 @register(
     VARIANTS,
     family="MobileNet",
-    year=2019,
-    paper="Howard et al., Searching for MobileNetV3",
-    url="https://arxiv.org/abs/1905.02244",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
+    head="fc2",
     library="torchvision",
     published=PUBLISHED,
-    head="fc2",
 )
 class MobileNetV3(Network):
     """A convolution, the table's blocks, a convolution, an average, two dense layers.

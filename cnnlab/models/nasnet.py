@@ -38,8 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, Size, register
+from cnnlab.models import Network, Paper, Published, Size, register
 
 EPS = 1e-3  # of every batch norm
 
@@ -130,8 +129,15 @@ class NASNetVariant:
     small_input: bool = False
 
 
-MOBILE_VARIANTS = {"nasnet_mobile": NASNetVariant(cells=4, filters=1056, stem=32, input_size=(3, 224, 224))}
+MOBILE = {"nasnet_mobile": NASNetVariant(cells=4, filters=1056, stem=32, input_size=(3, 224, 224))}
 VARIANTS = {"nasnetalarge": NASNetVariant(6, 4032, 96, (3, 331, 331), skip_reductions=True, counts_zeros=True)}
+MOBILE_PUBLISHED = {"nasnet_mobile": Published(74.0, 91.6, "table 3, single network, single crop")}
+PUBLISHED = {"nasnetalarge": Published(82.7, 96.2, "table 2, single network, single crop")}
+PAPER = Paper(
+    2017,
+    "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition",
+    "https://arxiv.org/abs/1707.07012",
+)
 
 
 class Halve(nn.Module):
@@ -188,21 +194,13 @@ def auxiliary_classifier(channels: int, side: int, num_classes: int) -> nn.Modul
     )
 
 
-PAPER = {"year": 2017, "url": "https://arxiv.org/abs/1707.07012", "num_classes": 1000, "smallest": 3}
-PAPER["paper"] = "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition"
-MOBILE_PUBLISHED = {"nasnet_mobile": Published(74.0, 91.6, "table 3, single network, single crop")}
-PUBLISHED = {"nasnetalarge": Published(82.7, 96.2, "table 2, single network, single crop")}
-
-
-@register(MOBILE_VARIANTS, family="NASNet", published=MOBILE_PUBLISHED, head="fc", auxiliary=("auxiliary.6",), **PAPER)
+@register(MOBILE, family="NASNet", paper=PAPER, num_classes=1000, head="fc", smallest=3, published=MOBILE_PUBLISHED)
 @register(
-    VARIANTS, family="NASNet", library="timm", published=PUBLISHED, head="fc", auxiliary=("auxiliary.6",), **PAPER
+    VARIANTS, family="NASNet", paper=PAPER, num_classes=1000, head="fc", smallest=3, library="timm", published=PUBLISHED
 )
 class NASNet(Network):
-    """A convolution, cells, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes).
-
-    With ``auxiliary=True``, in training: (logits, [auxiliary logits]).
-    """
+    """A convolution, cells, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes); with ``auxiliary=True``
+    in training (logits, [auxiliary logits])."""
 
     def __init__(self, variant: NASNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()

@@ -46,8 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,12 @@ IMAGENET_VARIANTS = {
         )
     ),
 }
+PUBLISHED = {
+    "nin_cifar": Published(
+        91.19, None, "table 1, translated and flipped images: 8.81 % error (10.41 without)", "CIFAR-10"
+    ),
+}
+PAPER = Paper(2013, "Lin, Chen, Yan, Network In Network", "https://arxiv.org/abs/1312.4400")
 
 
 class MLPConv(nn.Module):
@@ -103,39 +108,26 @@ class MLPConv(nn.Module):
         return F.relu(self.cccp2(x))  # (N, widths[2], H', W')
 
 
-PUBLISHED = {
-    "nin_cifar": Published(
-        91.19, None, "table 1, translated and flipped images: 8.81 % error (10.41 without)", "CIFAR-10"
-    ),
-}
-
-PAPER = {
-    "year": 2013,
-    "paper": "Lin, Chen, Yan, Network In Network",
-    "url": "https://arxiv.org/abs/1312.4400",
-}
-
-
 @register(
     IMAGENET_VARIANTS,
     family="Network in Network",
-    num_classes=1000,
+    paper=PAPER,
     input_size=(3, 224, 224),
-    smallest=39,
+    num_classes=1000,
     head="layers.mlpconv4.cccp2",
     after="ReLU and global average pooling",
-    **PAPER,
+    smallest=39,
 )
 @register(
     VARIANTS,
     family="Network in Network (CIFAR)",
-    num_classes=10,
+    paper=PAPER,
     input_size=(3, 32, 32),
-    smallest=4,
-    published=PUBLISHED,
+    num_classes=10,
     head="layers.mlpconv3.cccp2",
     after="ReLU and global average pooling",
-    **PAPER,
+    smallest=4,
+    published=PUBLISHED,
 )
 class NIN(Network):
     """Mlpconv layers with pooling between them, and an average. Shape: (N, C, H, W) -> (N, num_classes)."""

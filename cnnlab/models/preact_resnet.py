@@ -49,8 +49,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.resnet_cifar import PaddedShortcut
 
 
@@ -75,6 +74,15 @@ CIFAR_VARIANTS = {
     "preact_resnet164_cifar": PreActResNetVariant(blocks=(18, 18, 18), **_CIFAR),
     "preact_resnet1001_cifar": PreActResNetVariant(blocks=(111, 111, 111), **_CIFAR),
 }
+PUBLISHED = {
+    "preact_resnet152": Published(78.9, 94.5, "table 5, 1 crop of 320, scale augmentation: 21.1 % and 5.5 % errors"),
+    "preact_resnet200": Published(79.3, 94.7, "table 5, 1 crop of 320, scale augmentation: 20.7 % and 5.3 % errors"),
+}
+CIFAR_PUBLISHED = {
+    f"preact_resnet{depth}_cifar": Published(round(100 - error, 2), None, f"table 3: {error} % error", "CIFAR-10")
+    for depth, error in {110: 6.37, 164: 5.46, 1001: 4.92}.items()
+}
+PAPER = Paper(2016, "He et al., Identity Mappings in Deep Residual Networks", "https://arxiv.org/abs/1603.05027")
 
 
 class PreActBlock(nn.Module):
@@ -135,26 +143,24 @@ class PreActBottleneck(nn.Module):
         return y + (x if self.projection is None else self.projection(activated))  # and no ReLU
 
 
-PUBLISHED = {
-    "preact_resnet152": Published(78.9, 94.5, "table 5, 1 crop of 320, scale augmentation: 21.1 % and 5.5 % errors"),
-    "preact_resnet200": Published(79.3, 94.7, "table 5, 1 crop of 320, scale augmentation: 20.7 % and 5.3 % errors"),
-}
-CIFAR_PUBLISHED = {
-    f"preact_resnet{depth}_cifar": Published(round(100 - error, 2), None, f"table 3: {error} % error", "CIFAR-10")
-    for depth, error in {110: 6.37, 164: 5.46, 1001: 4.92}.items()
-}
-
-PAPER = {
-    "year": 2016,
-    "paper": "He et al., Identity Mappings in Deep Residual Networks",
-    "url": "https://arxiv.org/abs/1603.05027",
-}
-IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000, "published": PUBLISHED}
-CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "published": CIFAR_PUBLISHED}
-
-
-@register(CIFAR_VARIANTS, family="Pre-activation ResNet (CIFAR)", head="fc", **CIFAR, **PAPER)
-@register(VARIANTS, family="Pre-activation ResNet", head="fc", **IMAGENET, **PAPER)
+@register(
+    CIFAR_VARIANTS,
+    family="Pre-activation ResNet (CIFAR)",
+    paper=PAPER,
+    input_size=(3, 32, 32),
+    num_classes=10,
+    head="fc",
+    published=CIFAR_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="Pre-activation ResNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    published=PUBLISHED,
+)
 class PreActResNet(Network):
     """conv1, stages of units, the last activation, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes).
 

@@ -23,6 +23,15 @@ Size = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True)
+class Paper:
+    """Where a network comes from."""
+
+    year: int  # of the first public version
+    title: str  # with the authors
+    url: str
+
+
+@dataclass(frozen=True)
 class Published:
     """The accuracy that a paper printed for a network, in percent of the validation or test set."""
 
@@ -62,9 +71,7 @@ def register(
     variants: Mapping[str, Any],
     *,
     family: str,
-    year: int,
-    paper: str,
-    url: str,
+    paper: Paper,
     num_classes: int,
     head: str,
     after: str | None = None,
@@ -80,8 +87,8 @@ def register(
 
     Args:
         variants: name -> frozen dataclass.
-        family, year, paper, url, num_classes, head, after, auxiliary, fixed_size, smallest, step, library: see
-            :class:`ModelInfo`.
+        family, num_classes, head, after, auxiliary, fixed_size, smallest, step, library: see :class:`ModelInfo`.
+        paper: year, authors and title, address.
         input_size: (C, H, W); None when each variant carries its own ``input_size``.
         published: name -> what the paper says of its accuracy, for the variants that it tested.
 
@@ -99,9 +106,9 @@ def register(
             _REGISTRY[name] = ModelInfo(
                 name=name,
                 family=family,
-                year=year,
-                paper=paper,
-                url=url,
+                year=paper.year,
+                paper=paper.title,
+                url=paper.url,
                 input_size=input_size or variant.input_size,
                 num_classes=num_classes,
                 fixed_size=fixed_size,

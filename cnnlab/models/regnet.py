@@ -55,8 +55,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,18 @@ VARIANTS = {
     "regnet_y_32gf": RegNetVariant(depth=20, w_0=232, w_a=115.89, w_m=2.53, group_width=232, excite=True),
     "regnet_y_128gf": RegNetVariant(depth=27, w_0=456, w_a=160.83, w_m=2.52, group_width=264, excite=True),
 }
+_ERRORS = {
+    "x": {"400mf": 27.3, "800mf": 24.8, "1_6gf": 23.0, "3_2gf": 21.7, "8gf": 20.7, "16gf": 20.0, "32gf": 19.5},
+    "y": {"400mf": 25.9, "800mf": 23.7, "1_6gf": 22.0, "3_2gf": 21.0, "8gf": 20.1, "16gf": 19.6, "32gf": 19.0},
+}
+_RESHAPED = {"regnet_x_400mf", "regnet_y_800mf", "regnet_y_8gf"}  # torchvision's are not the networks that were tested
+PUBLISHED = {
+    f"regnet_{kind}_{size}": Published(round(100 - error, 1), None, f"figures 15 and 16: {error} % error, one crop")
+    for kind, errors in _ERRORS.items()
+    for size, error in errors.items()
+    if f"regnet_{kind}_{size}" not in _RESHAPED
+}
+PAPER = Paper(2020, "Radosavovic et al., Designing Network Design Spaces", "https://arxiv.org/abs/2003.13678")
 
 
 def quantized_widths(variant: RegNetVariant) -> list[int]:
@@ -148,30 +159,15 @@ class Block(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
-_ERRORS = {
-    "x": {"400mf": 27.3, "800mf": 24.8, "1_6gf": 23.0, "3_2gf": 21.7, "8gf": 20.7, "16gf": 20.0, "32gf": 19.5},
-    "y": {"400mf": 25.9, "800mf": 23.7, "1_6gf": 22.0, "3_2gf": 21.0, "8gf": 20.1, "16gf": 19.6, "32gf": 19.0},
-}
-_RESHAPED = {"regnet_x_400mf", "regnet_y_800mf", "regnet_y_8gf"}  # torchvision's are not the networks that were tested
-PUBLISHED = {
-    f"regnet_{kind}_{size}": Published(round(100 - error, 1), None, f"figures 15 and 16: {error} % error, one crop")
-    for kind, errors in _ERRORS.items()
-    for size, error in errors.items()
-    if f"regnet_{kind}_{size}" not in _RESHAPED
-}
-
-
 @register(
     VARIANTS,
     family="RegNet",
-    year=2020,
-    paper="Radosavovic et al., Designing Network Design Spaces",
-    url="https://arxiv.org/abs/2003.13678",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
+    head="fc",
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class RegNet(Network):
     """A stem, stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""

@@ -30,12 +30,13 @@ Differs from the paper in:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.layers import he_normal_
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,16 @@ PLAIN_VARIANTS = {
     "plain18": ResNetVariant(blocks=(2, 2, 2, 2), shortcuts=False),
     "plain34": ResNetVariant(blocks=(3, 4, 6, 3), shortcuts=False),
 }
+PUBLISHED = {
+    "resnet34": Published(75.48, 92.54, "table 3, 10 crops, option B: 24.52 % and 7.46 % errors"),
+    "resnet50": Published(77.15, 93.29, "table 3, 10 crops: 22.85 % and 6.71 % errors"),
+    "resnet101": Published(78.25, 93.95, "table 3, 10 crops: 21.75 % and 6.05 % errors"),
+    "resnet152": Published(78.57, 94.29, "table 3, 10 crops: 21.43 % and 5.71 % errors"),
+}
+PLAIN_PUBLISHED = {
+    "plain34": Published(71.46, 89.98, "table 3, 10 crops: 28.54 % and 10.02 % errors"),
+}
+PAPER = Paper(2015, "He et al., Deep Residual Learning for Image Recognition", "https://arxiv.org/abs/1512.03385")
 
 
 class Shortcut(nn.Module):
@@ -128,28 +139,25 @@ class Bottleneck(nn.Module):
         return F.relu(y)
 
 
-PUBLISHED = {
-    "resnet34": Published(75.48, 92.54, "table 3, 10 crops, option B: 24.52 % and 7.46 % errors"),
-    "resnet50": Published(77.15, 93.29, "table 3, 10 crops: 22.85 % and 6.71 % errors"),
-    "resnet101": Published(78.25, 93.95, "table 3, 10 crops: 21.75 % and 6.05 % errors"),
-    "resnet152": Published(78.57, 94.29, "table 3, 10 crops: 21.43 % and 5.71 % errors"),
-}
-PLAIN_PUBLISHED = {
-    "plain34": Published(71.46, 89.98, "table 3, 10 crops: 28.54 % and 10.02 % errors"),
-}
-
-PAPER = {
-    "year": 2015,
-    "paper": "He et al., Deep Residual Learning for Image Recognition",
-    "url": "https://arxiv.org/abs/1512.03385",
-}
-
-
-IMAGENET = {"input_size": (3, 224, 224), "num_classes": 1000}
-
-
-@register(PLAIN_VARIANTS, family="Plain", published=PLAIN_PUBLISHED, head="fc", **IMAGENET, **PAPER)
-@register(VARIANTS, family="ResNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(
+    PLAIN_VARIANTS,
+    family="Plain",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    published=PLAIN_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="ResNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="torchvision",
+    published=PUBLISHED,
+)
 class ResNet(Network):
     """A stem, four stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 
@@ -167,20 +175,13 @@ class ResNet(Network):
         self.conv5 = self.stage(block, 256 * width, 512, variant.blocks[3], 2, variant)
         self.fc = nn.Linear(512 * width, num_classes)
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        he_normal_(self)
 
     @staticmethod
     def stage(
-        block: type[BasicBlock | Bottleneck],
-        in_channels: int,
-        channels: int,
-        count: int,
-        stride: int,
-        variant: ResNetVariant,
+        block: type[nn.Module], in_channels: int, channels: int, count: int, stride: int, variant: Any
     ) -> nn.Sequential:
-        """``count`` blocks, of which the first changes the channels and the size."""
+        """``count`` blocks, of which the first changes the channels and the size; the variant is handed on to them."""
         first = block(in_channels, channels, stride, variant)
         rest = [block(channels * block.expansion, channels, 1, variant) for _ in range(count - 1)]
         return nn.Sequential(first, *rest)

@@ -35,8 +35,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.layers import he_normal_
+from cnnlab.models import Network, Published, register
 from cnnlab.models.resnet import PAPER
 
 
@@ -60,6 +60,10 @@ PLAIN_VARIANTS = {
     "plain44_cifar": CIFARResNetVariant(n=7, shortcuts=False),
     "plain56_cifar": CIFARResNetVariant(n=9, shortcuts=False),
     "plain110_cifar": CIFARResNetVariant(n=18, shortcuts=False),
+}
+PUBLISHED = {
+    f"resnet{depth}_cifar": Published(round(100 - error, 2), None, f"table 6: {error} % error", "CIFAR-10")
+    for depth, error in {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}.items()
 }
 
 
@@ -102,15 +106,15 @@ class Block(nn.Module):
         return F.relu(y)
 
 
-PUBLISHED = {
-    f"resnet{depth}_cifar": Published(round(100 - error, 2), None, f"table 6: {error} % error", "CIFAR-10")
-    for depth, error in {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}.items()
-}
-
-
-@register(PLAIN_VARIANTS, family="Plain (CIFAR)", input_size=(3, 32, 32), num_classes=10, head="fc", **PAPER)
+@register(PLAIN_VARIANTS, family="Plain (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc")
 @register(
-    VARIANTS, family="ResNet (CIFAR)", input_size=(3, 32, 32), num_classes=10, published=PUBLISHED, head="fc", **PAPER
+    VARIANTS,
+    family="ResNet (CIFAR)",
+    paper=PAPER,
+    input_size=(3, 32, 32),
+    num_classes=10,
+    head="fc",
+    published=PUBLISHED,
 )
 class CIFARResNet(Network):
     """Three stages of n blocks. Shape: (N, C, H, W) -> (N, num_classes)."""
@@ -124,9 +128,7 @@ class CIFARResNet(Network):
         self.stage3 = self._stage(32, 64, 2, variant)
         self.fc = nn.Linear(64, num_classes)
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        he_normal_(self, mode="fan_in")
 
     @staticmethod
     def _stage(in_channels: int, channels: int, stride: int, variant: CIFARResNetVariant) -> nn.Sequential:

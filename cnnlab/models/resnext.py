@@ -38,9 +38,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
-from cnnlab.models.resnet import IMAGENET, Bottleneck, ResNet, ResNetVariant
+from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models.resnet import Bottleneck, ResNet, ResNetVariant
 
 DEPTH_50, DEPTH_101 = (3, 4, 6, 3), (3, 4, 23, 3)
 VARIANTS = {
@@ -55,7 +54,6 @@ CIFAR_VARIANTS = {  # no blocks in conv5_x: it does not exist
     "resnext29_8x64d_cifar": ResNetVariant((3, 3, 3, 0), bottleneck=True, cardinality=8, small_input=True),
     "resnext29_16x64d_cifar": ResNetVariant((3, 3, 3, 0), bottleneck=True, cardinality=16, small_input=True),
 }
-
 PUBLISHED = {
     "resnext50_32x4d": Published(77.8, None, "table 3, 1 crop: 22.2 % error"),
     "resnext101_64x4d": Published(79.6, 94.7, "table 4, 1 crop: 20.4 % and 5.3 % errors"),
@@ -63,21 +61,36 @@ PUBLISHED = {
 TIMM_PUBLISHED = {
     "resnext101_32x4d": Published(78.8, 94.4, "table 4, 1 crop: 21.2 % and 5.6 % errors"),
 }
-
-PAPER = {
-    "year": 2016,
-    "paper": "Xie et al., Aggregated Residual Transformations for Deep Neural Networks",
-    "url": "https://arxiv.org/abs/1611.05431",
-}
+PAPER = Paper(
+    2016, "Xie et al., Aggregated Residual Transformations for Deep Neural Networks", "https://arxiv.org/abs/1611.05431"
+)
 
 
-@register(TIMM_VARIANTS, family="ResNeXt", library="timm", published=TIMM_PUBLISHED, head="fc", **IMAGENET, **PAPER)
-@register(VARIANTS, family="ResNeXt", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(
+    TIMM_VARIANTS,
+    family="ResNeXt",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="timm",
+    published=TIMM_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="ResNeXt",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="torchvision",
+    published=PUBLISHED,
+)
 class ResNeXt(ResNet):
     """A ResNet whose bottlenecks are ``cardinality`` paths wide. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(CIFAR_VARIANTS, family="ResNeXt (CIFAR)", input_size=(3, 32, 32), num_classes=10, head="fc", **PAPER)
+@register(CIFAR_VARIANTS, family="ResNeXt (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc")
 class CIFARResNeXt(Network):
     """A 3x3 stem, three stages, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 

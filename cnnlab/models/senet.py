@@ -41,8 +41,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models.resnet import ResNet
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,15 @@ VARIANTS = {
     "legacy_seresnext101_32x4d": SENetVariant(blocks=(3, 4, 23, 3), cardinality=32, **_NEXT),
     "legacy_senet154": SENetVariant(blocks=(3, 8, 36, 3), **_154),
 }
+PUBLISHED = {
+    "legacy_seresnet50": Published(76.71, 93.38, "table 2, 1 crop: 23.29 % and 6.62 % errors"),
+    "legacy_seresnet101": Published(77.62, 93.93, "table 2, 1 crop: 22.38 % and 6.07 % errors"),
+    "legacy_seresnet152": Published(78.43, 94.27, "table 2, 1 crop: 21.57 % and 5.73 % errors"),
+    "legacy_seresnext50_32x4d": Published(78.9, 94.51, "table 2, 1 crop: 21.10 % and 5.49 % errors"),
+    "legacy_seresnext101_32x4d": Published(79.3, 94.99, "table 2, 1 crop: 20.70 % and 5.01 % errors"),
+    "legacy_senet154": Published(81.32, 95.53, "table 8 of the last version, 1 crop of 224: 18.68 % and 4.47 % errors"),
+}
+PAPER = Paper(2017, "Hu et al., Squeeze-and-Excitation Networks", "https://arxiv.org/abs/1709.01507")
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int, variant: SENetVariant) -> nn.Module:
@@ -124,28 +133,16 @@ class SEBottleneck(nn.Module):
         return F.relu(self.se(y) + self.shortcut(x))
 
 
-PUBLISHED = {
-    "legacy_seresnet50": Published(76.71, 93.38, "table 2, 1 crop: 23.29 % and 6.62 % errors"),
-    "legacy_seresnet101": Published(77.62, 93.93, "table 2, 1 crop: 22.38 % and 6.07 % errors"),
-    "legacy_seresnet152": Published(78.43, 94.27, "table 2, 1 crop: 21.57 % and 5.73 % errors"),
-    "legacy_seresnext50_32x4d": Published(78.9, 94.51, "table 2, 1 crop: 21.10 % and 5.49 % errors"),
-    "legacy_seresnext101_32x4d": Published(79.3, 94.99, "table 2, 1 crop: 20.70 % and 5.01 % errors"),
-    "legacy_senet154": Published(81.32, 95.53, "table 8 of the last version, 1 crop of 224: 18.68 % and 4.47 % errors"),
-}
-
-
 @register(
     VARIANTS,
     family="SENet",
-    year=2017,
-    paper="Hu et al., Squeeze-and-Excitation Networks",
-    url="https://arxiv.org/abs/1709.01507",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
+    head="fc",
     smallest=3,
     library="timm",
     published=PUBLISHED,
-    head="fc",
 )
 class SENet(Network):
     """A stem, four stages of blocks, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
@@ -163,27 +160,13 @@ class SENet(Network):
         self.pool = nn.Identity() if variant.small_input else nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
         block = SEBottleneck if variant.bottleneck else SEBasicBlock
         width = block.expansion
-        self.conv2 = self._stage(block, channels, 64, variant.blocks[0], 1, variant)
-        self.conv3 = self._stage(block, 64 * width, 128, variant.blocks[1], 2, variant)
-        self.conv4 = self._stage(block, 128 * width, 256, variant.blocks[2], 2, variant)
-        self.conv5 = self._stage(block, 256 * width, 512, variant.blocks[3], 2, variant)
+        self.conv2 = ResNet.stage(block, channels, 64, variant.blocks[0], 1, variant)
+        self.conv3 = ResNet.stage(block, 64 * width, 128, variant.blocks[1], 2, variant)
+        self.conv4 = ResNet.stage(block, 128 * width, 256, variant.blocks[2], 2, variant)
+        self.conv5 = ResNet.stage(block, 256 * width, 512, variant.blocks[3], 2, variant)
         self.dropout = nn.Dropout(variant.dropout)
         self.fc = nn.Linear(512 * width, num_classes)
         he_normal_(self)
-
-    @staticmethod
-    def _stage(
-        block: type[SEBasicBlock | SEBottleneck],
-        in_channels: int,
-        channels: int,
-        count: int,
-        stride: int,
-        variant: SENetVariant,
-    ) -> nn.Sequential:
-        """``count`` blocks, of which the first changes the channels and the size."""
-        first = block(in_channels, channels, stride, variant)
-        rest = [block(channels * block.expansion, channels, 1, variant) for _ in range(count - 1)]
-        return nn.Sequential(first, *rest)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)  # (N, 64, 112, 112), sizes for 224 px; 128 channels in SENet-154

@@ -36,8 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,17 @@ VARIANTS = {
     "shufflenet_v2_x1_5": ShuffleNetV2Variant(channels=(176, 352, 704)),
     "shufflenet_v2_x2_0": ShuffleNetV2Variant(channels=(244, 488, 976), conv5=2048),
 }
+PUBLISHED = {
+    "shufflenet_v2_x0_5": Published(60.3, None, "table 8: 39.7 % error"),
+    "shufflenet_v2_x1_0": Published(69.4, None, "table 8: 30.6 % error"),
+    "shufflenet_v2_x1_5": Published(72.6, None, "table 8: 27.4 % error"),
+    "shufflenet_v2_x2_0": Published(74.9, None, "table 8: 25.1 % error"),
+}
+PAPER = Paper(
+    2018,
+    "Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+    "https://arxiv.org/abs/1807.11164",
+)
 
 
 def shuffle(x: Tensor) -> Tensor:
@@ -101,25 +111,15 @@ class DownsamplingUnit(nn.Module):
         return shuffle(y)
 
 
-PUBLISHED = {
-    "shufflenet_v2_x0_5": Published(60.3, None, "table 8: 39.7 % error"),
-    "shufflenet_v2_x1_0": Published(69.4, None, "table 8: 30.6 % error"),
-    "shufflenet_v2_x1_5": Published(72.6, None, "table 8: 27.4 % error"),
-    "shufflenet_v2_x2_0": Published(74.9, None, "table 8: 25.1 % error"),
-}
-
-
 @register(
     VARIANTS,
     family="ShuffleNet",
-    year=2018,
-    paper="Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
-    url="https://arxiv.org/abs/1807.11164",
+    paper=PAPER,
     input_size=(3, 224, 224),
     num_classes=1000,
+    head="fc",
     library="torchvision",
     published=PUBLISHED,
-    head="fc",
 )
 class ShuffleNetV2(Network):
     """A stem, three stages of units, a convolution, an average, a dense layer.

@@ -45,8 +45,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,18 @@ BYPASS_VARIANTS = {
     "squeezenet1_0_simple_bypass": SqueezeNetVariant(**V1_0, simple_bypass=True),
     "squeezenet1_0_complex_bypass": SqueezeNetVariant(**V1_0, simple_bypass=True, complex_bypass=True),
 }
+PUBLISHED = {
+    "squeezenet1_0": Published(57.5, 80.3, "table 3, without bypass"),
+}
+BYPASS_PUBLISHED = {
+    "squeezenet1_0_simple_bypass": Published(60.4, 82.5, "table 3"),
+    "squeezenet1_0_complex_bypass": Published(58.8, 82.0, "table 3"),
+}
+PAPER = Paper(
+    2016,
+    "Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+    "https://arxiv.org/abs/1602.07360",
+)
 
 
 class Fire(nn.Module):
@@ -99,43 +110,39 @@ class Fire(nn.Module):
         return y if self.bypass is None else y + self.bypass(x)
 
 
-PUBLISHED = {
-    "squeezenet1_0": Published(57.5, 80.3, "table 3, without bypass"),
-}
-BYPASS_PUBLISHED = {
-    "squeezenet1_0_simple_bypass": Published(60.4, 82.5, "table 3"),
-    "squeezenet1_0_complex_bypass": Published(58.8, 82.0, "table 3"),
-}
-
-ABOUT = {
-    "family": "SqueezeNet",
-    "year": 2016,
-    "paper": "Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
-    "url": "https://arxiv.org/abs/1602.07360",
-    "input_size": (3, 224, 224),
-    "num_classes": 1000,
-}
-
-
 @register(
     BYPASS_VARIANTS,
-    smallest=21,
-    published=BYPASS_PUBLISHED,
+    family="SqueezeNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
     head="conv10",
     after="ReLU and global average pooling",
-    **ABOUT,
+    smallest=21,
+    published=BYPASS_PUBLISHED,
 )
 @register(
-    VARIANTS_1_1, smallest=17, library="torchvision", head="conv10", after="ReLU and global average pooling", **ABOUT
+    VARIANTS_1_1,
+    family="SqueezeNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="conv10",
+    after="ReLU and global average pooling",
+    smallest=17,
+    library="torchvision",
 )
 @register(
     VARIANTS,
+    family="SqueezeNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="conv10",
+    after="ReLU and global average pooling",
     smallest=21,
     library="torchvision",
     published=PUBLISHED,
-    head="conv10",
-    after="ReLU and global average pooling",
-    **ABOUT,
 )
 class SqueezeNet(Network):
     """A convolution, eight fire modules, a convolution, an average. Shape: (N, C, H, W) -> (N, num_classes)."""

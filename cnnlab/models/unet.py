@@ -44,8 +44,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Size, register
+from cnnlab.models import Network, Paper, Size, register
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,11 @@ PADDED_VARIANTS = {
     "unet_small": UNetVariant(**SMALL, input_size=(3, 128, 128)),
     "unet_small_bilinear": UNetVariant(**SMALL, bilinear=True, input_size=(3, 128, 128)),
 }
+PAPER = Paper(
+    2015,
+    "Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    "https://arxiv.org/abs/1505.04597",
+)
 
 
 class ConvPair(nn.Module):
@@ -128,16 +132,8 @@ class Join(nn.Module):
         return self.pair(torch.cat([crop(skip, like=x), x], dim=1))
 
 
-PAPER = {
-    "family": "U-Net",
-    "year": 2015,
-    "paper": "Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation",
-    "url": "https://arxiv.org/abs/1505.04597",
-}
-
-
-@register(PADDED_VARIANTS, num_classes=2, smallest=16, step=16, head="last", **PAPER)
-@register(VARIANTS, num_classes=2, smallest=188, step=16, head="last", **PAPER)
+@register(PADDED_VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=16, step=16)
+@register(VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=188, step=16)
 class UNet(Network):
     """Down, up, and a score per pixel and class. Shape: (N, C, H, W) -> (N, num_classes, H - 184, W - 184).
 

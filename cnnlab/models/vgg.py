@@ -48,9 +48,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.alexnet import response_norm
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
 
 WIDTHS = (64, 128, 256, 512, 512)  # of conv1 to conv5, in all configurations
 
@@ -81,6 +80,21 @@ BATCH_NORM_VARIANTS = {  # those that the paper does not have
     "vgg16_bn": VGGVariant(D, batch_norm=True),
     "vgg19_bn": VGGVariant(E, batch_norm=True),
 }
+PUBLISHED = {
+    "vgg11": Published(70.4, 89.6, "table 3, one network, whole images of 256 px: 29.6 % and 10.4 % errors"),
+    "vgg13": Published(71.3, 90.1, "table 3, one network, whole images of 256 px: 28.7 % and 9.9 % errors"),
+    "vgg16": Published(74.4, 91.9, "table 3, one network, whole images of 384 px: 25.6 % and 8.1 % errors"),
+    "vgg19": Published(74.5, 92.0, "table 3, one network, whole images of 384 px: 25.5 % and 8.0 % errors"),
+}
+PAPER_PUBLISHED = {
+    "vgg11_lrn": Published(70.3, 89.5, "table 3, one network, whole images of 256 px: 29.7 % and 10.5 % errors"),
+    "vgg16_c": Published(72.7, 91.2, "table 3, one network, whole images of 384 px: 27.3 % and 8.8 % errors"),
+}
+PAPER = Paper(
+    2014,
+    "Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    "https://arxiv.org/abs/1409.1556",
+)
 
 
 class ConvReLU(nn.Module):
@@ -95,31 +109,37 @@ class ConvReLU(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-PUBLISHED = {
-    "vgg11": Published(70.4, 89.6, "table 3, one network, whole images of 256 px: 29.6 % and 10.4 % errors"),
-    "vgg13": Published(71.3, 90.1, "table 3, one network, whole images of 256 px: 28.7 % and 9.9 % errors"),
-    "vgg16": Published(74.4, 91.9, "table 3, one network, whole images of 384 px: 25.6 % and 8.1 % errors"),
-    "vgg19": Published(74.5, 92.0, "table 3, one network, whole images of 384 px: 25.5 % and 8.0 % errors"),
-}
-PAPER_PUBLISHED = {
-    "vgg11_lrn": Published(70.3, 89.5, "table 3, one network, whole images of 256 px: 29.7 % and 10.5 % errors"),
-    "vgg16_c": Published(72.7, 91.2, "table 3, one network, whole images of 384 px: 27.3 % and 8.8 % errors"),
-}
-
-ABOUT = {
-    "family": "VGG",
-    "year": 2014,
-    "paper": "Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition",
-    "url": "https://arxiv.org/abs/1409.1556",
-    "num_classes": 1000,
-    "input_size": (3, 224, 224),
-    "smallest": 32,
-}
-
-
-@register(BATCH_NORM_VARIANTS, library="torchvision", head="fc8", **ABOUT)
-@register(PAPER_VARIANTS, published=PAPER_PUBLISHED, head="fc8", **ABOUT)
-@register(VARIANTS, library="torchvision", published=PUBLISHED, head="fc8", **ABOUT)
+@register(
+    BATCH_NORM_VARIANTS,
+    family="VGG",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc8",
+    smallest=32,
+    library="torchvision",
+)
+@register(
+    PAPER_VARIANTS,
+    family="VGG",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc8",
+    smallest=32,
+    published=PAPER_PUBLISHED,
+)
+@register(
+    VARIANTS,
+    family="VGG",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc8",
+    smallest=32,
+    library="torchvision",
+    published=PUBLISHED,
+)
 class VGG(Network):
     """Five stacks of convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""
 

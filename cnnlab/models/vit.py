@@ -49,8 +49,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Size, register
+from cnnlab.models import Network, Paper, Size, register
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,11 @@ SMALLER_VARIANTS = {
     "vit_small_patch16_224": ViTVariant(patch=16, layers=12, dim=384, heads=6),
 }
 CIFAR_VARIANTS = {"vit_small_cifar": ViTVariant(patch=4, layers=6, dim=192, heads=3, image_size=32)}
+PAPER = Paper(
+    2020,
+    "Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    "https://arxiv.org/abs/2010.11929",
+)
 EPS = 1e-6  # of every layer norm
 
 
@@ -156,17 +160,9 @@ class Encoder(nn.Module):
         return self.norm(self.blocks(self.dropout(x + self.position)))
 
 
-PAPER = {
-    "family": "ViT",
-    "year": 2020,
-    "paper": "Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
-    "url": "https://arxiv.org/abs/2010.11929",
-}
-
-
-@register(CIFAR_VARIANTS, num_classes=10, fixed_size=True, head="fc", **PAPER)
-@register(SMALLER_VARIANTS, num_classes=1000, fixed_size=True, library="timm", head="fc", **PAPER)
-@register(VARIANTS, num_classes=1000, fixed_size=True, library="torchvision", head="fc", **PAPER)
+@register(CIFAR_VARIANTS, family="ViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
+@register(SMALLER_VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="timm")
+@register(VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="torchvision")
 class VisionTransformer(Network):
     """Patches, an encoder and a dense layer on the class token. Shape: (N, C, S, S) -> (N, num_classes)."""
 

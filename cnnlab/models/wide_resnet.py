@@ -37,9 +37,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
-from cnnlab.models.resnet import IMAGENET, ResNet, ResNetVariant
+from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models.resnet import ResNet, ResNetVariant
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,17 @@ VARIANTS = {
     "wide_resnet50_2": ResNetVariant(blocks=(3, 4, 6, 3), bottleneck=True, base_width=128),
     "wide_resnet101_2": ResNetVariant(blocks=(3, 4, 23, 3), bottleneck=True, base_width=128),
 }
+PUBLISHED = {
+    # Table 9 prints a top-5 error of 5.79 % for the same network, which in table 8 is that of ResNet-200.
+    "wide_resnet50_2": Published(78.1, 93.97, "table 8, 1 crop: 21.9 % and 6.03 % errors"),
+}
+CIFAR_PUBLISHED = {
+    "wrn16_8_cifar": Published(95.73, None, "table 5: 4.27 % error", "CIFAR-10"),
+    "wrn28_10_cifar": Published(96.0, None, "table 5: 4.00 % error", "CIFAR-10"),
+    "wrn28_10_dropout_cifar": Published(96.11, None, "table 6: 3.89 % error", "CIFAR-10"),
+    "wrn40_4_cifar": Published(95.47, None, "table 5: 4.53 % error", "CIFAR-10"),
+}
+PAPER = Paper(2016, "Zagoruyko and Komodakis, Wide Residual Networks", "https://arxiv.org/abs/1605.07146")
 
 
 class WideBlock(nn.Module):
@@ -83,31 +93,29 @@ class WideBlock(nn.Module):
         return y + (x if self.projection is None else self.projection(activated))
 
 
-PUBLISHED = {
-    # Table 9 prints a top-5 error of 5.79 % for the same network, which in table 8 is that of ResNet-200.
-    "wide_resnet50_2": Published(78.1, 93.97, "table 8, 1 crop: 21.9 % and 6.03 % errors"),
-}
-CIFAR_PUBLISHED = {
-    "wrn16_8_cifar": Published(95.73, None, "table 5: 4.27 % error", "CIFAR-10"),
-    "wrn28_10_cifar": Published(96.0, None, "table 5: 4.00 % error", "CIFAR-10"),
-    "wrn28_10_dropout_cifar": Published(96.11, None, "table 6: 3.89 % error", "CIFAR-10"),
-    "wrn40_4_cifar": Published(95.47, None, "table 5: 4.53 % error", "CIFAR-10"),
-}
-
-PAPER = {
-    "year": 2016,
-    "paper": "Zagoruyko and Komodakis, Wide Residual Networks",
-    "url": "https://arxiv.org/abs/1605.07146",
-}
-CIFAR = {"input_size": (3, 32, 32), "num_classes": 10, "published": CIFAR_PUBLISHED}
-
-
-@register(VARIANTS, family="Wide ResNet", library="torchvision", published=PUBLISHED, head="fc", **IMAGENET, **PAPER)
+@register(
+    VARIANTS,
+    family="Wide ResNet",
+    paper=PAPER,
+    input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc",
+    library="torchvision",
+    published=PUBLISHED,
+)
 class WideResNet(ResNet):
     """A ResNet whose bottlenecks are twice as wide inside. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(CIFAR_VARIANTS, family="Wide ResNet (CIFAR)", head="fc", **CIFAR, **PAPER)
+@register(
+    CIFAR_VARIANTS,
+    family="Wide ResNet (CIFAR)",
+    paper=PAPER,
+    input_size=(3, 32, 32),
+    num_classes=10,
+    head="fc",
+    published=CIFAR_PUBLISHED,
+)
 class CIFARWideResNet(Network):
     """WRN-d-k: three groups of (d - 4) / 6 blocks. Shape: (N, C, H, W) -> (N, num_classes)."""
 

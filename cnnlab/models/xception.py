@@ -38,8 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
+from cnnlab.models import Network, Paper, Published, register
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,12 @@ class XceptionVariant:
 VARIANTS = {
     "legacy_xception": XceptionVariant(),  # timm's name; its newer xception41 and others are not the paper's
 }
+PUBLISHED = {
+    "legacy_xception": Published(79.0, 94.5, "table 1, single crop, single model"),
+}
+PAPER = Paper(
+    2016, "Chollet, Xception: Deep Learning with Depthwise Separable Convolutions", "https://arxiv.org/abs/1610.02357"
+)
 
 
 class SeparableConv(nn.Module):
@@ -99,23 +104,16 @@ class Module(nn.Module):
         return self.layers(x) + self.shortcut(x)
 
 
-PUBLISHED = {
-    "legacy_xception": Published(79.0, 94.5, "table 1, single crop, single model"),
-}
-
-
 @register(
     VARIANTS,
     family="Xception",
-    year=2016,
-    paper="Chollet, Xception: Deep Learning with Depthwise Separable Convolutions",
-    url="https://arxiv.org/abs/1610.02357",
-    num_classes=1000,
+    paper=PAPER,
     input_size=(3, 299, 299),
+    num_classes=1000,
+    head="fc",
     smallest=7,
     library="timm",
     published=PUBLISHED,
-    head="fc",
 )
 class Xception(Network):
     """Entry, middle and exit flow, an average and a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""

@@ -47,9 +47,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
+from cnnlab.models import Network, Paper, Published, register
 from cnnlab.models.alexnet import response_norm
-from cnnlab.models.network import Network
-from cnnlab.models.registry import Published, register
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,20 @@ PUBLISHED = {
     "zfnet": Published(61.6, 83.5, "table 2, 1 convnet as per figure 3: 38.4 % and 16.5 % errors"),
     "zfnet_wide": Published(62.5, 84.0, "table 2, 1 convnet (b), 512, 1024, 512 maps: 37.5 % and 16.0 % errors"),
 }
+PAPER = Paper(
+    2013, "Zeiler, Fergus, Visualizing and Understanding Convolutional Networks", "https://arxiv.org/abs/1311.2901"
+)
 
 
 @register(
     VARIANTS,
     family="ZFNet",
-    year=2013,
-    paper="Zeiler, Fergus, Visualizing and Understanding Convolutional Networks",
-    url="https://arxiv.org/abs/1311.2901",
-    num_classes=1000,
+    paper=PAPER,
     input_size=(3, 224, 224),
+    num_classes=1000,
+    head="fc8",
     smallest=47,
     published=PUBLISHED,
-    head="fc8",
 )
 class ZFNet(Network):
     """Five convolutions and three dense layers. Shape: (N, C, H, W) -> (N, num_classes)."""
