@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import re
+import subprocess
 import sys
 import zipfile
 from email import message_from_string
@@ -14,6 +15,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import cnnlab
+from cnnlab import chapters
+from tools.build_wheel import offline_environment
 from tools.chapters import ROOT
 
 PACKAGE = ROOT / "cnnlab"
@@ -62,6 +65,18 @@ def test_wheel_holds_the_recorded_results_and_nothing_else_of_the_book(names: se
     recorded = {f"cnnlab/recorded_results/{path.name}" for path in (ROOT / "book" / "recorded").glob("*.json")}
     assert {name for name in names if name.startswith("cnnlab/recorded_results/")} == recorded
     assert {name.split("/")[0] for name in names} == {"cnnlab", f"cnnlab-{cnnlab.__version__}.dist-info"}
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_chapters_in_the_books_order(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = "from cnnlab import chapters; print(*chapters.names()); print(chapters.__file__)"
+    asked = [sys.executable, "-c", code]
+    found = subprocess.run(asked, cwd=tmp_path, env=offline_environment(), capture_output=True, text=True, check=True)
+    names, file = found.stdout.splitlines()
+    assert Path(file).is_relative_to(tmp_path)
+    assert names.split() == list(chapters.names()) != sorted(chapters.names())
 
 
 @pytest.mark.slow

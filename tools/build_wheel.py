@@ -23,7 +23,7 @@ def copy_source(folder: Path) -> Path:
     leave = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "cnnlab", folder / "cnnlab", ignore=leave)
     shutil.copytree(ROOT / "book" / "recorded", folder / "book" / "recorded", ignore=leave)
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "LICENSE-text"):
+    for name in ("pyproject.toml", "setup.py", "_toc.yml", "README.md", "LICENSE", "LICENSE-text"):
         shutil.copy(ROOT / name, folder)
     return folder
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cnnlab.chapters import listed
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "_config.yml"
 TOC = ROOT / "_toc.yml"
@@ -116,8 +118,7 @@ def notebooks(root: Path = ROOT) -> list[Path]:
 
 def toc(root: Path = ROOT) -> list[str]:
     """The files that ``_toc.yml`` lists, in order, without their suffix."""
-    text = (root / "_toc.yml").read_text(encoding="utf-8")
-    return re.findall(r"^\s*-?\s*(?:file|root):\s*(\S+?)(?:\.ipynb|\.md)?\s*$", text, re.MULTILINE)
+    return listed((root / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def code_cells(notebook) -> list:  # NotebookNode in, cells out

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 DEFAULT_TOLERANCE = 1e-4
 
 
-def is_blank(answer: Any) -> bool:
+_DEEPEST = 8  # lists in lists that are looked into; a list may even hold itself
+
+
+def is_blank(answer: Any, depth: int = 0) -> bool:
     """Nothing filled in: None, ``...``, or a tuple, list or dict that holds nothing else."""
     if answer is None or answer is Ellipsis:
         return True
     if isinstance(answer, Mapping):
         answer = tuple(answer.values())
-    return isinstance(answer, (tuple, list)) and len(answer) > 0 and all(is_blank(part) for part in answer)
+    if not isinstance(answer, tuple | list) or len(answer) == 0 or depth == _DEEPEST:
+        return False
+    return all(is_blank(part, depth + 1) for part in answer)
 
 
 def plain(value: Any) -> Any:
@@ -28,9 +34,36 @@ def plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = value.float().numpy() if value.dtype == torch.bfloat16 else value.resolve_conj().resolve_neg().numpy()
-    if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
         return value.item()
-    return value
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def simple(value: Any) -> Any:
+    """Plain, and the only number of an array or list as that number; of a dict, all its entries so."""
+    value = plain(value)
+    if isinstance(value, Mapping):
+        return {key: simple(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    return plain(value[0]) if isinstance(value, tuple | list) and len(value) == 1 else value
+
+
+def as_tensor(value: Any) -> Tensor:
+    """The numbers of an answer in 64 bits, on the processor, whether it is a tensor, an array or a list of either.
+
+    What holds no numbers, or rows of different lengths, gives a tensor of shape (0,), so that its shape is wrong.
+    """
+    try:
+        return _stacked(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return torch.empty(0, dtype=torch.float64)
+
+
+def _stacked(value: Any) -> Tensor:
+    if isinstance(value, list | tuple):
+        return torch.stack([_stacked(part) for part in value])
+    return torch.as_tensor(plain(value)).to(torch.float64)
 
 
 def difference(given: Any, expected: Any, tolerance: float = DEFAULT_TOLERANCE) -> str | None:
@@ -51,10 +84,10 @@ def difference(given: Any, expected: Any, tolerance: float = DEFAULT_TOLERANCE) 
         return _array_difference(given, expected, tolerance)
     if isinstance(expected, Mapping):
         return _mapping_difference(given, expected, tolerance)
-    if isinstance(expected, (tuple, list)):
+    if isinstance(expected, tuple | list):
         return _sequence_difference(given, expected, tolerance)
-    if isinstance(expected, (set, frozenset)):
-        return None if isinstance(given, (set, frozenset, list, tuple)) and set(given) == expected else describe(given)
+    if isinstance(expected, set | frozenset):
+        return None if isinstance(given, set | frozenset | list | tuple) and set(given) == expected else describe(given)
     return None if type(given) is type(expected) and given == expected else describe(given)
 
 
@@ -66,7 +99,7 @@ def equal(given: Any, expected: Any, tolerance: float = DEFAULT_TOLERANCE) -> bo
         return False
 
 
-def describe(value: Any) -> str:
+def describe(value: Any, depth: int = 0) -> str:
     """A value in a few words, the same in every session: no addresses, no long arrays."""
     value = plain(value)
     if value is None:
@@ -81,12 +114,14 @@ def describe(value: Any) -> str:
         return f"a {type(value).__name__} module"
     if isinstance(value, str):
         return f"the text {value!r}" if len(value) <= 60 else f"a text of {len(value)} characters"
-    if isinstance(value, (tuple, list)):
-        parts = [describe(part) for part in value[:6]] + (["..."] if len(value) > 6 else [])
+    if isinstance(value, tuple | list | Mapping) and depth == _DEEPEST:
+        return "..."
+    if isinstance(value, tuple | list):
+        parts = [describe(part, depth + 1) for part in value[:6]] + (["..."] if len(value) > 6 else [])
         opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
         return opening + ", ".join(parts) + closing
     if isinstance(value, Mapping):
-        parts = [f"{key!r}: {describe(part)}" for key, part in list(value.items())[:6]]
+        parts = [f"{key!r}: {describe(part, depth + 1)}" for key, part in list(value.items())[:6]]
         return "{" + ", ".join(parts + (["..."] if len(value) > 6 else [])) + "}"
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
@@ -104,7 +139,7 @@ def without_addresses(text: str) -> str:
 def _number_difference(given: Any, expected: Any, tolerance: float) -> str | None:
     if isinstance(given, np.ndarray) and given.size == 1:
         given = given.reshape(()).item()
-    if isinstance(given, (list, tuple)) and len(given) == 1:
+    if isinstance(given, list | tuple) and len(given) == 1:
         given = plain(given[0])
     if not isinstance(given, Number):
         return f"{describe(given)} where a number is wanted"
@@ -117,7 +152,7 @@ def _number_difference(given: Any, expected: Any, tolerance: float) -> str | Non
 
 def _array_difference(given: Any, expected: np.ndarray, tolerance: float) -> str | None:
     try:
-        array = np.asarray([plain(part) for part in given] if isinstance(given, (list, tuple)) else given)
+        array = np.asarray([plain(part) for part in given] if isinstance(given, list | tuple) else given)
     except ValueError:
         return "a ragged list: its rows differ in length"
     if array.dtype == object or (array.dtype.kind in "US" and expected.dtype.kind not in "US"):
@@ -160,7 +195,7 @@ def _mapping_difference(given: Any, expected: Mapping, tolerance: float) -> str 
 def _sequence_difference(given: Any, expected: tuple | list, tolerance: float) -> str | None:
     if isinstance(given, np.ndarray):
         given = given.tolist()
-    if not isinstance(given, (tuple, list)):
+    if not isinstance(given, tuple | list):
         return f"{describe(given)} where {len(expected)} values are wanted"
     if len(given) != len(expected):
         return f"{len(given)} values where {len(expected)} are wanted"
@@ -186,6 +221,9 @@ def _module_difference(given: Any, expected: nn.Module) -> str | None:
     return None
 
 
-def close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors have one shape and differ nowhere by 1e-6 or more."""
-    return tuple(one.shape) == tuple(other.shape) and bool((one - other).abs().max() < 1e-6)
+def close(one: Any, other: Tensor) -> bool:
+    """Whether an answer has a tensor's shape and, at each place, its number, as far as 32 bits tell."""
+    one = as_tensor(one)
+    if one.shape != other.shape:
+        return False
+    return bool((one - other).abs().max() < 1e-6 * max(1.0, float(other.abs().max())))

@@ -1,0 +1,110 @@
+"""Exercises of the chapter "The zoo"."""
+
+from __future__ import annotations
+
+from cnnlab.exercises import exercise
+
+Points = list[tuple[float, float]]
+
+
+@exercise(
+    "zoo/frontier",
+    "The frontier",
+    cases=[
+        ([(1.0, 60.0), (2.0, 70.0), (3.0, 65.0)],),
+        ([(5.0, 80.0), (1.0, 50.0), (3.0, 80.0), (1.0, 55.0)],),
+        ([(2.0, 40.0)],),
+        ([(3.0, 50.0), (2.0, 50.0), (1.0, 50.0)],),
+    ],
+)
+def frontier(points: Points) -> Points:
+    """One pass over a sorted list. With three measures instead of two it is no longer that easy."""
+    kept: Points = []
+    for cost, accuracy in sorted(points, key=lambda pair: (pair[0], -pair[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((cost, accuracy))
+    return kept
+
+
+frontier.mistake(
+    "The most accurate one is on the frontier, but so is the cheapest: nothing is cheaper than it.",
+    lambda points: [max(points, key=lambda pair: pair[1])],
+)
+frontier.mistake("You sort and keep all. Which of them does a cheaper one beat?", sorted)
+
+
+@frontier.mistake("Two with the same accuracy: the dearer one is beaten, because the other costs less.")
+def ties_stay(points: Points) -> Points:
+    kept: Points = []
+    for cost, accuracy in sorted(points):
+        if not kept or accuracy >= kept[-1][1]:
+            kept.append((cost, accuracy))
+    return kept
+
+
+frontier.mistake("The right pairs, but the cheapest should come first.", lambda points: frontier(points)[::-1])
+frontier.hints(
+    "Sort by cost. Then go along and keep a pair only if it is more accurate than all before it.",
+    "Where costs are equal, let the more accurate pair come first: sort by (cost, -accuracy).",
+)
+frontier.wrong(lambda points: points[:1])
+
+
+@frontier.right
+def pair_by_pair(points: Points) -> Points:
+    def beaten(p: tuple[float, float]) -> bool:
+        return any(o[0] <= p[0] and o[1] >= p[1] and o != p for o in points)
+
+    return sorted(p for p in set(points) if not beaten(p))
+
+
+TOTAL = 138_357_544
+
+
+@exercise("zoo/dense-share", "Where the parameters sit", tolerance=0.006)
+def dense_share() -> float:
+    """Nine tenths of VGG-16 sit in layers that an average over each map can replace."""
+    return 123_642_856 / TOTAL
+
+
+dense_share.mistake("That is the share of the convolutions. The question is about the rest.", 14_714_688 / TOTAL)
+dense_share.mistake("That is the first dense layer alone; there are two more.", 102_764_544 / TOTAL)
+dense_share.mistake("As a fraction between 0 and 1, please.", 12_364_285_600 / TOTAL)
+dense_share.hints(
+    "The three layers have 25,088, 4,096 and 4,096 inputs.",
+    "Weights and biases: inputs * outputs + outputs, for 4,096, 4,096 and 1,000 outputs.",
+)
+dense_share.wrong(0.5)
+dense_share.right(0.894, 0.89)
+
+
+def per_byte(channels: int, size: int, kernel: int, depthwise: bool, maps: int = 2, own: bool = True) -> float:
+    """MACs for each byte of so many maps and, if they are counted, of the weights."""
+    weights = channels * kernel**2 * (1 if depthwise else channels)
+    return weights * size**2 / (4 * (maps * channels * size**2 + weights * own))
+
+
+@exercise(
+    "zoo/intensity",
+    "Work for each number moved",
+    cases=[(256, 14, 3, False), (256, 14, 3, True), (64, 56, 3, False), (32, 112, 5, True)],
+)
+def intensity(channels: int, size: int, kernel: int, depthwise: bool) -> float:
+    """A depthwise layer does one to three products for each byte: memory, not arithmetic, sets its pace."""
+    return per_byte(channels, size, kernel, depthwise)
+
+
+intensity.mistake("Each number takes 4 bytes; you count the numbers.", lambda *layer: 4 * per_byte(*layer))
+intensity.mistake("The weights have to be read too: they are moved once.", lambda *layer: per_byte(*layer, own=False))
+intensity.mistake(
+    "The output is written as well; it is as large as the input.", lambda *layer: per_byte(*layer, maps=1)
+)
+intensity.mistake(
+    "Your function ignores `depthwise`: there each output channel reads one input channel.",
+    lambda channels, size, kernel, depthwise: per_byte(channels, size, kernel, False),
+)
+intensity.hints(
+    "MACs are the number of weights times the places of the output, size * size.",
+    "Bytes are 4 * (input + output + weights); a depthwise layer has channels * kernel**2 weights.",
+)
+intensity.wrong(lambda *layer: 1.0)

@@ -1,0 +1,176 @@
+"""The reader's side of a check: calling what they wrote, telling what it raised, leaving their things as they were."""
+
+from __future__ import annotations
+
+import copy
+import dis
+import inspect
+import linecache
+import os
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from cnnlab.exercises.compare import describe, is_blank, without_addresses
+
+_TORCH = os.path.dirname(torch.__file__)
+
+
+class Raised(Exception):
+    """The reader's code raised; the message is the sentence that says so."""
+
+
+class Guarded:
+    """A reader's function as a judge calls it: with copies of the arguments, and blank where nothing comes back.
+
+    Attributes:
+        answer: the reader's function.
+        returns: whether a result is wanted; if not, the arguments are not copied, for they are to be changed.
+    """
+
+    def __init__(self, answer: Callable[..., Any], *, returns: bool) -> None:
+        self.answer = answer
+        self.returns = returns
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.returns:
+            return self.answer(*arguments)
+        result = self.answer(*copy.deepcopy(arguments))
+        if is_blank(result):
+            raise NotImplementedError("nothing comes back yet")
+        return result
+
+
+def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
+    """What a reader's function gives for copies of these arguments.
+
+    Args:
+        function: the reader's function, or a network of theirs.
+        arguments: copied before they are handed on.
+        shown: the call in words, for the sentence on what it raised.
+
+    Raises:
+        NotImplementedError: it raised that, so it is a stub.
+        KeyboardInterrupt: the reader has interrupted it.
+        Raised: it raised anything else, SystemExit included.
+    """
+    try:
+        return function(*copy.deepcopy(arguments))
+    except (KeyboardInterrupt, NotImplementedError):
+        raise
+    except BaseException as error:
+        raise Raised(raised(error, shown, home(function))) from error
+
+
+def output(net: nn.Module, x: Tensor) -> Any:
+    """What a reader's network gives for x, in evaluation mode and without gradients, on whatever device it is.
+
+    The input takes the type of the network's parameters; a tensor comes back on the processor, in x's type.
+    """
+    like = next((p for p in net.parameters() if not is_lazy(p)), x)
+    with restored(net), torch.no_grad():
+        found = net.eval()(x.to(like.device, like.dtype))
+    return found.to("cpu", x.dtype) if isinstance(found, Tensor) else found
+
+
+@contextmanager
+def restored(answer: Any) -> Iterator[Any]:
+    """A module's modes, parameters and buffers are put back at the end; anything else passes through."""
+    if not isinstance(answer, nn.Module):
+        yield answer
+        return
+    modes = [(module, module.training) for module in answer.modules()]
+    stored = [
+        (t, t.detach().clone()) for t in (*answer.parameters(), *answer.buffers()) if not (is_lazy(t) or t.is_meta)
+    ]
+    try:
+        yield answer
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for tensor, before in stored:
+                if not torch.equal(tensor, before):  # a tensor that is written to would spoil the reader's graph
+                    tensor.copy_(before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Checking changes neither what the reader's next cell draws, in torch, NumPy or Python, nor its gradients."""
+    numpy_state, python_state, gradients = np.random.get_state(), random.getstate(), torch.is_grad_enabled()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+        torch.set_grad_enabled(gradients)
+
+
+def raised(error: BaseException, shown: str, file: str | None = None) -> str:
+    """A sentence on an exception in the reader's code, with its line.
+
+    Args:
+        error: the exception, with its traceback.
+        shown: what was called.
+        file: the one that holds the reader's code; the innermost line in it is named.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if file is not None and frame.filename == file]
+    place = ""
+    if own:
+        line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+        place = f" in line {own[-1].lineno} of its cell" + (f" (`{line}`)" if line else "")
+    try:
+        said = without_addresses(str(error)).strip().split("\n")[0]
+    except Exception:  # an exception of the reader's own, which cannot even say what it is
+        said = ""
+    if len(said) > 200:
+        said = said[:197] + "..."
+    return (
+        f"{shown} raised {type(error).__name__}{place}"
+        + (f": {said}" if said else "")
+        + ("" if said[-1:] == "." else ".")
+    )
+
+
+def home(function: Any) -> str | None:
+    """The file that holds a function's code, if the reader wrote it; builtins and torch's layers are not theirs."""
+    try:
+        function = inspect.unwrap(function) if inspect.isfunction(function) else function
+        if isinstance(function, nn.Module):
+            function = type(function).forward
+        if isinstance(function, type):
+            function = function.__init__
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+    except Exception:  # an object whose attributes raise
+        return None
+    file = getattr(code, "co_filename", None)
+    return None if file is None or file.startswith(_TORCH) else file
+
+
+def has_no_body(function: Any) -> bool:
+    """Whether a function does nothing but return None or ``...``: a body of ``...``, ``pass`` or a docstring."""
+    code = getattr(function, "__code__", None)
+    if not inspect.iscode(code):
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "RETURN_VALUE")]
+    returns_a_constant = len(steps) == 1 and steps[0].opname in ("LOAD_CONST", "RETURN_CONST")
+    return returns_a_constant and steps[0].argval in (None, ...)
+
+
+def show_call(name: str, reference: Callable[..., Any], case: tuple) -> str:
+    """A call as the reader would write it, with the reference's names: "output_size(size=5, kernel=3)"."""
+    try:
+        bound = inspect.signature(reference).bind(*case).arguments
+    except (TypeError, ValueError):
+        return f"{name}({', '.join(describe(argument) for argument in case)})"
+    return f"{name}({', '.join(f'{key}={describe(argument)}' for key, argument in bound.items())})"
