@@ -48,7 +48,7 @@ def seed_everything(seed: int) -> None:
 
 
 def setup(seed: int = 0) -> None:
-    """What every chapter's set-up cell calls: seed, plot style, and one line saying where this runs."""
+    """What every chapter's set-up cell calls: seed, plot style, figures from 1, and one line saying where this runs."""
     import torch
 
     import cnnlab
@@ -60,6 +60,7 @@ def setup(seed: int = 0) -> None:
         # layers are so small that a second thread mostly waits for the first, for minutes where cores are shared.
         torch.set_num_threads(1 if scale() == "smoke" else min(2, os.cpu_count() or 1))
     draw.use_style()
+    draw.restart_numbering()
     where = device()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     print(f"cnnlab {cnnlab.__version__} | torch {torch.__version__} | {name} | scale: {scale()} | seed {seed}")

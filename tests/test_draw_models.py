@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +14,8 @@ import torchvision
 from torch import nn
 
 from cnnlab.analysis import summarize
-from cnnlab.draw import Drawing, draw_block, draw_model
+from cnnlab.draw import Drawing, draw_block, draw_model, palette, restart_numbering
+from cnnlab.draw.embed import standalone
 from cnnlab.draw.model.canvas import text_width
 from cnnlab.draw.model_graph import Bundle, series_of, shape_text
 from cnnlab.meta import on_meta
@@ -171,12 +173,24 @@ def test_any_module_can_be_drawn() -> None:
 def test_notebook_output_and_file(tmp_path: Path) -> None:
     drawing = draw_model("lenet5")
     html = drawing._repr_html_()
-    assert 'class="cnnlab-figure"' in html and drawing.svg in html
-    assert 'tabindex="0"' in html and "overflow-x:auto" in html
-    saved = drawing.save(tmp_path / "lenet.svg")
-    assert saved.read_text(encoding="utf-8") == drawing.svg
+    assert 'class="cnnlab-figure"' in html and f'alt="{drawing.alt}"' in html and "<figcaption>" not in html
+    saved = drawing.save(tmp_path / "lenet.svg").read_text(encoding="utf-8")
+    assert (
+        saved == standalone(drawing.svg) and saved == base64.b64decode(html.split("base64,")[1].split('"')[0]).decode()
+    )
+    root = ElementTree.fromstring(saved)
+    assert root.attrib["fill"] == palette.light("ink") and "var(" not in saved and "currentColor" not in saved
     with pytest.raises(ValueError, match=r"does not end in \.svg"):
         drawing.save(tmp_path / "lenet.png")
+
+
+def test_drawings_take_captions() -> None:
+    restart_numbering()
+    block = draw_block(create_model("resnet18").conv3[0], (64, 56, 56), caption="Two layers.")
+    for drawing, line in ((draw_model("lenet5", caption="Maps."), "1. Maps."), (block, "2. Two layers.")):
+        assert f"<figcaption>Figure {line}</figcaption>" in drawing._repr_html_()
+    with pytest.raises(ValueError, match="caption='' is empty"):
+        draw_model("lenet5", caption="")
 
 
 def test_wrong_arguments() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
@@ -13,8 +16,11 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from cnnlab.draw import image_grid, palette, show, use_style
-from cnnlab.draw.embed import Embedded, figure_html, themed
+from cnnlab.draw.embed import Embedded, figure_html, inline, restart_numbering, standalone, still_html, themed
 from cnnlab.draw.style import figure_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+TINY = '<svg viewBox="0 0 8 4"/>'
 
 
 @pytest.fixture(autouse=True)
@@ -78,20 +84,97 @@ def test_themed_touches_style_attributes_only():
 
 
 def test_alt_text_is_required_and_escaped():
-    with pytest.raises(ValueError, match="alt"):
-        figure_html("<svg/>", "  ")
-    assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in figure_html("<svg/>", 'a "b" <c>')
-    bundle = Embedded("<svg/>", "words")._repr_mimebundle_()
-    assert set(bundle) == {"text/html", "text/plain"} and "words" in bundle["text/plain"]
+    for make in (figure_html, still_html, Embedded):
+        with pytest.raises(ValueError, match="alt='  ' is empty"):
+            make(TINY, "  ")
+    assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in figure_html(TINY, 'a "b" <c>')
+    assert 'alt="a &quot;b&quot; &lt;c&gt;"' in still_html(TINY, 'a "b" <c>')
+    bundle = Embedded(TINY, "words")._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "text/plain"} and bundle["text/plain"] == "[Figure: words]"
+    with pytest.raises(ValueError, match=r"svg='<div>' is not an <svg> element with a viewBox"):
+        standalone("<div>")
 
 
 def test_show_displays_and_closes(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
     figure = line_figure()
-    show(figure, "three lines")
-    assert shown[0].alt == "three lines"
+    show(figure, "three lines", caption="They cross.")
+    assert (shown[0].alt, shown[0].caption) == ("three lines", "They cross.")
     assert not plt.fignum_exists(figure.number)
+    with pytest.raises(ValueError, match="caption='' is empty"):
+        show(line_figure(), "three lines", caption="")
+
+
+def test_captions_are_numbered_by_first_showing():
+    def line(caption):
+        return re.findall("<figcaption>(.*)</figcaption>", Embedded(TINY, "words", caption)._repr_html_())
+
+    restart_numbering()
+    assert line("One < two.") == ["Figure 1. One &lt; two."]
+    assert line(None) == []  # a reader's own picture takes no number
+    assert line("Two.") == ["Figure 2. Two."]
+    assert line("One < two.") == ["Figure 1. One &lt; two."]  # its cell runs again
+    assert Embedded(TINY, "words", "Two.")._repr_mimebundle_()["text/plain"] == "[Figure 2. Two. words]"
+    restart_numbering()
+    assert line("Two.") == ["Figure 1. Two."]
+
+
+def picture_figure():
+    figure, axes = plt.subplots(1, 2)
+    gray, color = np.arange(256.0).reshape(16, 16), np.arange(768, dtype=np.uint8).reshape(16, 16, 3)
+    axes[0].imshow(gray, cmap="gray")
+    axes[1].imshow(color)
+    axes[1].add_patch(plt.Rectangle((2, 2), 5, 5, facecolor=palette.light("orange"), alpha=0.5))
+    return figure
+
+
+@pytest.mark.parametrize("make", [line_figure, picture_figure])
+def test_a_stored_picture_stands_alone(make):
+    """Bytes equal at each run, a size, a paper, plain colors, and for each of them one for the dark."""
+    alone = standalone(figure_svg(make(), "salt"))
+    assert alone == standalone(figure_svg(make(), "salt"))
+    root = ElementTree.fromstring(alone)
+    x, y, wide, tall = map(float, root.attrib["viewBox"].split())
+    assert float(root.attrib["width"]) / float(root.attrib["height"]) == pytest.approx(wide / tall, rel=0.01)
+    assert float(root.attrib["width"]) == pytest.approx(wide * 4 / 3, abs=1)
+    paper = root.find(f"{SVG}rect")
+    assert [float(paper.attrib[name]) for name in ("x", "y", "width", "height")] == pytest.approx(
+        [x, y, wide, tall], abs=0.01
+    )
+    assert paper.attrib["fill"] == palette.light("paper")
+    assert "var(" not in alone and "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", alone)
+    style = root.find(f"{SVG}style").text
+    for name, (light, dark) in palette.COLORS.items():
+        for paint in ("fill", "stroke"):
+            if f'{paint}="{light}"' in alone.replace(style, ""):
+                assert f'[{paint}="{light}"]{{{paint}:{dark}}}' in style, name
+        assert not re.search(rf'style="[^"]*{light}', alone), "an inline style would win over the dark color"
+
+
+def test_pictures_inside_keep_every_pixel_in_fewer_bytes():
+    from PIL import Image
+
+    svg = figure_svg(picture_figure(), "salt")
+    before, after = (re.findall(r"image/png;base64,([^\"]+)", text) for text in (svg, standalone(svg)))
+    assert len(before) == len(after) == 2
+    for one, other in zip(before, after, strict=True):
+        old, new = (Image.open(io.BytesIO(base64.b64decode(data))) for data in (one, other))
+        assert np.array_equal(np.asarray(old.convert("RGBA")), np.asarray(new.convert("RGBA")))
+        assert len(other) < len(one)
+
+
+@pytest.mark.parametrize("make", [line_figure, picture_figure])
+def test_in_line_again_it_has_no_paper_and_a_name(make):
+    svg = figure_svg(make(), "salt")
+    root = ElementTree.fromstring(inline(standalone(svg), "words"))
+    assert root.find(f"{SVG}rect") is None and root.find(f"{SVG}style") is None
+    assert (root.attrib["role"], root.attrib["aria-label"]) == ("img", "words")
+    assert "width" not in root.attrib
+    was = ElementTree.fromstring(svg).attrib["style"].replace(" ", "")
+    assert set(root.attrib["style"].replace(" ", "").split(";")) == set(was.split(";"))
+    kinds = [[element.tag for element in tree.iter()] for tree in (root, ElementTree.fromstring(svg))]
+    assert kinds[0] == kinds[1]
 
 
 @pytest.mark.parametrize(

@@ -416,7 +416,7 @@ def test_committed_output_is_the_poster():
     (output,) = notebook.cells[0].outputs
     assert WIDGET_VIEW not in output["data"]
     assert "cnnlab-lab-poster" in output["data"]["text/html"]
-    assert 'role="img"' in output["data"]["text/html"]
+    assert '<img alt="The training lab' in output["data"]["text/html"]
     assert output["data"] == TrainingLab(datasets=["digits"])._repr_mimebundle_()  # the same bytes each time
 
 

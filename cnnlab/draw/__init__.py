@@ -9,6 +9,7 @@ _HOMES: dict[str, str] = {
     "use_style": "cnnlab.draw.style",
     "show": "cnnlab.draw.style",
     "image_grid": "cnnlab.draw.style",
+    "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",
     "draw_block": "cnnlab.draw.model_drawing",

@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from torch import nn
 
 from cnnlab.analysis import summarize
-from cnnlab.draw.embed import Embedded
+from cnnlab.draw.embed import Embedded, standalone
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import draw_detail
 from cnnlab.draw.model.volumes import draw_volumes
@@ -35,18 +34,13 @@ class Drawing(Embedded):
     def __init__(self, svg: str, alt: str, title: str) -> None:
         super().__init__(svg, alt)
         self.title = title
-        # A drawing wider than the screen scrolls inside its own box, also from the keyboard.
-        self._html = (
-            f'<div class="cnnlab-scroll" role="region" tabindex="0" aria-label="{escape(title, quote=True)}" '
-            f'style="overflow-x:auto">{self._html}</div>'
-        )
 
     def save(self, path: str | Path) -> Path:
-        """Write the SVG to a file; the folder must exist. Returns the path."""
+        """Write the SVG to a file that stands alone; the folder must exist. Returns the path."""
         path = Path(path)
         if path.suffix != ".svg":
             raise ValueError(f"path={str(path)!r} does not end in .svg, the format of a drawing.")
-        path.write_text(self.svg, encoding="utf-8")
+        path.write_text(standalone(self.svg), encoding="utf-8")
         return path
 
 
@@ -56,6 +50,7 @@ def draw_model(
     style: str = "volumes",
     *,
     expand: bool = False,
+    caption: str | None = None,
 ) -> Drawing:
     """Draw a whole model.
 
@@ -64,27 +59,32 @@ def draw_model(
         input_size: (C, H, W); None takes the model's own.
         style: "volumes" for stacks of feature maps, "blocks" for boxes with shortcuts.
         expand: Whether "blocks" draws every repeated block instead of one of them with "×3".
+        caption: A sentence that says what to see in it, numbered below the drawing as `show` does.
 
     Raises:
-        ValueError: if the style or the model is unknown or the input does not fit.
+        ValueError: if the style or the model is unknown, the input does not fit, or the caption is empty.
     """
     if style not in STYLES:
         raise unknown_name("style", style, STYLES)
     summary = summarize(model, input_size)
     items = series_of(summary.trace)
-    return Drawing(*(draw_volumes(summary, items) if style == "volumes" else draw_blocks(summary, items, expand)))
+    drawn = draw_volumes(summary, items) if style == "volumes" else draw_blocks(summary, items, expand)
+    return Drawing(*drawn).captioned(caption)
 
 
-def draw_block(module: nn.Module, input_shape: Sequence[int], *, title: str | None = None) -> Drawing:
+def draw_block(
+    module: nn.Module, input_shape: Sequence[int], *, title: str | None = None, caption: str | None = None
+) -> Drawing:
     """Draw one block from top to bottom with everything in it: normalization, activations, branches, shortcut.
 
     Args:
         module: A block, such as a ResNet's ``model.conv3[0]``.
         input_shape: (C, H, W) of what goes in.
         title: Heading; None is the module's class.
+        caption: A sentence that says what to see in it, numbered below the drawing as `show` does.
 
     Raises:
-        ValueError: if the input does not fit.
+        ValueError: if the input does not fit, or the caption is empty.
     """
     summary = summarize(module, input_shape)
-    return Drawing(*draw_detail(summary, series_of(summary.trace), title or type(module).__name__))
+    return Drawing(*draw_detail(summary, series_of(summary.trace), title or type(module).__name__)).captioned(caption)

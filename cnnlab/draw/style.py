@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
 _LEAST_WIDTH = 430
+_FONTS = re.compile(r"font-family: ([^;\"]*); ")
 
 
 def use_style() -> None:
@@ -79,25 +80,23 @@ def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # matplotlib's own style element says "*{...}", which would reach the whole page from inline SVG.
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
-    # Element ids such as "axes_1" repeat from figure to figure, and a page holds many figures.
-    prefix = "f" + hashlib.sha256(salt.encode()).hexdigest()[:8]
-    # An image shown twice in one figure has its id twice; the second gets another.
-    met: Counter[str] = Counter()
-
-    def own(match: re.Match[str]) -> str:
-        met[match[1]] += 1
-        again = f"-{met[match[1]]}" if met[match[1]] > 1 else ""
-        return f'id="{prefix}-{match[1]}{again}"'
-
-    svg = re.sub(r'\bid="([^"]*)"', own, svg)
-    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    # Its indentation, and paths to a millionth of a point, are half of the file.
+    svg = re.sub(r">\s+<", "><", svg)
+    svg = re.sub(r'\sd="([^"]*)"', lambda path: f' d="{_brief_path(path[1])}"', svg)
+    # Each text names the same ten fonts; said once, at the root, they weigh nothing.
+    fonts = Counter(_FONTS.findall(svg)).most_common(1)
+    family = ""
+    if fonts:
+        family = f";font-family:{fonts[0][0]}"
+        svg = svg.replace(f"font-family: {fonts[0][0]}; ", "")
+    svg = _own_ids(svg, "f" + hashlib.sha256(salt.encode()).hexdigest()[:8])
     width = float(re.search(r'width="([\d.]+)pt"', svg).group(1)) * 4 / 3  # points to CSS pixels
     least = min(width, _LEAST_WIDTH if tight else 0)
     svg = re.sub(
         r'<svg[^>]*?viewBox="([^"]*)"[^>]*>',
         rf'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         rf'viewBox="\1" style="width:100%;min-width:{least:.0f}px;max-width:{width:.0f}px;'
-        rf'height:auto;stroke-linejoin:round" aria-hidden="true">',
+        rf'height:auto;stroke-linejoin:round{family}" aria-hidden="true">',
         svg,
         count=1,
         flags=re.DOTALL,
@@ -105,20 +104,49 @@ def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
     return themed(svg)
 
 
-def show(figure: Figure, alt: str) -> None:
+def _brief_path(data: str) -> str:
+    """Path data to a hundredth of a point, without the spaces that its commands do not need."""
+    data = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), data)
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(data.split()))
+
+
+def _own_ids(svg: str, prefix: str) -> str:
+    """The SVG with ids that no other figure has, and with those alone that something in it refers to.
+
+    Element ids such as "axes_1" repeat from figure to figure, and a page holds many figures.
+    """
+    wanted = set(re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', svg))
+    # An image shown twice in one figure has its id twice; the second gets another.
+    met: Counter[str] = Counter()
+
+    def own(match: re.Match[str]) -> str:
+        if match[1] not in wanted:
+            return ""
+        met[match[1]] += 1
+        again = f"-{met[match[1]]}" if met[match[1]] > 1 else ""
+        return f' id="{prefix}-{match[1]}{again}"'
+
+    svg = re.sub(r'\sid="([^"]*)"', own, svg)
+    return re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+
+
+def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     """Display a matplotlib figure: crisp, light and dark, with a text alternative; then close it.
 
     Args:
         figure: any matplotlib figure.
         alt: what the figure shows, in a sentence or two, for readers who cannot see it.
+        caption: a sentence that says what to see in it, which stands below with a number: "Figure 3. ...". Numbers
+            count what has been shown since ``cnnlab.setup()``; the same caption keeps its number when its cell runs
+            again. None shows the figure without a line below.
 
     Raises:
-        ValueError: ``alt`` is empty.
+        ValueError: ``alt`` or ``caption`` is empty.
     """
     import matplotlib.pyplot as plt
     from IPython.display import display
 
-    display(Embedded(figure_svg(figure, salt=alt), alt))
+    display(Embedded(figure_svg(figure, salt=alt), alt, caption))
     plt.close(figure)
 
 

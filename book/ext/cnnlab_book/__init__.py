@@ -6,6 +6,8 @@ This extension, in order of a build:
 - writes the palette of ``cnnlab.draw.palette`` as CSS variables, so that plots and page share one source;
 - sets formulas at build time (``formulas.py``), so that no page loads MathJax;
 - drops the scripts that need a network (thebe) or that no page uses, and lets the others wait for the page;
+- puts the figures that notebooks store as ``<img>`` in line, so that they follow the page's light and dark
+  (``figures.py``);
 - writes large inline photographs as WebP (``pictures.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
 - turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
@@ -28,8 +30,10 @@ from sphinx.builders.html._assets import _JavaScript
 from sphinx.config import Config
 
 from cnnlab.draw import palette
+from cnnlab.draw.embed import page_css
 
 from . import formulas
+from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
     add_description,
@@ -56,10 +60,11 @@ UNUSED_INLINE = ("THEBE_JS_URL", "DOCUMENTATION_OPTIONS.")
 
 def _palette_css() -> str:
     return (
-        "/* Written at build time from cnnlab/draw/palette.py. */\n"
+        "/* Written at build time from cnnlab/draw/palette.py and cnnlab/draw/embed.py. */\n"
         f":root,html[data-theme=light]{{{palette.css_variables('light')}}}\n"
         f"html[data-theme=dark]{{{palette.css_variables('dark')}}}\n"
         f"@media print{{:root,html[data-theme=dark]{{{palette.css_variables('light')}}}}}\n"
+        f"{page_css()}"
     )
 
 
@@ -222,6 +227,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", unique_exercise_ids)
     app.connect("html-page-context", add_description, priority=100)
     app.connect("html-page-context", name_table_corners, priority=110)
+    app.connect("html-page-context", inline_figures, priority=115)
     app.connect("html-page-context", compress_pictures, priority=120)
     app.connect("html-page-context", _header_buttons, priority=900)
     app.connect("html-page-context", _page_context, priority=990)

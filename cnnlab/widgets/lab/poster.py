@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import sys
 
-from cnnlab.draw.embed import figure_html
+from cnnlab.draw.embed import still_html
 from cnnlab.draw.palette import css
 
 _ALT = (
@@ -27,7 +27,7 @@ _NOTE = (
 
 def poster(models: list[str], datasets: list[str]) -> str:
     """The poster as HTML; the same bytes for the same lab."""
-    figure = figure_html(_panel(models[0], datasets[0]), _ALT.format(menus="model, data, optimizer and learning rate"))
+    figure = still_html(_panel(models[0], datasets[0]), _ALT.format(menus="model, data, optimizer and learning rate"))
     offered = f"Networks here: {', '.join(models)}. Data: {', '.join(datasets)}."
     style = f"max-width:40rem;border:1px solid {css('grid')};border-radius:8px;padding:0.75rem 1rem"
     return (
