@@ -111,12 +111,12 @@ def test_outputs_hold_no_error_and_no_warning(notebook) -> None:
 
 
 def test_figures_are_shown_with_an_alternative_text(notebook) -> None:
-    """Figures come out of draw.show as themed SVG, never as a picture that is white in the dark."""
+    """Figures come out of draw.show as themed SVG with a caption, never as a picture that is white in the dark."""
     for number, cell in enumerate(code_cells(notebook), start=1):
         for output in cell.outputs:
             data = output.get("data", {})
             bare = {"image/png", "image/jpeg", "image/svg+xml"} & set(data)
-            assert not bare, f"cell {number} shows {bare}; use cnnlab.draw.show(figure, alt)"
+            assert not bare, f"cell {number} shows {bare}; use cnnlab.draw.show(figure, alt, caption=...)"
             assert "<Figure size" not in str(data.get("text/plain", "")), f"cell {number} shows a bare figure"
             for tag in re.findall(r"<img\b[^>]*>", str(data.get("text/html", ""))):
                 assert re.search(r'\balt="[^"]+"', tag), f"cell {number}: {tag[:120]} has no alt text"

@@ -97,9 +97,10 @@ def themed(svg: str) -> str:
 def standalone(svg: str) -> str:
     """The SVG as a file of its own: a size, plain colors, a paper, and dark colors where the reader's system is dark.
 
-    The paper is drawn in both modes: in a dark JupyterLab on a light system the picture is a light card, readable,
-    instead of dark ink on the dark page. Colors are plain attributes, so programs that know no CSS show them too; a
-    style of the file's own replaces them in the dark.
+    Which mode holds is the browser's word: today's take it from the color-scheme of the page around the picture (so
+    that it follows JupyterLab's own theme), older ones from the system. The paper is drawn in both modes, so that even
+    where they guess wrong there is never dark ink on a dark page. Colors are plain attributes, which programs that know
+    no CSS show too; a style of the file's own replaces them in the dark.
 
     Raises:
         ValueError: ``svg`` is no ``<svg>`` element with a viewBox, from which its size would follow.

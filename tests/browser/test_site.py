@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,16 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
         if name in CHAPTERS:
             with subtests.test("links of the header"):
                 check_header_links(page, name)
+            with subtests.test("figures in light"):
+                check_figures(page, palette.light)
             with subtests.test("solutions are folded"):
                 check_folded_solutions(page)
         with subtests.test("accessible in light"):
             assert axe_violations(page, without=TOKENS) == []
         page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
+        if name in CHAPTERS:
+            with subtests.test("figures in dark"):
+                check_figures(page, palette.dark)
         with subtests.test("accessible in dark"):
             assert axe_violations(page, without=TOKENS) == []
         seen.check()
@@ -85,6 +91,32 @@ def check_header_links(page: Any, name: str) -> None:
     assert edit == f"{address}/edit/main/{notebook.relative_to(ROOT).as_posix()}"
     report = page.locator("a.btn-source-issues-button").get_attribute("href")
     assert report.startswith(f"{address}/issues/new?title=") and Path(name).stem in report
+
+
+# Of each figure: how it stands in the page, and the colors that a reader sees in it.
+FIGURES = """() => [...document.querySelectorAll("article figure.cnnlab-figure")].map((figure) => {
+    const svg = figure.querySelector("svg");
+    const words = svg && svg.querySelector("text");
+    const caption = figure.querySelector("figcaption");
+    return {
+        images: figure.querySelectorAll("img").length,
+        wide: svg ? parseFloat(svg.style.maxWidth) : 0,
+        ink: words ? getComputedStyle(words).fill : "",
+        caption: caption ? caption.textContent : "",
+        muted: caption ? getComputedStyle(caption).color : "",
+    };
+})"""
+
+
+def check_figures(page: Any, color: Callable[[str], str]) -> None:
+    """Figures stand in line, with numbered captions, in the colors of the page's mode."""
+    figures = page.evaluate(FIGURES)
+    captions = [one["caption"] for one in figures if one["caption"]]
+    assert [text.split(". ")[0] for text in captions] == [f"Figure {n + 1}" for n in range(len(captions))]
+    assert len(captions) >= 2
+    assert all(one["images"] == 0 and one["wide"] > 100 for one in figures)
+    assert {one["muted"] for one in figures if one["caption"]} == {rgb(color("muted"))}
+    assert rgb(color("ink")) in {one["ink"] for one in figures}
 
 
 def check_folded_solutions(page: Any) -> None:
