@@ -27,6 +27,7 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 
 from cnnlab.draw import palette
 
@@ -214,15 +215,20 @@ def _offer_editions(app: Sphinx, exception: Exception | None) -> None:
     """What the download button gives opens in a notebook, where the chapter's own markup would stay markup."""
     if exception is not None or app.builder.format != "html":
         return
-    root = Path(app.confdir)
-    book = Book(root)
-    for path in notebooks(root):
-        target = Path(app.outdir) / "_sources" / path.relative_to(root)
-        if target.exists():
-            try:
-                nbformat.write(edition(path, book)[0], target)
-            except Unresolved as error:
-                raise ExtensionError(str(error)) from error
+    root, sources = Path(app.confdir), Path(app.outdir) / "_sources"
+    offered = {path: sources / path.relative_to(root) for path in notebooks(root)}
+    # Sphinx has copied those chapters whose pages it wrote; the others are editions already.
+    copied = {
+        path: target
+        for path, target in offered.items()
+        if target.exists() and target.read_bytes() == path.read_bytes()
+    }
+    book = Book(root) if copied else None
+    for path, target in copied.items():
+        try:
+            nbformat.write(edition(path, book)[0], target)
+        except Unresolved as error:
+            raise ExtensionError(str(error)) from error
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
