@@ -127,6 +127,23 @@ def test_colab_has_an_environment_of_its_own_of_python_3_13_where_there_is_one(p
     assert calls(project, "-r tests/colab/requirements.txt") == 1 and calls(project, "tools/colab_run.py") == 2
 
 
+def test_a_reference_reaches_the_tools(project: Path) -> None:
+    for command in (
+        ["editions"],
+        ["editions", "REF=ws26"],
+        ["publish-url", "URL=x"],
+        ["publish-url", "URL=x", "REF=ws26"],
+    ):
+        assert make(project, *command).returncode == 0
+    said = [line for line in (project / "calls").read_text().splitlines() if " tools/" in line]
+    assert said == [
+        "python tools/editions.py",
+        "python tools/editions.py --ref ws26",
+        "python tools/publish_url.py x",
+        "python tools/publish_url.py x ws26",
+    ]
+
+
 def test_publish_url_says_what_is_missing(project: Path) -> None:
     done = make(project, "publish-url")
     assert done.returncode != 0 and "URL=https://github.com/owner/name" in done.stdout

@@ -147,6 +147,13 @@ def test_citations_and_numbers_are_those_that_the_page_prints(path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_the_download_button_gives_the_edition(path: Path) -> None:
+    offered = HTML / "_sources" / path.relative_to(ROOT)
+    assert offered.is_file(), "run: make book"
+    assert nbformat.read(offered, as_version=4) == made(path)
+
+
+@pytest.mark.slow
 def test_links_to_the_site_lead_to_something(path: Path) -> None:
     links = re.findall(rf"{re.escape(book().site)}([^)\s]*)", prose(made(path)))
     assert links

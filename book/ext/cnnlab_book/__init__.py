@@ -11,7 +11,7 @@ This extension, in order of a build:
 - writes large inline photographs as WebP (``pictures.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
 - turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
-- lets the Colab button open the chapter's edition, which ``tools/editions.py`` writes.
+- lets the Colab button open the chapter's edition, which ``tools/editions.py`` writes, and the download button give it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 
 from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
@@ -50,7 +52,8 @@ from .stylesheets import BUNDLE, write_bundle
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2]))  # the repository, for its tools
 
-from tools.chapters import editions_branch, site  # noqa: E402
+from tools.chapters import editions_branch, notebooks, site  # noqa: E402
+from tools.editions import Book, Unresolved, edition  # noqa: E402
 
 # Scripts that the book has no use for. Thebe needs a server elsewhere and is added twice, which raises on every page.
 UNUSED_SCRIPTS = ("sphinx-thebe.js", "design-tabs.js")
@@ -213,6 +216,26 @@ def _remember_plugins() -> None:
         pybtex.plugin._load_entry_point = lru_cache(pybtex.plugin._load_entry_point)
 
 
+def _offer_editions(app: Sphinx, exception: Exception | None) -> None:
+    """What the download button gives opens in a notebook, where the chapter's own markup would stay markup."""
+    if exception is not None or app.builder.format != "html":
+        return
+    root, sources = Path(app.confdir), Path(app.outdir) / "_sources"
+    offered = {path: sources / path.relative_to(root) for path in notebooks(root)}
+    # Sphinx has copied those chapters whose pages it wrote; the others are editions already.
+    copied = {
+        path: target
+        for path, target in offered.items()
+        if target.exists() and target.read_bytes() == path.read_bytes()
+    }
+    book = Book(root) if copied else None
+    for path, target in copied.items():
+        try:
+            nbformat.write(edition(path, book)[0], target)
+        except Unresolved as error:
+            raise ExtensionError(str(error)) from error
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     _remember_plugins()
     app.setup_extension("myst_nb")
@@ -234,6 +257,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect(
         "build-finished", _finish, priority=900
     )  # after the theme has written its pygments.css
+    app.connect("build-finished", _offer_editions, priority=910)
     app.add_css_file("cnnlab-palette.css", priority=900)
     app.add_css_file("cnnlab-icons.css", priority=901)
     app.add_css_file("cnnlab.css", priority=902)
