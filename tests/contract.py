@@ -125,6 +125,82 @@ def difference(a: Tensor, b: Tensor) -> float:
     return ((a - b).abs().max() / a.abs().max()).item()
 
 
+class Replay:
+    """One picture's way through a network, kept so that a copy with a fault costs no more than what the fault changes.
+
+    A module of the copy that is as it was, with all that is in it, and gets what it got, gives what it gave. It is
+    compared bit by bit, its settings, parameters and inputs, so that a fault can only be missed here, never be made up.
+
+    Attributes:
+        answer: of the sound network.
+    """
+
+    def __init__(self, network: nn.Module, x: Tensor) -> None:
+        self.network, self.x = network, x
+        self.calls: dict[str, list[tuple[tuple[Tensor, ...], Tensor, int]]] = {}
+
+        def keep(name: str) -> Callable[..., None]:
+            def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+                if isinstance(output, Tensor) and all(isinstance(value, Tensor) for value in inputs):
+                    self.calls.setdefault(name, []).append((inputs, output, output._version))
+
+            return hook
+
+        modules = [(name, module) for name, module in network.named_modules() if name]
+        hooks = [module.register_forward_hook(keep(name)) for name, module in modules]
+        with torch.no_grad():
+            self.answer = network(x)
+        for hook in hooks:
+            hook.remove()
+        assert all(output._version == version for calls in self.calls.values() for _, output, version in calls)
+
+    def of(self, copied: nn.Module) -> Tensor:
+        """The answer of a copy of the network; the copy is of no use afterwards."""
+        self._take_over(self.network, copied, "")
+        with torch.no_grad():
+            return copied(self.x)
+
+    def _take_over(self, old: nn.Module, new: nn.Module, name: str) -> bool:
+        """Let sound modules answer from memory; whether this one, with all that is in it, is sound."""
+        sound = _alike(old, new)
+        for key, child in new._modules.items():
+            before = old._modules.get(key)
+            if child is not None and before is not None:
+                sound &= self._take_over(before, child, f"{name}.{key}" if name else key)
+        if sound and name in self.calls:
+            new.forward = _from_memory(new.forward, self.calls[name])
+        return sound
+
+
+def _from_memory(forward: Callable[..., Tensor], calls: list[tuple[tuple[Tensor, ...], Tensor, int]]) -> Callable:
+    def answer(*inputs: Tensor) -> Tensor:
+        for given, output, _ in calls:
+            if len(given) == len(inputs) and all(map(torch.equal, given, inputs)):
+                return output
+        return forward(*inputs)
+
+    return answer
+
+
+_MODULES_OWN = frozenset(vars(nn.Module()))
+
+
+def _alike(old: nn.Module, new: nn.Module) -> bool:
+    """Whether two modules are the same but for what is in them: type, settings, tensors, names of children."""
+    mine, given = ({k: v for k, v in vars(m).items() if k not in _MODULES_OWN} for m in (old, new))
+    if type(old) is not type(new) or mine.keys() != given.keys() or any(mine[k] != given[k] for k in mine):
+        return False
+    for own in ("_parameters", "_buffers"):
+        here, there = getattr(old, own), getattr(new, own)
+        if here.keys() != there.keys():
+            return False
+        for a, b in zip(here.values(), there.values()):
+            if (a is None) != (b is None) or (a is not None and (a.dtype != b.dtype or not torch.equal(a, b))):
+                return False
+    children = [(key, child is None) for key, child in old._modules.items()]
+    return children == [(key, child is None) for key, child in new._modules.items()]
+
+
 def count_macs(network: nn.Module, size: tuple[int, int, int]) -> int:
     """Multiply-accumulates per image, counted by torch operator by operator; nothing is computed.
 

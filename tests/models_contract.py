@@ -5,7 +5,8 @@ To add a model: register it in cnnlab/models, and write tests/zoo/test_<its file
     REFERENCES  name -> Reference, or a function that makes it where that takes time. Models that torchvision or timm
                 has under the same name (``library=`` of the registry) need no row: the library is the reference.
     FAULTS      name -> {what is wrong: function that breaks a model in place}; two or more for each network class, on
-                its smallest variant. The models named here are the ones that ``make test`` compares output for output.
+                its smallest variant. The models named here are the ones that ``make test`` compares output for output,
+                without and with the faults.
     FULL        names too large to build or count in every run (``make test-full`` has them).
 
 and the paper's own tables as tests. The tests in test_models.py fail until both are there.

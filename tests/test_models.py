@@ -19,6 +19,7 @@ from cnnlab.models import Paper, model_info, register
 from cnnlab.weights import transplant
 from tests.contract import (
     TOLERANCE,
+    Replay,
     count_macs,
     count_params,
     create_on_meta,
@@ -36,43 +37,6 @@ OUTPUTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def randomized():
-    """(reference, model) with equal, randomized parameters; the last pair is kept, since tests come by model."""
-    kept: dict[str, tuple[nn.Module, nn.Module]] = {}
-
-    def pair(name: str) -> tuple[nn.Module, nn.Module]:
-        if name not in kept:
-            kept.clear()
-            row = reference(name)
-            theirs = row.build()
-            randomize(theirs, model_info(name).input_size)
-            ours = cnnlab.create_model(name)
-            (row.copy or transplant)(theirs, ours)
-            kept[name] = (theirs.eval(), ours.eval())
-        return kept[name]
-
-    return pair
-
-
-@pytest.fixture(scope="module")
-def right_answer(randomized):
-    """A picture and the reference's answer to it, for which the sound network's has been found equal."""
-    kept: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def answer(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        if name not in kept:
-            kept.clear()
-            theirs, ours = randomized(name)
-            x = torch.randn(1, *model_info(name).input_size, generator=torch.Generator().manual_seed(0))
-            with torch.inference_mode():
-                kept[name] = (x, theirs(x))
-                assert difference(kept[name][1], ours(x)) < TOLERANCE
-        return kept[name]
-
-    return answer
-
-
 # --- the table of references is complete ---------------------------------------------------------------------------
 
 
@@ -87,63 +51,79 @@ def test_every_network_class_has_planted_faults():
     for name, faults in FAULTS.items():
         counts[model_info(name).network] += len(faults)
     assert all(count >= 2 for count in counts.values()), counts
+    assert all(has_reference_module(name) for name in FAULTS)  # they are compared in every run
 
 
-# --- size and cost -------------------------------------------------------------------------------------------------
+# --- size and cost, settings, head: without numbers ----------------------------------------------------------------
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+def norm_settings(network: nn.Module) -> list[tuple]:
+    """A wrong eps can hide below the tolerance of outputs, and a wrong momentum shows in none of them."""
+    wanted = ("num_features", "normalized_shape", "eps", "momentum", "affine", "track_running_stats")
+    return [tuple(getattr(m, key, None) for key in wanted) for m in network.modules() if isinstance(m, NORMS)]
+
+
+def classes_of_heads(model: nn.Module) -> list[int]:
+    return [next(model.get_submodule(name).parameters()).shape[0] for name in model.head_names]
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_parameters_and_macs(name: str):
+def test_parameters_macs_norms_and_head(name: str):
     model, wanted = create_on_meta(name), reference(name)
     assert count_params(model) == wanted.params, wanted.source
     macs = count_macs(model, model.input_size)
     assert abs(macs - wanted.macs) <= wanted.macs_tolerance, f"{macs} MACs, but {wanted.macs}: {wanted.source}"
+    if has_reference_module(name):
+        with on_meta():
+            theirs = wanted.build()
+        assert norm_settings(model) == norm_settings(theirs)
+    heads = 1 + len(getattr(model, "auxiliary_weights", ()))
+    if next(model.head.parameters(), None) is not None:  # minus the distance to fixed codes has none
+        assert classes_of_heads(model) == [model.info.num_classes] * heads
+        model.new_head(7)
+        assert classes_of_heads(model) == [7] * heads
 
 
-# --- outputs -------------------------------------------------------------------------------------------------------
+# --- outputs and planted faults, in one pass -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_output_equals_the_reference(name: str, randomized, record_property):
-    theirs, ours = randomized(name)
-    channels = model_info(name).input_size[0]
+def test_output_equals_the_reference_and_faults_are_caught(name: str, record_property):
+    row, size = reference(name), model_info(name).input_size
+    theirs = row.build()
+    randomize(theirs, size)
+    ours = cnnlab.create_model(name)
+    (row.copy or transplant)(theirs, ours)
+    theirs.eval()
+    ours.eval()
+    pictures, answers = {}, {}
     for side in sizes(name):
-        x = torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(side))
-        with torch.inference_mode():
-            wanted, found = theirs(x), ours(x)
+        x = pictures[side] = torch.randn(2, size[0], side, side, generator=torch.Generator().manual_seed(side))
+        with torch.no_grad():
+            wanted = answers[side] = theirs(x)
+            found = ours(x)
         off = difference(wanted, found)
         record_property(f"difference_{side}", off)
         assert off < TOLERANCE, f"{off:.2e} at {side} px"
         a, b = wanted  # two pictures, two answers: the comparison says something
         assert (a - b).abs().max() > 0.01 * a.abs().max()
-
-
-@pytest.mark.parametrize(("name", "fault"), [(name, fault) for name in FAULTS for fault in FAULTS[name]])
-def test_planted_fault_is_caught(name: str, fault: str, randomized, right_answer, record_property):
-    _, ours = randomized(name)
-    x, wanted = right_answer(name)  # with which the sound network agrees
-    broken = copy.deepcopy(ours)
-    FAULTS[name][fault](broken)
-    with torch.inference_mode():
-        off = difference(wanted, broken.eval()(x))
-    record_property("difference", off)
-    assert off > 5 * TOLERANCE, f"not caught: {off:.2e}"
-
-
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
-
-
-@pytest.mark.parametrize("name", [n for n in EVERY if has_reference_module(n.values[0])])
-def test_normalization_settings(name: str):
-    """A wrong eps can hide below the tolerance, and a wrong momentum shows in no output at all."""
-    with on_meta():
-        pair = (reference(name).build(), cnnlab.create_model(name))
-    wanted = ("num_features", "normalized_shape", "eps", "momentum", "affine", "track_running_stats")
-    settings = [
-        [tuple(getattr(m, key, None) for key in wanted) for m in network.modules() if isinstance(m, NORMS)]
-        for network in pair
-    ]
-    assert settings[0] == settings[1]
+    del theirs
+    if name not in FAULTS:
+        return
+    wanted, replay = answers[size[1]][:1], Replay(ours, pictures[size[1]][:1])
+    assert difference(wanted, replay.answer) < TOLERANCE  # the sound network agrees
+    assert torch.equal(replay.of(copy.deepcopy(ours)), replay.answer)
+    missed = {}
+    for fault, plant in FAULTS[name].items():
+        broken = copy.deepcopy(ours)
+        plant(broken)
+        off = difference(wanted, replay.of(broken.eval()))
+        record_property(fault, off)
+        if not off > 5 * TOLERANCE:
+            missed[fault] = off
+    assert not missed, f"not caught: {missed}"
 
 
 # --- errors --------------------------------------------------------------------------------------------------------

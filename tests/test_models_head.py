@@ -50,7 +50,7 @@ def test_trunk_and_head(name: str):
         assert not features.isnan().any()
 
         # The same number of classes: drawn as the network's own constructor drew it.
-        before, first = dict(model.state_dict()), tensors_of_heads(model)
+        before, first = {key: value.clone() for key, value in model.state_dict().items()}, tensors_of_heads(model)
         model.requires_grad_(False)
         model.new_head(model.info.num_classes, generator=seeded(1))
         redrawn = tensors_of_heads(model)
