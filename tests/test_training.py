@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from cnnlab.data import Dataset, ImageSet, batches
 from cnnlab.data.augment import Flip, Mixup
+from cnnlab.meta import on_meta
 from cnnlab.models import create_model
 from cnnlab.training import (
     SCHEDULES,
@@ -35,10 +37,11 @@ from cnnlab.training import (
     Step,
     Trainer,
     TrainingDiverged,
+    devices,
     evaluate,
     fit,
 )
-from cnnlab.training.devices import resolve_amp, resolve_device
+from cnnlab.training.devices import prefers_channels_last, resolve_amp, resolve_device
 from cnnlab.training.provenance import command_line
 
 CLASSES = ("dark", "medium", "bright")
@@ -633,8 +636,9 @@ def test_early_stopping_holds_after_resuming(data: Dataset, tmp_path: Path) -> N
     assert without_times(fit(make_model(), data, **arguments)) == without_times(first)
 
 
-@pytest.mark.parametrize("steps", [1, 4, 6, 7, 8])
-def test_resuming_at_any_step_ends_at_the_same_result(data: Dataset, tmp_path: Path, steps: int) -> None:
+@pytest.mark.parametrize(("steps", "channels"), [(1, 1), (4, 1), (6, 1), (7, 1), (8, 1), (4, 3)])
+def test_resuming_at_any_step_ends_at_the_same_result(tmp_path: Path, steps: int, channels: int) -> None:
+    data, make = make_data(channels=channels), partial(make_model, channels)  # color is trained with channels last
     arguments = {
         "epochs": 3,
         "batch_size": 20,
@@ -643,18 +647,18 @@ def test_resuming_at_any_step_ends_at_the_same_result(data: Dataset, tmp_path: P
         "augment": Flip(),
         "checkpoint": tmp_path / "run.pt",
     }
-    whole = make_model(dropout=0.3)
+    whole = make(dropout=0.3)
     expected = fit(whole, data, **{**arguments, "checkpoint": None})
-    interrupted = Trainer(make_model(dropout=0.3), data, **arguments)
+    interrupted = Trainer(make(dropout=0.3), data, **arguments)
     for _ in range(steps):
         interrupted.step()
     interrupted.stop()
-    resumed = make_model(dropout=0.3, seed=99)  # its own weights do not matter
+    resumed = make(dropout=0.3, seed=99)  # its own weights do not matter
     run = fit(resumed, data, **arguments)
     assert without_times(run) == without_times(expected)
     assert same_weights(whole, resumed)
     assert not run.stopped
-    finished = fit(make_model(seed=5), data, **arguments)
+    finished = fit(make(seed=5), data, **arguments)
     assert finished.history == run.history  # nothing is trained again
     finished.restore_best(resumed)
 
@@ -785,7 +789,8 @@ def test_damaged_checkpoints_name_the_remedy(data: Dataset, tmp_path: Path) -> N
 # ------------------------------------------------------------ precision, device
 
 
-def test_bfloat16_autocast_on_the_cpu(data: Dataset) -> None:
+def test_bfloat16_autocast_on_the_cpu(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda: True)  # those that do not, emulate it
     model = make_model()
     seen = []
     model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
@@ -794,6 +799,54 @@ def test_bfloat16_autocast_on_the_cpu(data: Dataset) -> None:
     assert run.config["precision"] == "bfloat16"
     assert all(p.dtype is torch.float32 for p in model.parameters())
     assert run.final["test_accuracy"] > 0.8
+
+
+def test_a_processor_without_bfloat16_stays_in_float32(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda: False)
+    asked, plain = make_model(), make_model()
+    run = fit(asked, data, epochs=1, amp=True, device="cpu")
+    fit(plain, data, epochs=1, device="cpu")
+    assert run.config["precision"] == "float32" and same_weights(asked, plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "last"),
+    [
+        ("resnet20_cifar", 3, True),
+        ("mobilenet_v2", 3, True),
+        ("resnet18", 3, False),  # wide 3x3 layers gain nothing
+        ("vgg11", 3, False),
+        ("resnet20_cifar", 1, False),  # one channel has one order
+        ("mlp_cifar10", 3, False),  # no convolution
+    ],
+)
+def test_layout_follows_the_shapes(name: str, channels: int, last: bool) -> None:
+    with on_meta():
+        model = create_model(name)
+    assert prefers_channels_last(model, (channels, 32, 32), torch.device("cpu")) is last
+    assert prefers_channels_last(model, (channels, 32, 32), torch.device("cuda"))
+    assert not prefers_channels_last(model, (channels, 4, 32, 32), torch.device("cuda"))
+
+
+def test_channels_last_changes_rounding_alone_and_not_the_callers_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_data(channels=3)
+    arguments = {"epochs": 2, "batch_size": 20, "augment": Flip(), "lr": 0.02}
+    ours, theirs = make_model(channels=3), make_model(channels=3)
+    layouts = set()
+    ours[0].register_forward_hook(
+        lambda module, inputs, output: layouts.add(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    trainer = Trainer(ours, data, **arguments)
+    layouts.clear()  # the two images of the check came as they were
+    while trainer.step():
+        pass
+    assert layouts == {True} and trainer.run.provenance["memory_format"] == "channels_last"
+    assert all(parameter.is_contiguous() for parameter in ours.parameters())
+    monkeypatch.setattr("cnnlab.training.trainer.prefers_channels_last", lambda *_: False)
+    plain = fit(theirs, data, **arguments)
+    assert plain.provenance["memory_format"] == "contiguous"
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,8 @@ def fit(
         seed: of order, augmentation and dropout. The initial weights are the caller's.
         device: None for CUDA, else MPS, else the CPU.
         amp: mixed precision: bfloat16 where the device has it, else float16 with loss scaling. None means on
-            CUDA only; True on a CPU means bfloat16.
+            CUDA only; True on a CPU means bfloat16 if the processor computes in it, and float32 if not. The run's
+            config says which, as "precision".
         loss: ``loss(logits, y) -> scalar``; None is cross-entropy. y holds class numbers (N,), or after
             mixup and CutMix probabilities (N, K).
         callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).

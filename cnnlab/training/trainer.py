@@ -25,7 +25,7 @@ from cnnlab.training import checkpoint as checkpoint_file
 from cnnlab.training.callbacks import EpochEnd, epoch_end
 from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_data, check_fit, check_model, has_batch_norm
-from cnnlab.training.devices import is_out_of_memory, own_randomness, resolve_amp, resolve_device
+from cnnlab.training.devices import is_out_of_memory, own_randomness, prefers_channels_last, resolve_amp, resolve_device
 from cnnlab.training.errors import OutOfMemory, TrainingDiverged
 from cnnlab.training.evaluation import Evaluation, Evaluator, autocast
 from cnnlab.training.interrupts import interrupt_waits
@@ -85,7 +85,7 @@ class Trainer:
         self.recipe = recipe
         self.device = resolve_device(recipe.device)
         self.amp_dtype = resolve_amp(recipe.amp, self.device)
-        self.channels_last = self.device.type == "cuda"
+        self.channels_last = prefers_channels_last(model, data.train.images.shape[1:], self.device)
         self.model, self.data = model, data
         self.epochs, self.batch_size = recipe.epochs, recipe.batch_size
         self.schedule = make_schedule(recipe.schedule)
@@ -96,7 +96,8 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         model.to(self.device)
-        if self.channels_last:
+        if self.channels_last and self.device.type == "cuda":
+            # On a processor the images' layout decides, and the caller's weights keep theirs.
             model.to(memory_format=torch.channels_last)
         check_fit(model, data, self.device)
         self.optimizer = make_optimizer(model, recipe)
@@ -428,6 +429,7 @@ class Trainer:
     def _provenance(self) -> dict[str, Any]:
         return {
             **provenance(self.device),
+            "memory_format": "channels_last" if self.channels_last else "contiguous",
             "data": self.data.name,
             "data_source": getattr(self.data, "source", ""),
             "seed": self.recipe.seed,
