@@ -184,7 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
     paths = [path.resolve() for path in options.notebooks] or notebooks()
     if not paths:
         print("There are no notebooks under book/ yet.")
-    return int(not all([store(path, options) for path in paths]))
+    done = [store(path, options) for path in paths]  # all of them, whatever fails
+    return 0 if all(done) else 1
 
 
 def store(path: Path, options: argparse.Namespace) -> bool:

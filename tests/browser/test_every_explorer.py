@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cnnlab.widgets import convolution_arithmetic
@@ -10,44 +12,7 @@ from tests.explorers import MAKERS
 COLAB_FRAME = 1000  # pixels of an output that Colab shows without a scroll bar inside
 LINE = 24  # a line of text
 
-# Every control to its ends, then all sliders together; after each step the height of the whole.
-MOVE = r"""() => {
-  const root = document.querySelector(".cnnlab-explorer");
-  const seen = [];
-  const note = (what) => seen.push([Math.round(root.getBoundingClientRect().height), what]);
-  const shown = (selector) => [...root.querySelectorAll(selector)].filter((node) => node.offsetParent && !node.disabled);
-  const put = (node, value) => { node.value = value; node.dispatchEvent(new Event("input")); };
-  const sliders = () => {
-    const all = shown("input[type=range]");
-    for (const node of all) for (const end of [node.min, node.max]) { put(node, end); note(`slider to ${end}`); }
-    for (const corner of [0b00000, 0b11111, 0b10111, 0b01010, 0b10101, 0b00011]) {
-      all.forEach((node, i) => put(node, (corner >> (i % 5)) & 1 ? node.max : node.min));
-      note(`sliders ${corner.toString(2)}`);
-    }
-  };
-  const buttons = () => shown("button").filter((node) => !/^(Play|Pause)$/.test(node.textContent));
-  note("first");
-  sliders();
-  const step = Math.ceil(buttons().length / 16);
-  for (let i = 0; i < buttons().length; i += step) {
-    buttons()[i].click();
-    note(`button ${i}`);
-    if (step === 1 && i % 5 === 1) sliders();
-  }
-  for (let s = 0; s < shown("select").length; s++) for (let o = 0; o < (shown("select")[s]?.options.length ?? 0); o++) {
-    const node = shown("select")[s];
-    node.selectedIndex = o;
-    node.dispatchEvent(new Event("change"));
-    note(node.value);
-  }
-  for (const node of shown("input[type=number]")) for (const value of [-99, 0, 1.23]) { put(node, value); note(`number ${value}`); }
-  for (let i = 0; i < 6; i++) buttons().filter((node) => /^Add/.test(node.textContent)).forEach((node) => { node.click(); note("added"); });
-  for (const node of shown("[role=application]")) for (const key of ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp"]) {
-    node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    note(key);
-  }
-  return seen;
-}"""
+MOVE = (Path(__file__).parent / "move_all.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("width", [760, 360])
