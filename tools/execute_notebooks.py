@@ -2,10 +2,14 @@
 
     python tools/execute_notebooks.py [book/part/chapter.ipynb ...]   # none named: all of them
     python tools/execute_notebooks.py --check                         # store nothing, only time them
+    python tools/execute_notebooks.py --stills [...]                  # run nothing, only take the explorers' pictures
 
 Each notebook gets a fresh kernel in its own folder, at the smoke scale. What would make diffs noisy is left out:
 times, versions in the metadata, random cell and widget ids. Fails on the first error in a cell, and with --check
 also where a chapter takes longer than a minute.
+
+Into each explorer's output goes a picture of its first state, for where scripts do not run; it is taken anew only
+where the output has changed.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ from nbclient.exceptions import CellExecutionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cnnlab.widgets import stills
 from tools.chapters import ROOT, code_cells, is_excused, notebooks
+from tools.stills import camera
 
 LIMIT = 60.0  # seconds that a chapter may take at smoke scale on two cores
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -126,6 +132,38 @@ def _placeholder() -> dict:
     }
 
 
+def explorers(notebook: nbformat.NotebookNode):
+    """The data of every output that is an explorer's."""
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if stills.is_explorer(data.get("text/html", "")):
+                yield data
+
+
+def add_stills(notebook: nbformat.NotebookNode, old: nbformat.NotebookNode, *, anew: bool = False) -> str:
+    """Put into each explorer's output its still, the old one where it still fits. In place; returns what was done.
+
+    Args:
+        old: the notebook as it was stored, whose stills are used again unless ``anew``.
+    """
+    known = {} if anew else {stills.fingerprint(d["text/html"]): stills.held(d["text/html"]) for d in explorers(old)}
+    all_data = list(explorers(notebook))
+    wanted = {stills.fingerprint(data["text/html"]): stills.without(data["text/html"]) for data in all_data}
+    missing = [mark for mark in wanted if not known.get(mark)]
+    if missing:
+        with camera() as take:
+            known |= {mark: take(wanted[mark]) for mark in missing if take}
+    for data in all_data:
+        still = known.get(stills.fingerprint(data["text/html"]))
+        data["text/html"] = stills.put(data["text/html"], still) if still else stills.without(data["text/html"])
+    if not missing:
+        return ""
+    return f", {len(missing)} stills " + (
+        "taken" if all(known.get(mark) for mark in missing) else "MISSING: no chromium"
+    )
+
+
 def compared(notebook: nbformat.NotebookNode) -> str:
     """How many of the code cells nbval compares strictly, as text."""
     cells = code_cells(notebook)
@@ -138,32 +176,43 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, help="chapters to run; all of them when none is named")
     parser.add_argument("--check", action="store_true", help=f"store nothing; fail where one takes over {LIMIT:.0f} s")
     parser.add_argument("--tidy", action="store_true", help="run nothing; only leave out what changes from run to run")
+    parser.add_argument("--stills", action="store_true", help="run nothing; only take the explorers' pictures anew")
     options = parser.parse_args(arguments)
     # As in tests/conftest.py. A chapter must not depend on data that only one machine has.
     os.environ.update(CNNLAB_SCALE="smoke", OMP_NUM_THREADS="1")
     os.environ.pop("CNNLAB_DATA", None)
-    failed = 0
     paths = [path.resolve() for path in options.notebooks] or notebooks()
     if not paths:
         print("There are no notebooks under book/ yet.")
-    for path in paths:
-        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        if options.tidy:
-            nbformat.write(tidy(nbformat.read(path, as_version=4)), path)
-            continue
-        try:
-            notebook, seconds, (longest, cell) = execute(path)
-        except CellExecutionError as error:
-            print(f"{name}: FAILED\n{error}", file=sys.stderr)
-            failed += 1
-            continue
-        late = options.check and seconds > LIMIT
-        failed += late
-        note = f"  over {LIMIT:.0f} s" if late else ""
-        print(f"{name}: {seconds:.1f} s, {compared(notebook)}, slowest {longest:.1f} s ({cell}){note}", flush=True)
-        if not options.check:
-            nbformat.write(tidy(notebook), path)
-    return 1 if failed else 0
+    done = [store(path, options) for path in paths]  # all of them, whatever fails
+    return 0 if all(done) else 1
+
+
+def store(path: Path, options: argparse.Namespace) -> bool:
+    """Do what the options say with one notebook; False if it failed."""
+    name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    stored = nbformat.read(path, as_version=4)
+    if options.tidy:
+        nbformat.write(tidy(stored), path)
+        return True
+    if options.stills:
+        said = add_stills(stored, stored, anew=True)
+        if said:
+            print(f"{name}{said}", flush=True)
+            nbformat.write(stored, path)
+        return True
+    try:
+        notebook, seconds, (longest, cell) = execute(path)
+    except CellExecutionError as error:
+        print(f"{name}: FAILED\n{error}", file=sys.stderr)
+        return False
+    late = options.check and seconds > LIMIT
+    said = "" if options.check else add_stills(tidy(notebook), stored)
+    said += f"  over {LIMIT:.0f} s" if late else ""
+    print(f"{name}: {seconds:.1f} s, {compared(notebook)}, slowest {longest:.1f} s ({cell}){said}", flush=True)
+    if not options.check:
+        nbformat.write(notebook, path)
+    return not late
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 No kernel, no widget machinery and no outside request: the same output works in the built page (over http and
 from a file), in JupyterLab and in Colab. What a page without scripts, or a notebook that is not trusted, shows
-is the text in ``alt``.
+is the text in ``alt`` and, in a stored output, a picture of the first state (see `cnnlab.widgets.stills`).
 
 An explorer called ``name`` is the file ``static/<name>.js``, which defines ``explore(params)``, with its own
 styles in ``static/<name>.css``. ``static/core.js`` and ``static/core.css`` stand in front of each.
@@ -110,7 +110,8 @@ class Explorer:
         )
         return (
             f'<div class="cnnlab-explorer" id="{self.id}"><p><strong>{html.escape(self.title)}.</strong> '
-            f"{html.escape(self.alt)} It moves in the built book, in Colab, and in a trusted notebook.</p></div>\n"
+            f"{html.escape(self.alt)} It moves in the built book, in Colab and in a trusted notebook; where it "
+            "stands still: File, Trust notebook, or run the cell.</p></div>\n"
             f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>"
         )
 

@@ -188,10 +188,9 @@ def opened(visit, tmp_path):
     """``with opened(explorer, ...) as v:`` opens a page that holds them, and fails on errors and outside requests."""
 
     @contextmanager
-    def open_page(*explorers, attributes='data-theme="light"', body="", viewport=BOOK, **options):
-        with visit(
-            write_page(tmp_path, *explorers, attributes=attributes, body=body), viewport=viewport, **options
-        ) as v:
+    def open_page(*explorers, attributes='data-theme="light"', body="", frame=False, viewport=BOOK, **options):
+        page = write_page(tmp_path, *explorers, attributes=attributes, body=body, frame=frame)
+        with visit(page, viewport=viewport, **options) as v:
             yield v
             v.check()
 

@@ -26,20 +26,25 @@ CHANGE = """([selector, index, property, values]) => {
 }"""
 
 
-def write_page(folder: Path, *explorers: object, attributes: str = "", body: str = "") -> str:
-    """A page like the book's: its style sheet, an article, cell outputs."""
+def write_page(folder: Path, *explorers: object, attributes: str = "", body: str = "", frame: bool = False) -> str:
+    """A page like the book's: its style sheet, an article, cell outputs.
+
+    With ``frame`` it is an output's own page as in Colab: no style sheet but the output's, as wide as the window.
+    """
     sheet = (ROOT / "book" / "static" / "cnnlab.css").as_uri()
     cells = "".join(
         f'<div class="cell"><div class="cell_output"><div class="output text_html">{e._repr_html_()}</div></div></div>'
         for e in explorers
     )
+    link = "" if frame else f'<link rel="stylesheet" href="{sheet}">'
+    sizes = ("16px", "none; margin: 0 -8px") if frame else ("18px", "760px; margin: 8px auto")
     page = folder / "page.html"
     page.write_text(
-        f'<!doctype html><html lang="en" style="font-size: 18px" {attributes}><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="en" style="font-size: {sizes[0]}" {attributes}><head><meta charset="utf-8">'
         "<title>Explorers</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="stylesheet" href="{sheet}"></head><body {body}><main class="bd-content">'
-        f'<article class="bd-article" style="max-width: 760px; margin: 8px auto"><h1>Page</h1>{cells}</article></main>'
+        f'{link}</head><body {body}><main class="bd-content">'
+        f'<article class="bd-article" style="max-width: {sizes[1]}"><h1>Page</h1>{cells}</article></main>'
         "</body></html>",
         encoding="utf-8",
     )

@@ -47,6 +47,7 @@ from .pages import (
     visit_folded_cell,
 )
 from .pictures import compress_pictures
+from .stills import file_stills
 from .stylesheets import BUNDLE, write_bundle
 
 HERE = Path(__file__).parent
@@ -251,6 +252,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", add_description, priority=100)
     app.connect("html-page-context", name_table_corners, priority=110)
     app.connect("html-page-context", inline_figures, priority=115)
+    app.connect("html-page-context", file_stills, priority=115)
     app.connect("html-page-context", compress_pictures, priority=120)
     app.connect("html-page-context", _header_buttons, priority=900)
     app.connect("html-page-context", _page_context, priority=990)

@@ -92,9 +92,9 @@ const explore = (p) => {
     }
     return found;
   };
-  const result = say();
+  const result = say(190);
   const sums = el("div", { class: "cm-sums" });
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite" });
+  const reading = hint(175);
 
   const run = () => {
     let below = 0;

@@ -8,8 +8,8 @@ const explore = (p) => {
   const signed = (n) => (n < 0 ? `−${-n}` : String(n));
   const short = (n) => signed(Math.round(n * 100) / 100);
   const nums = (text) => [...text].map(Number);
-  const result = say();
-  const reading = el("p", { class: "cx-hint ck-read", "aria-live": "polite" });
+  const result = say(165);
+  const reading = hint(145, { class: "cx-hint ck-read" });
 
   // ----- arithmetic
   const pixel = (t, y, x) => clip[(t * H + y) * W + x];
@@ -45,9 +45,6 @@ const explore = (p) => {
     const [left, top] = g.place(frame);
     for (const [name, value] of Object.entries({ x: left + x * g.u, y: top + y * g.u, width: w * g.u, height: h * g.u })) node.setAttribute(name, value);
   };
-  const size = (node, g) => {
-    for (const [name, value] of Object.entries({ width: g.wide, height: g.tall, viewBox: `0 0 ${g.wide} ${g.tall}` })) node.setAttribute(name, value);
-  };
   const square = (g, frame, y, x, gap = 0.6) => {
     const [left, top] = g.place(frame);
     const side = (g.u - 2 * gap).toFixed(2);
@@ -63,7 +60,7 @@ const explore = (p) => {
     const cells = (lit) => range(T).flatMap((t) => range(H).flatMap((y) => range(W).filter((x) => pixel(t, y, x) === lit).map((x) => square(geo.in, t, y, x)))).join("");
     input.replaceChildren(svg("path", { d: cells(0), class: "ck-dark" }), svg("path", { d: cells(1), class: "ck-lit" }),
       ...range(T).map((t) => title(geo.in, t, `frame ${t + 1}`)), ...frames);
-    size(input, geo.in);
+    sheet(input, geo.in.wide, geo.in.tall);
     const most = Math.max(1, ...output.flat(2).map(Math.abs));
     const kids = [];
     range(O[0]).forEach((t) => {
@@ -77,7 +74,7 @@ const explore = (p) => {
       }));
     });
     outputs.replaceChildren(...kids, here);
-    size(outputs, geo.out);
+    sheet(outputs, geo.out.wide, geo.out.tall);
     move(at);
   };
   const drawKernel = () => {

@@ -10,8 +10,8 @@ const explore = (p) => {
     oninput: (to) => { state[name] = to; update(); },
   })]));
   const formula = el("div", { class: "cx-formula" });
-  const result = say();
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite", style: "min-height:3em" });
+  const result = say(260);
+  const reading = hint(135);
   const hatch = "cx" + Math.random().toString(36).slice(2);
   const grid = svg("g");
   const moving = svg("g", { style: "pointer-events:none" });
@@ -92,12 +92,14 @@ const explore = (p) => {
     const beside = width >= 520;
     const gap = beside ? 64 : 40;
     const shown = Math.max(padded, out ? 0 : reach);
-    const cell = Math.floor(Math.min(34, beside ? Math.min(330 / shown, (width - gap) / (shown + out)) : Math.min(width, 300) / shown));
+    // One height whatever the sizes, so that nothing below moves.
+    const height = beside ? 366 : 540;
+    const most = beside ? Math.min(330 / shown, (width - gap) / (shown + out)) : Math.min(width / shown, (height - 44 - (out ? gap : 0)) / (shown + out));
+    const cell = Math.floor(10 * Math.min(34, most)) / 10;
     const big = shown * cell;
     const small = out * cell;
     const left = Math.max(0, (width - (beside ? big + (out ? gap + small : 0) : big)) / 2);
-    const height = (beside ? Math.max(big, 200) : big + (out ? gap + small + 4 : 0)) + 36;
-    const top = beside ? (height - 36 - big) / 2 + 34 : 34;
+    const top = beside ? (height - 36 - big) / 2 + 34 : (height - 44 - big - (out ? gap + small : 0)) / 2 + 34;
     const to = beside ? { x: left + big + gap, y: top + (big - small) / 2 } : { x: (width - small) / 2, y: top + big + gap };
     return { beside, cell, left, top, to, height };
   };
@@ -105,9 +107,7 @@ const explore = (p) => {
   const drawStill = () => {
     const { n, k, pad, padded, out, reads, d } = geo;
     const { cell, left, top, to, height } = geo.at;
-    picture.setAttribute("width", width);
-    picture.setAttribute("height", height);
-    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    sheet(picture, width, height);
     const cells = [];
     const most = Math.max(1, ...reads) ** 2;
     for (const y of range(padded)) for (const x of range(padded)) {

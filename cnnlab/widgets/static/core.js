@@ -64,8 +64,25 @@ const choice = ({ label, options, value, onchange }) => {
   return { node: el("div", { class: "cx-select", role: "group", "aria-label": label }, el("span", {}, label), nodes), set value(to) { mark(to); } };
 };
 
+// Words that change keep the room of the longest they can be, in letters, so that nothing below them moves.
 // Spoken politely when it changes; never while a clock runs.
-const say = (attrs) => el("p", { class: "cx-say", role: "status", ...attrs });
+const say = (room, attrs) => el("p", { class: "cx-say", role: "status", "data-room": room, ...attrs });
+const hint = (room, attrs) => el("p", { class: "cx-hint", "aria-live": "polite", "data-room": room, ...attrs });
+const keepRoom = (node) => {
+  const { font, lineHeight } = getComputedStyle(node);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = font;
+  const sample = "one of the 12 rows and columns that are read, ";
+  const letters = (node.clientWidth / pen.measureText(sample).width) * sample.length;
+  node.style.minHeight = `${Math.ceil(node.dataset.room / (letters - 4)) * parseFloat(lineHeight)}px`;
+};
+
+// The size of a picture in pixels, and of what is drawn in it.
+const sheet = (picture, width, height) => {
+  picture.setAttribute("width", width);
+  picture.setAttribute("height", height);
+  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+};
 
 // Play and pause. Stops by itself when the page is hidden or the explorer has left it.
 const clock = (ms, tick) => {
@@ -135,7 +152,13 @@ const start = (id, params, title, explore) => {
     const fit = () => {
       const style = getComputedStyle(root);
       const now = Math.floor(root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
-      if (now > 0 && now !== width) draw((width = now));
+      if (now < 1 || now === width) return;
+      width = now;
+      root.querySelectorAll("[data-room]").forEach(keepRoom);
+      draw(width);
+      // Colab shows the first 1000 pixels of an output and a scroll bar, unless it is asked for more.
+      const colab = window.google && google.colab;
+      if (colab && colab.output) colab.output.setIframeHeight(0, true, { maxHeight: 5000 });
     };
     new ResizeObserver(fit).observe(root);
     fit();

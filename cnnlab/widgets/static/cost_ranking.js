@@ -5,8 +5,8 @@ const explore = (p) => {
   let chosen = "depthwise separable";
   let now = [];
   const NAMES = { C: 0, K: 1, k: 2, n: 3, g: 4, d: 5, T: 6 };
-  const said = say({ style: "min-height:4.5em" });
-  const detail = el("p", { class: "cx-hint", "aria-live": "polite", style: "min-height:4.6em" });
+  const said = say(410);
+  const detail = hint(215);
   const list = el("ol", { class: "cr-list" });
   const count = (x) => String(x).replace(/\B(?=(\d{3})+$)/g, ",");
   const short = (x) => {
@@ -142,8 +142,8 @@ const explore = (p) => {
   return {
     nodes: [el("div", { class: "cx-bar", role: "group", "aria-label": "Layers to try" }, presets),
       el("div", { class: "cx-controls cr-controls" }, sliders.map((control) => control.node)),
-      el("div", { class: "cx-bar" }, measure.node), said, list,
-      el("p", { class: "cx-hint cr-key" }, "To the left of the line: less than the standard convolution. To the right: more. Equal lengths are equal factors. Choose a name for its formula."), detail],
+      el("div", { class: "cx-bar" }, measure.node), list,
+      el("p", { class: "cx-hint cr-key" }, "To the left of the line: less than the standard convolution. To the right: more. Equal lengths are equal factors. Choose a name for its formula."), detail, said],
     draw: () => {},
   };
 };

@@ -31,9 +31,9 @@ const explore = (p) => {
     const text = el("b");
     return { fill, text, node: el("div", { class: "ds-bar" }, el("span", {}, name), text, el("div", { class: "ds-track", "aria-hidden": "true" }, fill)) };
   });
-  const result = say({ style: "min-height:4.5em" });
+  const result = say(175);
   const facts = el("dl", { class: "ds-facts" });
-  const reading = el("div", { class: "ds-reading cx-hint" });
+  const reading = el("div", { class: "ds-reading cx-hint", "data-room": 640 });
   const panel = (attrs) => svg("svg", { ...attrs, onpointerdown: (event) => point(event) });
   const two = panel({ tabindex: 0, role: "application", ...KEYS, "aria-label": "Depthwise, then pointwise. The arrow keys step.",
     onkeydown: arrows((dx, dy) => { clocked.stop(); go(t + dx + dy * geo.m); }) });
@@ -60,11 +60,12 @@ const explore = (p) => {
     const gap = 15;
     const head = 18;
     const least = 30;
-    const unitsTwo = n + k + m + Cd + m;
-    const unitsOne = n + (Cd * k) / 2 + m;
-    const beside = width >= 560;
-    const u = Math.floor(10 * Math.min(20, beside ? (width - 6 * gap - 30) / (unitsTwo + unitsOne) : (width - 4 * gap) / unitsTwo)) / 10;
-    const tall = Math.max(Cd * (n * u + 10), Kd * (m * u + 10));
+    // One height whatever the sizes, so that nothing below moves; the largest cells that fit it and the width.
+    const tall = 334;
+    const span = (units, u) => units.reduce((all, w) => all + Math.max(least, w * u), (units.length - 1) * gap);
+    const fits = (u) => Math.max(Cd * (n * u + 10), Kd * (m * u + 10)) <= tall &&
+      span([n, k, m, Cd, m], u) + (width >= 560 ? span([n, (Cd * k) / 2, m], u) + 26 : 0) <= width;
+    const u = range(180).map((i) => 20 - i / 10).find(fits) || 2;
     const row = (i, of, side) => head + (tall / of) * (i + 0.5) - side / 2;
     const texts = (x, w, text) => svg("text", { x: x + w / 2, y: 10, class: "ds-head" }, text);
     const tone = (v) => (0.1 + 0.14 * Math.abs(v)).toFixed(2);
@@ -79,10 +80,7 @@ const explore = (p) => {
         for (const own of fill(x + (wide - w * u) / 2)) { maps.push(own); nodes.push(own.nodes); }
         x += wide + gap;
       }
-      const size = [x - gap, head + tall];
-      picture.setAttribute("width", size[0]);
-      picture.setAttribute("height", size[1]);
-      picture.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
+      sheet(picture, x - gap, head + tall);
       picture.replaceChildren(...nodes.flat(9));
     };
     const input = ["input", n, (x) => range(Cd).map((c) => map(x, row(c, Cd, n * u), n, u, `ds-c${c}`, { shade: (i, j) => tone(pixel(c, i, j)), text: (i, j) => pixel(c, i, j), kind: "input" }))];
@@ -94,7 +92,6 @@ const explore = (p) => {
       ["maps", m, (x) => range(Cd).map((c) => map(x, row(c, Cd, m * u), m, u, `ds-c${c}`, { text: (i, j) => geo.mid[c][i * m + j], kind: "middle" }))],
       ["1 × 1", Cd, (x) => range(Kd).flatMap((f) => weights(f, x))], output("output")]);
     build(one, [input, [`${k} × ${k} × ${C}`, (Cd * k) / 2, (x) => range(Kd).flatMap((f) => bank(f, x))], output("whole")]);
-    reading.style.minHeight = "";
     show();
   };
 
@@ -139,7 +136,6 @@ const explore = (p) => {
     const end = t === 2 * P ? ` All done: ${count(now[0])} multiplications against ${count(now[1])}.` : "";
     reading.setAttribute("aria-live", clocked.running ? "off" : "polite");
     reading.replaceChildren(el("p", {}, said + end), ...lines.map((line) => el("p", {}, line)));
-    reading.style.minHeight = `${Math.max(parseFloat(reading.style.minHeight) || 0, reading.offsetHeight)}px`;
     back.disabled = t <= 1;
     next.disabled = last.disabled = t >= 2 * P;
   };

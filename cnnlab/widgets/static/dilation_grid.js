@@ -5,8 +5,8 @@ const explore = (p) => {
   let width = 0;
   let geo;
   const at = { x: 1, y: 0 };
-  const result = say();
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite", style: "min-height:5.5em" });
+  const result = say(250);
+  const reading = hint(220);
   const facts = el("dl", { class: "dg-facts" });
   const cells = svg("g");
   const mark = svg("rect", { class: "dg-mark" });
@@ -114,9 +114,7 @@ const explore = (p) => {
       d: offsets.flatMap((y) => offsets.filter((x) => to(x) * to(y)).map((x) => square(x + 1, y, u > 9 ? 1 : 0.5))).join("") }));
     parts.push(box(0, 0, 1, "dg-here"));
     cells.replaceChildren(...parts);
-    picture.setAttribute("width", side);
-    picture.setAttribute("height", side);
-    picture.setAttribute("viewBox", `0 0 ${side} ${side}`);
+    sheet(picture, side, side);
     pick(at.x, at.y);
   };
 
@@ -142,7 +140,7 @@ const explore = (p) => {
   update();
   return {
     nodes: [el("div", { class: "cx-bar", role: "group", "aria-label": "Stacks to try" }, presets),
-      el("div", { class: "cx-controls" }, sliders.map((control) => control.node)),
+      el("div", { class: "cx-controls dg-rates" }, sliders.map((control) => control.node)),
       el("div", { class: "cx-bar" }, more, less, toggle("The neighbor's pixels", false, (on) => { beside = on; update(); })),
       result, el("div", { class: "dg-row" }, picture, el("div", { class: "dg-side" }, facts, reading))],
     draw: (to) => { width = to; drawGrid(); },

@@ -14,7 +14,10 @@ const explore = (p) => {
   buttons.forEach((node, i) => node.replaceChildren(el("span", {}, i && rows[i - 1][YEAR] === rows[i][YEAR] ? "" : rows[i][YEAR]), el("b", {}, rows[i][TITLE])));
   const list = el("div", { class: "cx-list", role: "group", "aria-label": "Papers by year", onkeydown: arrows((dx, dy) => pick(clamp(at + dx + dy, 0, rows.length - 1), true)) }, arcs, buttons);
   const card = el("div", { class: "cx-card" });
-  const result = say();
+  // What the card of a row says, to make room for the longest.
+  const length = (row) => row[IDEA].length + row[TITLE].length + row[PAPER].length + names(row[PARENTS]).length + row[MODELS].slice(0, 6).join(", ").length;
+  const longest = range(rows.length).sort((a, b) => length(rows[b]) + names(children[b]).length - length(rows[a]) - names(children[a]).length).slice(0, 4);
+  const result = say(90);
   const frame = el("div", { class: "cx-tree" }, card, list);
 
   const draw = () => {
@@ -42,15 +45,20 @@ const explore = (p) => {
     });
     return [up, down];
   };
-  const pick = (i, focus) => {
-    at = i;
+  const write = (i) => {
     const row = rows[i];
-    const [up, down] = draw();
     const some = row[MODELS].slice(0, 6).join(", ") + (row[MODELS].length > 6 ? ` and ${row[MODELS].length - 6} more` : "");
     const line = (term, text) => text && el("p", {}, el("i", {}, term + " "), text);
     card.replaceChildren(...[el("div", { class: "cx-headline" }, `${row[TITLE]}, ${row[YEAR]}`), el("p", {}, row[IDEA]),
       line("Builds on", names(row[PARENTS])), line("Taken up by", names(children[i])), line("In cnnlab:", some),
       el("p", {}, el("a", { href: row[URL], rel: "noopener", ...KEYS }, row[PAPER]))].filter(Boolean));
+  };
+  const pick = (i, focus) => {
+    at = i;
+    const row = rows[i];
+    const [up, down] = draw();
+    write(i);
+    list.scrollTop = clamp(list.scrollTop, (i + 2) * ROW - list.clientHeight, (i - 1) * ROW);
     result.textContent = `${row[TITLE]} (${row[YEAR]}) has ${many(up.size, "ancestor")} and ${many(down.size, "descendant")} among these ${rows.length} papers.`;
     if (focus) buttons[i].focus();
   };
@@ -58,6 +66,12 @@ const explore = (p) => {
   return {
     nodes: [el("div", { class: "cx-bar" }, button("Earlier", step(-1)), button("Later", step(1)),
       el("span", { class: "cx-hint" }, "Orange: what it builds on. Green: what builds on it.")), frame, result],
-    draw: (to) => { width = to; frame.classList.toggle("cx-wide", to >= 500); pick(at); },
+    draw: (to) => {
+      width = to;
+      frame.classList.toggle("cx-wide", to >= 500);
+      card.style.minHeight = "";
+      card.style.minHeight = `${Math.max(...longest.map((i) => (write(i), card.offsetHeight)))}px`;
+      pick(at);
+    },
   };
 };

@@ -5,8 +5,8 @@ const explore = (p) => {
   let width = 0;
   let view;
   const at = { layer: layers, channel: 0 };
-  const result = say();
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite", style: "min-height:4.5em" });
+  const result = say(125);
+  const reading = hint(110);
   const facts = el("dl", { class: "gw-facts" });
   const picture = svg("svg", {
     tabindex: 0, role: "application", ...KEYS,
@@ -98,14 +98,15 @@ const explore = (p) => {
 
   const drawWires = () => {
     const left = 58;
-    const u = Math.min((width - left) / channels, 46);
+    // Beside the words where there is room for 16 channels; one height whatever the layers, so that nothing below moves.
+    const u = Math.min((width - left - (width > 640 ? 246 : 0)) / channels, 46);
     const r = Math.min(9, u * 0.36);
-    const tall = u > 24 ? 72 : 56;
+    const tall = Math.min(120, 392 / (layers + (shuffle ? 0.7 * (layers - 1) : 0)));
     // Rows from the input down; a row of places holds shuffled channels.
     const rows = [{ layer: 0, y: 14 }];
     for (let l = 1; l <= layers; l++) {
       let y = rows[rows.length - 1].y;
-      if (shuffle && l > 1) rows.push({ layer: l - 1, places: true, y: (y += u > 24 ? 50 : 40) });
+      if (shuffle && l > 1) rows.push({ layer: l - 1, places: true, y: (y += 0.7 * tall) });
       rows.push({ layer: l, y: y + tall });
     }
     const x = (c) => left + (c + 0.5) * u;
@@ -140,9 +141,7 @@ const explore = (p) => {
         if (!row.places && row.layer === at.layer && c === at.channel) dots.push(svg("circle", { cx: x(c), cy: row.y, r: r + 3, class: "gw-mark" }));
       });
     });
-    const height = rows[rows.length - 1].y + 14;
-    picture.setAttribute("width", Math.ceil(left + u * channels));
-    picture.setAttribute("height", height);
+    sheet(picture, Math.ceil(left + u * channels), 420);
     picture.replaceChildren(svg("g", { class: "gw-wires" }, wires), svg("path", { class: "gw-path", "data-lit": lit.length, d: lit.join("") }), ...dots);
   };
 

@@ -35,9 +35,9 @@ const explore = (p) => {
   const number = (label, oninput) => el("input", { type: "number", step: "any", inputmode: "decimal", "aria-label": label, ...KEYS, oninput });
   const inputs = range(9).map((i) => number(`weight, row ${Math.floor(i / 3) + 1}, column ${(i % 3) + 1}`, () => { kernel[i] = +inputs[i].value || 0; presets.value = ""; run(); }));
   const over = number(null, () => { divisor = +over.value || 1; presets.value = ""; run(); });
-  const result = say();
+  const result = say(155);
   const sums = el("div", { class: "cx-sums" });
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite" });
+  const reading = hint(100);
 
   const run = () => {
     const gray = new Uint8ClampedArray(values.length);

@@ -17,7 +17,7 @@ const explore = (p) => {
   const percent = (value) => value.toFixed(1) + " %";
   const has = (row) => row[column[state.x]] > 0 && row[column[state.y]] != null;
 
-  const result = say();
+  const result = say(220);
   const tip = el("div", { class: "cx-tip", "aria-hidden": "true", hidden: true });
   const chart = svg("svg", {
     role: "group", onpointermove: (event) => near(event), onpointerdown: (event) => near(event), onpointerleave: () => { tip.hidden = true; },
@@ -123,9 +123,7 @@ const explore = (p) => {
         break;
       }
     }
-    chart.setAttribute("width", width);
-    chart.setAttribute("height", height);
-    chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    sheet(chart, width, height);
     const shown = spots.filter(Boolean);
     chart.setAttribute("aria-label", `${shown.length} models by ${words[state.y]} and ${words[state.x]}. Arrow keys go from point to point.`);
     chart.replaceChildren(...parts, svg("g", {}, shown.map(({ node }) => node)), svg("g", { style: "pointer-events:none" }, names));

@@ -19,7 +19,7 @@ const explore = (p) => {
     return typeof value === "number" && field !== "year" ? value.toFixed(2) : value;
   };
   const said = (row, i) => (heads[i][0] === "paper" ? papers[row[i]][0] : row[i]);
-  const result = say();
+  const result = say(90);
   const body = el("tbody");
   const ths = heads.map(([field, text], i) => el("th", { scope: "col", class: words.has(field) ? "cx-text" : null }, button(text, () => {
     way = by === i ? -way : words.has(field) || field === "year" ? 1 : -1;
@@ -43,11 +43,13 @@ const explore = (p) => {
   };
   const input = el("input", { type: "search", placeholder: "resnet, 2014, Howard …", ...KEYS, oninput: () => { word = input.value; fill(); } });
   const quick = ["vgg", "inception", "resnet", "mobilenet", "2012"].map((text) => button(text, () => { input.value = word = text; fill(); }));
+  const scroll = el("div", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" },
+    el("table", {}, el("thead", {}, el("tr", {}, ths)), body));
   fill();
   return {
     nodes: [el("div", { class: "cx-bar" }, el("label", { class: "cx-select" }, "Find", input), quick, button("all", () => { input.value = word = ""; fill(); })),
-      el("div", { class: "cx-models" }, el("div", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" },
-        el("table", {}, el("thead", {}, el("tr", {}, ths)), body))), result],
-    draw: () => {},
+      el("div", { class: "cx-models" }, scroll), result],
+    // What a word leaves out keeps its room.
+    draw: () => { scroll.style.minHeight ||= `${scroll.offsetHeight}px`; },
   };
 };

@@ -5,7 +5,7 @@ const explore = (p) => {
   let width = 0;
   let geo;
   const at = { l: 0, i: 0 };
-  const result = say();
+  const result = say(258);
   const list = el("div", { class: "cx-layers" });
   const grid = svg("g");
   const names = svg("g", { class: "cx-names" });
@@ -55,14 +55,15 @@ const explore = (p) => {
     drawCone();
   };
 
-  const GAP = 60;
   const TALL = 24;
   const BARS = 72;
+  const HEIGHT = 390; // whatever the layers, so that nothing below moves
   const place = () => {
     const n = geo[0].n;
     const u = Math.min(36, width / n);
     const left = (width - u * n) / 2;
-    const top = (l) => (layers.length - l) * GAP + 20;
+    const gap = Math.min(86, (HEIGHT - 20 - TALL - BARS) / layers.length);
+    const top = (l) => HEIGHT - TALL - BARS - l * gap;
     const x = (l, i) => left + (geo[l].first + i * geo[l].j) * u;
     const wide = (l) => Math.max(1, Math.min(u * geo[l].j * 0.84, 48));
     return { u, left, top, x, wide, lumped: n > 160 };
@@ -85,10 +86,7 @@ const explore = (p) => {
       return range(n).map((i) => svg("rect", { x: x(l, i) - wide(l) / 2, y: top(l), width: wide(l), height: TALL, class: kind,
         rx: Math.min(4, wide(l) / 4), "data-l": l, "data-i": i, ...touch(i) }));
     });
-    const height = layers.length * GAP + 20 + TALL + (paths ? BARS : 6);
-    picture.setAttribute("width", width);
-    picture.setAttribute("height", height);
-    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    sheet(picture, width, HEIGHT);
     grid.replaceChildren(...parts.flat());
     names.replaceChildren(...labels);
   };
@@ -162,7 +160,7 @@ const explore = (p) => {
   const more = button("Add a layer", () => { layers.push([3, 1, 1, ""]); presets.value = null; update(true); });
   const less = button("Remove the last", () => { layers.pop(); presets.value = null; update(true); });
   const presets = select({ label: "Stack", options: [...p.presets.map(([name, stack]) => [stack, name]), [null, "your own"]], value: null,
-    onchange: (stack) => { layers = stack.map((layer) => [...layer]); update(true); } });
+    onchange: (stack) => { if (!stack) return; layers = stack.map((layer) => [...layer]); update(true); } });
   presets.value = (p.presets.find(([, stack]) => JSON.stringify(stack) === JSON.stringify(p.layers)) || [])[1];
   const sub = (name, index) => [el("i", {}, name), el("sub", {}, index)];
   update(true);

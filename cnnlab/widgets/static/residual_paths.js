@@ -4,7 +4,7 @@ const explore = (p) => {
   let weighted = true;
   let width = 0;
   const TALL = 170;
-  const result = say();
+  const result = say(215);
   const bars = svg("g");
   const words = svg("g");
   const picture = svg("svg", { role: "img" }, bars, words);
@@ -48,9 +48,7 @@ const explore = (p) => {
       label(0, 12, weighted ? "share of the gradient" : "share of the paths", "start"),
       label(width, TALL + 31, "blocks passed through", "end"),
     );
-    picture.setAttribute("width", width);
-    picture.setAttribute("height", TALL + 36);
-    picture.setAttribute("viewBox", `0 0 ${width} ${TALL + 36}`);
+    sheet(picture, width, TALL + 36);
   };
 
   const [fewest, greatest] = p.limits.blocks;

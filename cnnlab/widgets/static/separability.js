@@ -54,7 +54,7 @@ const explore = (p) => {
 
   const tint = (v, scale) => ({ fill: `var(--cnnlab-${v < 0 ? "orange" : "blue"})`, "fill-opacity": (0.55 * Math.min(1, Math.abs(v) / scale)).toFixed(3) });
   const drawTerm = (t, number, scale) => {
-    const u = 36;
+    const u = k > 3 ? 26 : 36;
     const gap = 8;
     const side = (k + 1) * u + gap;
     const cell = (v, x, y, peak, name) => [svg("rect", { x: x + 1, y: y + 1, width: u - 2, height: u - 2, rx: 3, class: name }),
@@ -67,7 +67,7 @@ const explore = (p) => {
     return el("div", { class: `sp-term${number > keep ? " sp-off" : ""}`, "data-sigma": t.sigma, "data-share": t.share, "data-column": t.real ? t.column : null, "data-row": t.real ? t.row : null },
       el("div", { class: "sp-head" }, el("b", {}, `term ${number}`), ` σ = ${tidy(t.sigma)}, ${percent(t.share)}`),
       el("div", { class: "sp-bar" }, el("i", { style: `width:${(100 * t.share).toFixed(2)}%` })),
-      t.real && svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": said, style: `width:${side}px` }, kids));
+      t.real && svg("svg", { class: k > 3 ? "sp-small" : null, viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": said, style: `width:${side}px` }, kids));
   };
 
   const filtered = (kernel, canvas, scale, signed) => {
@@ -150,9 +150,9 @@ const explore = (p) => {
       return 10 * height;
     }), name);
   };
-  const result = say();
+  const result = say(225);
   const grid = el("div", { class: "sp-grid", role: "group", "aria-label": "Weights of the kernel" });
-  const panel = el("div", { class: "sp-terms" });
+  const panel = el("div", { class: "sp-terms", tabindex: 0, role: "region", "aria-label": "Terms of the kernel", ...KEYS });
   const presets = p.presets.map(([name, own]) => button(name, () => load(own)));
   const shapes = p.turned.map((name) => button(name, () => turned(name)));
   const terms = slider({ label: "terms kept", symbol: "r", color: "green", min: 1, max: k, value: keep, oninput: (to) => { keep = to; update(); } });

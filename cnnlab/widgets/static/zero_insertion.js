@@ -13,8 +13,8 @@ const explore = (p) => {
   const controls = fields.map(([symbol, label, own], i) => slider({
     label, symbol, color: own, min: p.limits[i][0], max: p.limits[i][1], value: state[symbol], oninput: (to) => { state[symbol] = to; update(); } }));
   const formula = el("div", { class: "cx-formula" });
-  const result = say();
-  const reading = el("p", { class: "cx-hint", "aria-live": "polite", style: "min-height:4.5em" });
+  const result = say(330);
+  const reading = hint(135);
   const grid = svg("g");
   const moving = svg("g", { style: "pointer-events:none" });
   const picture = svg("svg", { tabindex: 0, role: "application", ...KEYS, onkeydown: arrows((dx, dy) => { timer.stop(); place(at.x + dx, at.y + dy); }) }, grid, moving);
@@ -97,16 +97,20 @@ const explore = (p) => {
     const first = stamps ? n : wide;
     const beside = width >= 520;
     const gap = beside ? 26 : 34;
-    const cell = Math.floor(Math.min(32, beside ? (width - 2 * gap) / (first + out + k * 0.8) : Math.min(width, 320) / Math.max(wide, out)));
+    // One height whatever the sizes, so that nothing below moves.
+    const height = beside ? 354 : 640;
+    const most = beside ? Math.min((width - 2 * gap) / (first + out + k * 0.8), (height - 34) / Math.max(first, out))
+      : Math.min(Math.min(width, 320) / Math.max(first, out), (height - 30 - 2 * gap - 13 * k) / (first + out), (height - 30 - 2 * gap) / (first + out + 0.8 * k));
+    const cell = Math.floor(10 * Math.min(32, most)) / 10;
     const tap = Math.max(13, Math.min(24, Math.floor(cell * 0.8)));
     const total = first * cell + out * cell + k * tap + 2 * gap;
-    const middle = Math.max(wide, out) * cell / 2 + 24;
+    const middle = (height - 34) / 2 + 24;
     const left = Math.max(0, (width - total) / 2);
     const center = (size) => (width - size) / 2;
     const boxes = beside
       ? [[left, middle - first * cell / 2], [left + first * cell + gap, middle - (k * tap) / 2], [left + first * cell + 2 * gap + k * tap, middle - out * cell / 2]]
       : [[center(first * cell), 24], [center(k * tap), 24 + first * cell + gap], [center(out * cell), 24 + first * cell + 2 * gap + k * tap]];
-    return { cell, tap, boxes, height: beside ? Math.max(wide, out) * cell + 34 : boxes[2][1] + out * cell + 6 };
+    return { cell, tap, boxes, height };
   };
 
   const cellAt = ([left, top], x, y, cell, name, text, more) => [
@@ -116,7 +120,7 @@ const explore = (p) => {
   const drawStill = () => {
     const { n, k, s, o, out, border, wide, X, W, value, count } = geo;
     const { cell, tap, boxes, height } = geo.at;
-    for (const [name, to] of [["width", width], ["height", height], ["viewBox", `0 0 ${width} ${height}`]]) picture.setAttribute(name, to);
+    sheet(picture, width, height);
     const cells = [];
     const title = ([left, top], size, words) => cells.push(svg("text", { x: clamp(left + size / 2, 70, width - 70), y: top - 8, "text-anchor": "middle" }, words));
     const pick = (x, y) => ({ onpointerenter: () => { timer.stop(); place(x, y); }, onpointerdown: () => { timer.stop(); place(x, y); } });
