@@ -23,12 +23,13 @@ SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	$(shell find cnnlab -name '*.py' 2>/dev/null)
 
-.PHONY: help setup book editions test test-fast test-full test-colab lint format nbval bench lab execute publish-url
+.PHONY: help setup book chapter editions test test-fast test-full test-colab lint format nbval bench lab execute publish-url
 .PHONY: clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book         build the book into $(HTML)"
+	@echo "make chapter      lay the skeleton of a new one: PART=architectures NAME=densenet TITLE=\"DenseNet\""
 	@echo "make editions     the chapters as plain notebooks for Colab and Jupyter, into _build/editions (REF=tag pins them)"
 	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
 	@echo "make test-fast    lint and the quick unit tests"
@@ -60,6 +61,11 @@ $(BUILT): $(READY) $(SOURCES)
 	@# A page read once is not read again and would not warn again: after a failure, read everything.
 	@$(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
+
+chapter: $(READY)
+	@test -n "$(PART)" -a -n "$(NAME)" -a -n "$(TITLE)" || \
+		{ echo 'Say which: make chapter PART=architectures NAME=densenet TITLE="DenseNet"'; exit 1; }
+	@$(BIN)/python tools/new_chapter.py "$(PART)" "$(NAME)" "$(TITLE)"
 
 editions: $(READY)
 	@$(BIN)/python tools/editions.py $(if $(REF),--ref "$(REF)")

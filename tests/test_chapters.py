@@ -13,10 +13,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cnnlab.chapters import key
 from tools.chapters import (
     BADGE,
     CONFIG,
     ROOT,
+    TO_BE_WRITTEN,
     badge,
     code_cells,
     is_excused,
@@ -70,6 +72,14 @@ def words(text: str) -> int:
 
 def test_it_is_in_the_table_of_contents(path: Path) -> None:
     assert path.relative_to(ROOT).with_suffix("").as_posix() in toc()
+
+
+def test_nothing_is_left_to_be_written(path: Path, notebook) -> None:
+    """What a new chapter's skeleton asks for, by its own words."""
+    exercises = ROOT / "cnnlab" / "chapters" / key(path.name) / "exercises.py"
+    text = prose(notebook) + (exercises.read_text(encoding="utf-8") if exercises.is_file() else "")
+    wanted = re.findall(rf"{TO_BE_WRITTEN}[^*\n]*", text)
+    assert not wanted, "\n".join([f"{path.relative_to(ROOT)}:", *wanted])
 
 
 def test_first_cell_holds_title_and_colab_badge(path: Path, notebook) -> None:

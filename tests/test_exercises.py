@@ -296,7 +296,7 @@ def test_ids_are_unique_and_in_their_chapter():
 
 def test_exercises_come_in_the_books_order():
     assert [name for name in chapters.names() if name in CHAPTERS] == CHAPTERS
-    assert list(dict.fromkeys(exercise_id.partition("/")[0] for exercise_id in IDS)) == CHAPTERS
+    assert list(dict.fromkeys(i.partition("/")[0] for i in IDS)) == [name for name in CHAPTERS if exercise_ids(name)]
 
 
 @pytest.mark.slow

@@ -12,8 +12,19 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import execute_notebooks, publish_url
-from tools.chapters import ROOT, badge, colab_link, notebooks, page_link, reference, repository, setup_cell, source_note
+from tools import execute_notebooks, new_chapter, publish_url
+from tools.chapters import (
+    ROOT,
+    badge,
+    colab_link,
+    notebooks,
+    page_link,
+    reference,
+    repository,
+    setup_cell,
+    source_note,
+    toc,
+)
 
 
 def test_config_names_the_repository() -> None:
@@ -224,3 +235,78 @@ def test_nbval_passes_the_same_and_catches_a_changed_output(tmp_path: Path) -> N
     path.write_text(path.read_text().replace('"42\\n"', '"43\\n"').replace("a rising line", "a falling line", 1))
     other = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert other.returncode == 1 and "42" in other.stdout, other.stdout
+
+
+# --- a new chapter's skeleton -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """The places that a new chapter touches, in a folder of its own."""
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for file in toc():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{file}{'.md' if (ROOT / f'{file}.md').is_file() else '.ipynb'}").touch()
+    (tmp_path / "cnnlab" / "chapters").mkdir(parents=True)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_new_chapter_is_a_notebook_a_folder_and_a_line(book: Path) -> None:
+    before = contents(book)
+    path = new_chapter.lay("convolutions", "deformable", "Deformable convolutions", book)
+    after = contents(book)
+    folder = "cnnlab/chapters/deformable"
+    assert set(after) - set(before) == {
+        "book/convolutions/deformable.ipynb",
+        f"{folder}/__init__.py",
+        f"{folder}/exercises.py",
+    }
+    assert [name for name in before if after[name] != before[name]] == ["_toc.yml"]
+    listed = toc(book)
+    assert listed[listed.index("book/convolutions/deformable") - 1] == "book/convolutions/choosing"
+    assert [file for file in listed if "deformable" not in file] == toc()
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].source.startswith("# Deformable convolutions\n")
+    assert badge(path, repository(), root=book) in notebook.cells[0].source
+    assert notebook.cells[1].source == setup_cell(repository())
+    headings = [cell.source.split("\n")[0] for cell in notebook.cells[2:]]
+    assert headings[-3:] == ["## What came of it", "## Exercises", "## References"]
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "title", "said"),
+    [
+        ("architecture", "densenet", "DenseNet", "PART='architecture'"),
+        ("architectures", "DenseNet", "DenseNet", "NAME='DenseNet'"),
+        ("architectures", "dense-net", "DenseNet", "NAME='dense-net'"),
+        ("architectures", "../densenet", "DenseNet", "NAME='../densenet'"),
+        ("architectures", "class", "Classes", "NAME='class'"),
+        ("architectures", "", "DenseNet", "NAME=''"),
+        ("architectures", "resnet", "ResNet", "book/architectures/resnet.ipynb exists"),
+        ("architectures", "lenet", "LeNet", "book/foundations/lenet.ipynb exists"),
+        ("architectures", "glossary", "Words", "book/glossary.md exists"),
+        ("architectures", "densenet", " ", "TITLE=' '"),
+        ("architectures", "densenet", "Dense\nNet", "TITLE="),
+        ("architectures", "densenet", 'The "dense" net', "TITLE="),
+    ],
+)
+def test_what_cannot_be_a_chapter_is_refused_in_one_line(
+    book: Path, part: str, name: str, title: str, said: str
+) -> None:
+    before = contents(book)
+    with pytest.raises(ValueError) as refusal:
+        new_chapter.lay(part, name, title, book)
+    assert said in str(refusal.value) and "\n" not in str(refusal.value)
+    assert contents(book) == before
+
+
+def test_make_chapter_says_a_refusal_in_one_line(capsys: pytest.CaptureFixture) -> None:
+    assert new_chapter.main(["architectures", "resnet", "ResNet"]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and not said.out

@@ -20,6 +20,7 @@ TOC = ROOT / "_toc.yml"
 BADGE = "colab-badge.svg"  # in book/static: our own picture, so that a page asks no other host
 
 MAIN = "main"  # the reference that pins nothing
+TO_BE_WRITTEN = "To be written:"  # stands in a new chapter's skeleton for what is not there yet
 
 _REFERENCE = re.compile(r"^([ \t]+cnnlab_reference:[ \t]*)(\S+)", re.MULTILINE)
 _ADDRESS = re.compile(r"^(repository:\n(?:[ \t]+.*\n)*?[ \t]+url:[ \t]*)(\S+)", re.MULTILINE)

@@ -29,6 +29,7 @@ from cnnlab.exercises.reading import (
     show_call,
     undisturbed,
 )
+from cnnlab.modes import evaluating
 
 _CALL_IT = "Call it, and give check() what it returns."
 _DO_NOT_CALL_IT = "Give check() the function itself, without calling it: its name alone."
@@ -338,11 +339,11 @@ class ModelExercise(Exercise):
                 return Verdict("wrong", str(complaint))
         if not isinstance(net, nn.Module):
             return Verdict("wrong", f"You gave {describe(net)} where an nn.Module is wanted.")
-        with restored(net):
+        with restored(net), evaluating(net):
             complaint = self._complaint(net)
             if complaint:
                 return Verdict("wrong", complaint, self._hint(net, lambda *_: False))
-            self.answer(net.eval())
+            self.answer(net)
         return Verdict("correct")
 
     def _complaint(self, net: nn.Module) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from importlib import import_module
 from typing import Any
 
+from cnnlab import chapters
 from cnnlab.errors import unknown_name
 from cnnlab.exercises.authoring import Exercise, Verdict
 from cnnlab.exercises.reading import undisturbed
@@ -66,16 +66,13 @@ def start_over() -> None:
 
 
 def _chapters() -> list[str]:
-    """The chapters that have exercises.
-
-    They stand above this package and import it, so they are looked up by name, as plug-ins are.
-    """
-    return [path.parent.name for path in import_module("cnnlab.chapters").files("exercises.py")]
+    """The chapters that have exercises."""
+    return [path.parent.name for path in chapters.files("exercises.py")]
 
 
 def _exercises_of(chapter: str) -> list[Exercise]:
     with undisturbed():  # planted networks draw their weights when they are made
-        defined = import_module(f"cnnlab.chapters.{chapter}.exercises")
+        defined = chapters.load(chapter, "exercises")
     return [
         thing for thing in vars(defined).values() if isinstance(thing, Exercise) and thing.id.startswith(f"{chapter}/")
     ]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from cnnlab.exercises.compare import describe, is_blank, without_addresses
+from cnnlab.modes import evaluating, modes_kept
 
 _TORCH = os.path.dirname(torch.__file__)
 
@@ -75,8 +76,8 @@ def output(net: nn.Module, x: Tensor) -> Any:
     The input takes the type of the network's parameters; a tensor comes back on the processor, in x's type.
     """
     like = next((p for p in net.parameters() if not is_lazy(p)), x)
-    with restored(net), torch.no_grad():
-        found = net.eval()(x.to(like.device, like.dtype))
+    with restored(net), evaluating(net), torch.no_grad():
+        found = net(x.to(like.device, like.dtype))
     return found.to("cpu", x.dtype) if isinstance(found, Tensor) else found
 
 
@@ -86,15 +87,12 @@ def restored(answer: Any) -> Iterator[Any]:
     if not isinstance(answer, nn.Module):
         yield answer
         return
-    modes = [(module, module.training) for module in answer.modules()]
-    stored = [
-        (t, t.detach().clone()) for t in (*answer.parameters(), *answer.buffers()) if not (is_lazy(t) or t.is_meta)
-    ]
+    tensors = [t for t in (*answer.parameters(), *answer.buffers()) if not (is_lazy(t) or t.is_meta)]
+    stored = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
-        yield answer
+        with modes_kept(answer):
+            yield answer
     finally:
-        for module, training in modes:
-            module.training = training
         with torch.no_grad():
             for tensor, before in stored:
                 if not torch.equal(tensor, before):  # a tensor that is written to would spoil the reader's graph
