@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 import types
@@ -14,7 +15,7 @@ pytest.importorskip("ipywidgets")
 
 from cnnlab.data import DatasetUnavailable, load_dataset
 from cnnlab.widgets import TrainingLab
-from cnnlab.widgets.lab import pictures
+from cnnlab.widgets.lab import clocks, interrupts, pictures
 from cnnlab.widgets.lab.runs import AUGMENTATIONS, duration, make_augmentation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -472,3 +473,260 @@ def test_explorers_do_not_import_ipywidgets():
 
     code = "import sys, cnnlab.widgets as w; w.convolution_arithmetic; sys.exit('ipywidgets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+# Clocks: each front end's, driven here as the front end would
+
+
+def with_clock(monkeypatch, clock, **options):
+    monkeypatch.setattr("cnnlab.widgets.lab.training_lab.choose_clock", lambda: clock)
+    return TrainingLab(models=("mlp_mnist",), datasets=("digits",), epochs=2, limit=100, **options)
+
+
+@pytest.fixture
+def colab(monkeypatch):
+    """``google.colab`` as far as the lab needs it; the functions that were registered, by name."""
+    google, colab, output = (types.ModuleType(name) for name in ("google", "google.colab", "google.colab.output"))
+    functions = {}
+    output.register_callback = functions.__setitem__
+    google.colab, colab.output = colab, output
+    for module in (google, colab, output):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return functions
+
+
+@pytest.mark.parametrize(("version", "clock"), [("7.7.1", "PressedClock"), ("8.1.9", "StartedClock")])
+def test_clock_follows_the_version_of_ipywidgets(monkeypatch, version, clock):
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    monkeypatch.setattr(clocks.widgets, "__version__", version)
+    assert clocks.choose_clock().__name__ == clock
+
+
+@pytest.mark.parametrize("version", ["7.7.1", "8.1.9"])
+def test_clock_of_colab_whatever_the_version(monkeypatch, colab, version):
+    monkeypatch.setattr(clocks.widgets, "__version__", version)
+    assert clocks.choose_clock() is clocks.ColabClock
+
+
+def press(lab, playing: bool) -> None:
+    """What the front end does to a Play whose own button is clicked."""
+    setattr(lab.clock.play, lab.clock._playing, playing)
+
+
+def test_play_as_the_train_button(monkeypatch):
+    lab = with_clock(monkeypatch, clocks.PressedClock)
+    assert lab.clock.play in lab.panel.children[1].children and lab.clock.hidden == ()
+    press(lab, True)
+    assert lab.current is not None and lab.clock.control.disabled and not lab.panel.stop.disabled
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished" and not lab.clock.control.disabled
+    press(lab, True)
+    press(lab, False)  # its pause button, where the style that hides it is missing
+    assert lab.runs[1].state == "stopped"
+
+
+def test_play_as_the_train_button_is_released_where_a_run_cannot_begin(monkeypatch):
+    lab = with_clock(monkeypatch, clocks.PressedClock)
+    monkeypatch.setattr(lab, "_load", lambda *_: (_ for _ in ()).throw(DatasetUnavailable("not here.")))
+    press(lab, True)
+    assert not lab.clock.running and not lab.clock.control.disabled and "not here" in lab.panel.message.value
+
+
+def test_a_clock_that_python_cannot_start_says_what_to_press(monkeypatch):
+    lab = with_clock(monkeypatch, clocks.PressedClock)
+    lab.train()
+    assert lab.runs[0].state == "training" and not lab.clock.running
+    assert "Press Train on the panel" in lab.panel.status.value and "cnnlab-lab-late" not in lab.panel.status.value
+    assert not lab.clock.control.disabled and not lab.panel.stop.disabled
+    press(lab, True)
+    tick_to_the_end(lab)
+    assert [run.state for run in lab.runs] == ["finished"]
+
+
+def test_colabs_callbacks_train(monkeypatch, colab):
+    lab = with_clock(monkeypatch, clocks.ColabClock)
+    markup = lab.clock.markup()
+    ((name, call),) = colab.items()
+    assert f'"name": "{name}"' in markup and " hidden>" in markup and "(SETUP)" not in markup
+    again = lab.clock.markup()  # shown twice: two elements, one function
+    assert len(colab) == 1 and again != markup
+    answer = call("train")
+    while answer.data["running"]:
+        assert lab.clock.running
+        answer = call("tick")
+    assert lab.runs[0].state == "finished"
+    assert not call("tick").data["running"]  # late: nothing begins
+    assert call("train").data["running"]
+    lab.panel.stop.click()
+    assert not call("tick").data["running"] and lab.runs[1].state == "stopped"
+    lab.train()  # from code
+    assert "Press Train on the panel" in lab.panel.status.value
+
+
+def test_colab_shows_its_button_before_the_panel(monkeypatch, colab):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    lab = with_clock(monkeypatch, clocks.ColabClock)
+    lab.show()
+    assert shown[0].data == lab.clock.markup().replace("output-2", "output-1") and shown[1] is lab.panel
+
+
+# Where nothing ticks
+
+
+def test_panel_says_when_nothing_moves(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    assert "cnnlab-lab-late" not in lab.panel.status.value
+    lab.train()
+    assert "Nothing has moved for 5 seconds" in lab.panel.status.value and "One epoch now" in lab.panel.status.value
+    first = lab.panel.status.value
+    tick(lab)
+    assert lab.panel.status.value != first  # new for the page, which then waits again
+    lab._slowest = 4.0
+    tick(lab)
+    assert "Nothing has moved for 12 seconds" in lab.panel.status.value  # a slow step is no silence
+    lab.stop()
+    assert "cnnlab-lab-late" not in lab.panel.status.value
+
+
+def test_equal_lines_are_a_sign_of_life(lab):
+    lab.panel.say_status("same", late_after=0)
+    before = lab.panel.status.value
+    lab.panel.say_status("same", late_after=0)
+    assert lab.panel.status.value != before
+
+
+def test_one_epoch_now_needs_no_clock(lab):
+    lab.panel.one_epoch.click()
+    (run,) = lab.runs
+    assert len(run.history) == 1 and run.trainer.batch == 0 and run.state == "training" and not lab.clock.running
+    assert "waits, 1 of 2 epochs done" in lab.panel.status.value
+    assert not lab.clock.control.disabled and not lab.panel.stop.disabled
+    lab.panel.one_epoch.click()
+    assert run.state == "finished" and len(run.history) == 2
+
+
+def test_one_epoch_then_train_is_one_run_and_the_same(lab):
+    lab.train()
+    tick_to_the_end(lab)
+    lab.panel.one_epoch.click()
+    lab.clock.control.click()
+    assert lab.clock.running
+    tick_to_the_end(lab)
+    whole, parts = ([{**row, "seconds": 0} for row in run.history] for run in lab.runs)
+    assert whole == parts and lab.runs[1].state == "finished"
+
+
+def test_one_epoch_that_cannot_begin_says_why(lab, monkeypatch):
+    monkeypatch.setattr(lab, "_load", lambda *_: (_ for _ in ()).throw(DatasetUnavailable("not here.")))
+    lab.panel.one_epoch.click()
+    assert lab.runs == [] and "not here" in lab.panel.message.value and not lab.panel.one_epoch.disabled
+
+
+def test_run_in_cell_is_named_and_finds_the_lab(lab):
+    assert f"{TrainingLab.__name__}.latest().run_in_cell()" in lab.panel.children[-2].value
+    assert TrainingLab.latest() is lab
+    other = TrainingLab(datasets=("digits",))
+    assert TrainingLab.latest() is other
+    lab.panel.epochs.value = 1
+    lab.train()
+    assert TrainingLab.latest() is lab
+    lab.stop()
+
+
+# The kernel's interrupt button
+
+
+def test_interrupt_in_a_tick_is_a_stop(lab, monkeypatch):
+    batch_at_a_time(lab, monkeypatch)
+    lab.train()
+    tick(lab)
+    step = lab.runs[0].trainer.step
+
+    def interrupted():
+        step()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab.runs[0].trainer, "step", interrupted)
+    tick_to_the_end(lab, at_most=5)
+    (run,) = lab.runs
+    assert run.state == "stopped" and run.run.stopped
+    assert not lab.clock.control.disabled and lab.panel.stop.disabled and not lab.panel.message.value
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[1].state == "finished"
+
+
+def test_interrupt_in_one_epoch_is_a_stop(lab, monkeypatch):
+    monkeypatch.setattr("cnnlab.widgets.lab.training_lab._train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    lab.panel.one_epoch.click()
+    assert lab.runs[0].state == "stopped" and not lab.clock.control.disabled
+
+
+def test_interrupt_while_data_load_leaves_a_ready_panel(lab, monkeypatch, capsys):
+    monkeypatch.setattr(lab, "_load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    lab.train()
+    assert "Ready." in lab.panel.status.value and lab.runs == []
+    assert not lab.clock.control.disabled and not lab.panel.one_epoch.disabled and lab.panel.stop.disabled
+    assert lab.run_in_cell() is None
+    assert "Interrupted before the training began" in capsys.readouterr().out
+    monkeypatch.undo()
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished"
+
+
+def test_stop_from_another_thread_waits_for_the_tick(lab, monkeypatch):
+    """What it says at the end is what the history holds."""
+    import threading
+
+    lab.train()
+    trainer = lab.runs[0].trainer
+    step = trainer.step
+
+    def stopped_meanwhile():
+        other = threading.Thread(target=lab.stop)
+        other.start()
+        other.join()
+        assert lab.runs[0].state == "training"  # the tick ends it
+        return step()
+
+    monkeypatch.setattr(trainer, "step", stopped_meanwhile)
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "stopped" and not lab.clock.control.disabled
+    assert f"stopped after {len(lab.runs[0].history)} of 2" in lab.panel.status.value
+
+
+def test_two_data_sets_of_one_name_are_refused():
+    mine = load_dataset("digits", limit=100)
+    with pytest.raises(ValueError, match=r"two are called 'digits'.*dataclasses.replace"):
+        TrainingLab(datasets=("digits", mine))
+    TrainingLab(datasets=("digits", dataclasses.replace(mine, name="mine")))
+
+
+def test_interrupt_that_raises_nothing_reaches_the_lab(monkeypatch):
+    """Between two messages, or where widgets are handled on another thread: ipykernel's handler is replaced."""
+    import IPython
+
+    heard = []
+    kernel = types.SimpleNamespace(saved_sigint_handler=lambda *_: heard.append("before"))
+    monkeypatch.setattr(IPython, "get_ipython", lambda: types.SimpleNamespace(kernel=kernel))
+    monkeypatch.setattr(interrupts, "_kernel", None)
+    lab = TrainingLab(models=("mlp_mnist",), datasets=("digits",), epochs=2, limit=100)
+    handler = kernel.saved_sigint_handler
+    TrainingLab(datasets=("digits",))
+    assert kernel.saved_sigint_handler is handler  # once
+    handler(2, None)
+    assert heard == ["before"]
+    lab.train()
+    handler(2, None)
+    assert lab.runs[0].state == "training"  # flags alone: a signal comes at any moment
+    tick(lab)
+    assert lab.runs[0].state == "stopped"
+
+    real = lab._load
+    monkeypatch.setattr(lab, "_load", lambda *arguments: [real(*arguments), handler(2, None)][0])
+    lab.train()
+    assert len(lab.runs) == 1 and "Ready." in lab.panel.status.value and not lab.clock.control.disabled

@@ -42,7 +42,8 @@ BUTTON_STYLE = (
     f".cnnlab-lab-train,.cnnlab-lab-play button:first-child{{{_LOOK}}}"
     ".cnnlab-lab-train:disabled,.cnnlab-lab-play button:first-child:disabled{opacity:0.6;cursor:default}"
     ".cnnlab-lab-play button:not(:first-child){display:none}"
-    '.cnnlab-lab-play button:first-child::after{content:"\\00a0 Train"}'
+    '.cnnlab-lab-play button:first-child::after{content:"\\00a0 Train" / "Train"}'
+    '.cnnlab-lab-play .fa-play::before{content:"\\f04b" / ""}'  # for the eye alone
 )
 
 
@@ -188,7 +189,8 @@ class ColabClock(Clock):
         setup = json.dumps({"id": element, "name": self.name, "place": self.name})
         return (
             f'<div id="{element}" class="cnnlab-lab-colab" hidden>'
-            '<button type="button" class="cnnlab-lab-train">&#9654; Train</button> <span role="status"></span></div>'
+            '<button type="button" class="cnnlab-lab-train"><span aria-hidden="true">&#9654;</span> Train</button> '
+            '<em role="status"></em></div>'
             f"<style>{BUTTON_STYLE}</style><script>{script.replace('SETUP);', f'{setup});')}</script>"
         )
 

@@ -6,7 +6,7 @@
   const kernel = window.google && window.google.colab && window.google.colab.kernel;
   if (!box || !kernel) return; // a page without a kernel: the button stays hidden
   const button = box.querySelector("button");
-  const said = box.querySelector("span");
+  const said = box.querySelector("[role=status]");
   box.hidden = false;
   if (kernel.accessAllowed === false) {
     button.disabled = true;

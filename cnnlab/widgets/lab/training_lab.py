@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnlab.widgets.lab.choices import check_start, explain, known_datasets, known_models, known_optimizers
 from cnnlab.widgets.lab.clocks import choose_clock
+from cnnlab.widgets.lab.interrupts import hear_interrupts
 from cnnlab.widgets.lab.panel import Panel, progress_text
 from cnnlab.widgets.lab.poster import poster, somebody_there
 from cnnlab.widgets.lab.runs import TICK_SECONDS, LabRun, Settings, State, make_augmentation
@@ -72,6 +73,7 @@ class TrainingLab:
         check_start(epochs, batch_size)
         self._count = 0
         self._slowest = 0.0  # seconds of the present run's longest tick
+        self._interrupted = False  # while data loaded
         # A kernel may deliver widget messages on a thread of their own while a cell runs: who trains holds this.
         self._busy = threading.Lock()
         self.clock = choose_clock()(press=self.train, pause=self.stop, tick=self._on_tick)
@@ -81,6 +83,7 @@ class TrainingLab:
         self.panel.stop.on_click(lambda _: self.stop())
         self.panel.one_epoch.on_click(lambda _: self.train_one_epoch())
         self.panel.clear.on_click(lambda _: self.clear())
+        hear_interrupts(self)
         TrainingLab._latest = self
 
     # What a reader calls
@@ -157,6 +160,12 @@ class TrainingLab:
             finally:
                 self._busy.release()
         # Else a tick is under way on another thread: it ends the run, and then says with what.
+
+    def interrupted(self) -> None:
+        """The kernel's interrupt button, where it raises nothing: stop at the end of the batch, or of the loading."""
+        self._interrupted = True
+        if self.current is not None:
+            self.current.trainer.stop()
 
     def clear(self) -> None:
         """Forget all runs that are not training."""
@@ -242,12 +251,14 @@ class TrainingLab:
         self.panel.say_status(f"Loading {settings.data} ...")
         self._allow(train=False, stop=False)
         self.panel.one_epoch.disabled = True
+        self._interrupted = False
         try:
             run = self._make_run(settings)
+            if self._interrupted:
+                raise KeyboardInterrupt
         except (Exception, KeyboardInterrupt) as error:
-            self.panel.say_message(
-                "" if isinstance(error, KeyboardInterrupt) else explain(error, settings, self._datasets)
-            )
+            if isinstance(error, Exception):
+                self.panel.say_message(explain(error, settings, self._datasets))
             self.panel.say_status("Ready.")
             self._allow(train=True, stop=False)
             return False
