@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jupyter_server import STOP_AND_TIME, TOKEN, notebook, page_of, serving, status
+from tests.jupyter_server import STOP_AND_TIME, TOKEN, notebook, page_of, serving, status, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -108,13 +108,20 @@ def test_lab_trains_and_stops_in_jupyterlab(browser: Browser, jupyter: str, reco
         record_property("stop_milliseconds", [round(wait) for wait in waits])
         assert sorted(waits)[1] < 1000  # the median: a busy machine may hold up one of them
 
+        # The kernel's own interrupt button is a Stop, though its widgets' thread hears no KeyboardInterrupt.
+        page.get_by_role("button", name="Train").click()
+        wait_for_status(page, " [1-9]\\d*%")
+        page.get_by_role("button", name="Interrupt the kernel").click()
+        wait_for_status(page, "Run 4 stopped")
+        assert page.get_by_role("button", name="Train").is_enabled()
+
         page.get_by_role("button", name="Confusion").click()
-        page.locator("figure[aria-label^='Confusion matrix of run 3']").wait_for()
+        page.locator("figure[aria-label^='Confusion matrix of run 4']").wait_for()
         page.get_by_role("button", name="Mistakes").click()
         page.locator("figure[aria-label*='taken for']").wait_for()
         page.get_by_role("button", name="Accuracy").click()
         page.locator("figure[aria-label*='run 1: lenet5_28']").wait_for()
-        assert page.locator("[aria-label='Runs'] tbody tr").count() == 3
+        assert page.locator("[aria-label='Runs'] tbody tr").count() == 4
 
         page.set_viewport_size({"width": 360, "height": 740})
         page.wait_for_timeout(500)
