@@ -56,7 +56,7 @@ def quickest(tasks: dict[str, Callable[[], object]], rounds: int) -> dict[str, f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=["resnet20_cifar", "wrn40_2_cifar", "mobilenet_v2", "resnet18"])
+    parser.add_argument("--models", nargs="*", default=["resnet20_cifar", "wrn40_2_cifar", "mobilenet_v2", "resnet18"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
@@ -74,8 +74,8 @@ def main() -> None:
         for key, seconds in quickest(steps, options.rounds).items():
             print(f"{name:18} {key + (' *' if key == chosen else ''):26} {seconds * 1000:8.1f} ms a step")
 
-    images = torch.randint(0, 256, (512, 3, 32, 32), dtype=torch.uint8)
-    floats, labels = images.float() / 255, torch.zeros(512, dtype=torch.int64)
+    images = torch.randint(0, 256, (options.batch, 3, 32, 32), dtype=torch.uint8)
+    floats, labels = images.float() / 255, torch.zeros(len(images), dtype=torch.int64)
     generator, steps = torch.Generator().manual_seed(0), (Crop(4), Flip())
 
     def on_bytes() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
 
     tasks = {"bytes, as in batches": on_bytes, "floats": lambda: Compose(steps)(floats, labels, generator)}
     for key, seconds in quickest(tasks, 20 * options.rounds).items():
-        print(f"crop and flip      {key:26} {512 / seconds:8,.0f} pictures a second")
+        print(f"crop and flip      {key:26} {len(images) / seconds:8,.0f} pictures a second")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The kernels that nbval starts inherit this environment; ``tools/execute_notebook
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,17 @@ from tools.build_wheel import build_wheel, copy_source
 os.environ["CNNLAB_SCALE"] = "smoke"
 os.environ["OMP_NUM_THREADS"] = "1"  # a worker for each core does more than a thread for each
 os.environ.pop("CNNLAB_DATA", None)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tests of tiny tensors: a second thread would only wait for the first, for minutes where cores are shared."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

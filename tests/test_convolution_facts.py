@@ -8,7 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -24,14 +24,7 @@ import cnnlab.convolutions as lib
 from cnnlab import arithmetic, summarize
 from cnnlab.convolutions.cost import bytes_moved
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The tensors are tiny: a second thread would only wait for the first, for minutes where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def examples(count: int) -> settings:
@@ -42,7 +35,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# ------------------------------------------------------------------------------------- sizes and formulas
+# --- sizes and formulas ----------------------------------------------------------------------------------------------
 
 
 @examples(300)
@@ -98,7 +91,7 @@ def test_public_names() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# ------------------------------------------------------------------------------------------- separability
+# --- separability ----------------------------------------------------------------------------------------------------
 
 SOBEL = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
 LAPLACE = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
@@ -173,7 +166,7 @@ def test_separability_of_known_kernels() -> None:
     torch.testing.assert_close(found.column[0] / found.column[0, 0], torch.tensor([1.0, 2.0, 1.0]))
 
 
-# ---------------------------------------------------------------------------------------------- who sees whom
+# --- who sees whom ---------------------------------------------------------------------------------------------------
 
 
 def reaches(network: nn.Module, channels: int) -> Tensor:
@@ -224,7 +217,7 @@ def test_gridding() -> None:
     assert not (lib.grid_coverage(3, (1, 2, 9)) > 0).all()  # (1, 2, 9) does
 
 
-# ------------------------------------------------------------------------------------ transposed convolutions
+# --- transposed convolutions -----------------------------------------------------------------------------------------
 
 
 @examples(100)
@@ -294,7 +287,7 @@ def test_bilinear_kernel_is_interpolation(factor: int) -> None:
     torch.testing.assert_close(repeated[inside], expected)  # the border too, where the border is repeated
 
 
-# ------------------------------------------------------------------------------------------ other identities
+# --- other identities ------------------------------------------------------------------------------------------------
 
 
 def test_dense_layers_in_disguise() -> None:
@@ -338,7 +331,7 @@ def test_mid_channels_are_torchvisions() -> None:
         assert block[0].out_channels == lib.mid_channels(block[0].in_channels, block[3].out_channels)
 
 
-# --------------------------------------------------------------------------------------------- what is refused
+# --- what is refused -------------------------------------------------------------------------------------------------
 
 X = torch.zeros(1, 4, 5, 5)
 W = torch.zeros(6, 4, 3, 3)
@@ -475,7 +468,7 @@ def test_other_failures_of_a_layer_are_handed_on(monkeypatch: pytest.MonkeyPatch
             made(x)
 
 
-# -------------------------------------------------------------------------------------------------- cost
+# --- cost ------------------------------------------------------------------------------------------------------------
 
 
 @examples(25)

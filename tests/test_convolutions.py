@@ -6,7 +6,7 @@ run and the worst relative difference; ``pytest -rP`` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -25,13 +25,7 @@ CASES = 300
 LIMIT = 1e-10
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The tensors are tiny: a second thread would only wait for the first, for minutes where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @dataclass
@@ -42,7 +36,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------------------------------------ drawing
+# --- drawing ---------------------------------------------------------------------------------------------------------
 
 
 class Maker:
@@ -194,7 +188,7 @@ def pooled(draw: st.DrawFn) -> Case:
     return Case([make.tensor(*shape)], {"keepdim": draw(st.booleans())})
 
 
-# --------------------------------------------------------------------------------------------- references
+# --- references ------------------------------------------------------------------------------------------------------
 
 
 def two_steps(conv: Callable, x: Tensor, first: Tensor, second: Tensor, bias: Tensor | None, steps: dict) -> Tensor:
@@ -290,7 +284,7 @@ IMPLEMENTATIONS: dict[str, tuple[st.SearchStrategy[Case], Callable, Callable]] =
 }
 
 
-# -------------------------------------------------------------------------------------------- comparisons
+# --- comparisons -----------------------------------------------------------------------------------------------------
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
@@ -397,7 +391,7 @@ def test_planted_fault_is_caught(fault: str) -> None:
     assert measured(cases, faulty, theirs, count=40)[1] > 1e-3
 
 
-# ------------------------------------------------------------------------------------------------- layers
+# --- layers ----------------------------------------------------------------------------------------------------------
 
 
 @st.composite

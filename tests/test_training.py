@@ -84,7 +84,7 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-# ------------------------------------------------------------------ learning
+# --- learning --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
@@ -248,7 +248,7 @@ def test_modes_of_submodules_survive_evaluation(data: Dataset) -> None:
     assert model.training and not model[0].training and model[1].training
 
 
-# ------------------------------------------------------------------ schedules
+# --- schedules -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
@@ -305,7 +305,7 @@ def test_schedule_positions_are_fractions(wrong) -> None:
         wrong()
 
 
-# ------------------------------------------------------------------ bad input
+# --- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_empty_sets_and_labels_outside_the_classes() -> None:
         evaluate(make_model(), data.test[:0], mean=data.mean, std=data.std)
 
 
-# -------------------------------------------------- what fails while training
+# --- what fails while training ---------------------------------------------------------------------------------------
 
 
 def test_divergence_is_named_and_nothing_is_lost(data: Dataset, tmp_path: Path) -> None:
@@ -460,7 +460,7 @@ def test_a_recipe_is_checked_when_it_is_made_and_serves_a_trainer(data: Dataset)
         Trainer(make_model(), data, recipe, epochs=2, lr=0.1)
 
 
-# ------------------------------------------------------------- stop and resume
+# --- stop and resume -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
@@ -786,7 +786,7 @@ def test_damaged_checkpoints_name_the_remedy(data: Dataset, tmp_path: Path) -> N
     assert not list(tmp_path.glob("*.part"))
 
 
-# ------------------------------------------------------------ precision, device
+# --- precision, device -----------------------------------------------------------------------------------------------
 
 
 def test_bfloat16_autocast_on_the_cpu(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -876,7 +876,7 @@ def test_on_cuda(data: Dataset, tmp_path: Path) -> None:
     assert all(not value.is_cuda for value in run.best_state.values())
 
 
-# ----------------------------------------------------------- callbacks and Run
+# --- callbacks and Run -----------------------------------------------------------------------------------------------
 
 
 def test_callbacks_are_called_after_each_epoch(data: Dataset) -> None:
@@ -964,7 +964,7 @@ def test_progress_bar_in_a_terminal(data: Dataset, monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().out == ""
 
 
-# ------------------------------------------------------------------ evaluation
+# --- evaluation ------------------------------------------------------------------------------------------------------
 
 
 def test_evaluation_measures() -> None:

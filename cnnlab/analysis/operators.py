@@ -26,7 +26,7 @@ class ShapeError(ValueError):
     """An operator that cannot take the shapes it was given."""
 
 
-# --------------------------------------------------------------------------- shapes of the usual operators
+# --- shapes of the usual operators -----------------------------------------------------------------------------------
 
 
 def pair(value: Any, n: int) -> tuple[int, ...]:
@@ -267,7 +267,7 @@ _QUICK: dict[str, Callable] = {
 }
 
 
-# ------------------------------------------------------------- multiply-accumulates of operators run by PyTorch
+# --- multiply-accumulates of operators run by PyTorch ----------------------------------------------------------------
 
 
 def _transposed(args: tuple, kwargs: dict, out: Tensor) -> int:

@@ -9,11 +9,16 @@ from cnnlab.models import list_models, model_info
 
 @dataclass(frozen=True)
 class Step:
-    """One paper in the family tree of networks."""
+    """One paper in the family tree of networks.
+
+    Attributes:
+        files: of cnnlab.models, the first names the step.
+        parents: steps that it says it builds on, as far as they are in this book.
+    """
 
     title: str
-    files: tuple[str, ...]  # of cnnlab.models, the first names the step
-    parents: tuple[str, ...]  # steps that it says it builds on, as far as they are in this book
+    files: tuple[str, ...]
+    parents: tuple[str, ...]
     idea: str
 
 

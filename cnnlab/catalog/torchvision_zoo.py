@@ -39,19 +39,30 @@ _FAMILIES: dict[str, tuple[str, int]] = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One set of weights and what torchvision measured with it, on ImageNet's 50,000 validation images."""
+    """One set of weights and what torchvision measured with it, on ImageNet's 50,000 validation images.
 
-    model: str  # torchvision's name: "resnet50"
-    weights: str  # torchvision's name: "IMAGENET1K_V2"
+    Attributes:
+        model: torchvision's name: "resnet50".
+        weights: torchvision's name: "IMAGENET1K_V2".
+        year: of the paper; None for a family that this table does not know.
+        macs: per image; torchvision's documentation calls them FLOPs.
+        acc1: top-1 accuracy in percent, one central crop.
+        size: pixels along a side of the input.
+        default: the checkpoint that torchvision recommends for this model.
+        extra_data: whether the network saw other pictures before ImageNet's 1.28 million.
+    """
+
+    model: str
+    weights: str
     family: str
-    year: int | None  # of the paper; None for a family that this table does not know
+    year: int | None
     params: int
-    macs: int  # per image; torchvision's documentation calls them FLOPs
-    acc1: float  # top-1 accuracy in percent, one central crop
+    macs: int
+    acc1: float
     acc5: float
-    size: int  # pixels along a side of the input
-    default: bool  # the checkpoint that torchvision recommends for this model
-    extra_data: bool  # whether the network saw other pictures before ImageNet's 1.28 million
+    size: int
+    default: bool
+    extra_data: bool
 
 
 def imagenet_checkpoints() -> list[Checkpoint]:

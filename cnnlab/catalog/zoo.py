@@ -12,23 +12,33 @@ from cnnlab.weights import sources
 
 @dataclass(frozen=True)
 class ZooRow:
-    """One network: its paper, its cost by our own count, and its accuracy with the source of that."""
+    """One network: its paper, its cost by our own count, and its accuracy with the source of that.
+
+    Attributes:
+        size: height and width of the published input, in pixels.
+        macs: per image of that size.
+        published1: percent, as the paper printed it for this very network; None where it printed nothing.
+        published_by: which table, how many crops.
+        dataset: of the published figures.
+        checkpoint1: percent, as torchvision measured its recommended checkpoint, one crop.
+        checkpoint: torchvision's name for it.
+    """
 
     name: str
     family: str
     year: int
     paper: str
     url: str
-    size: int  # height and width of the published input, in pixels
+    size: int
     params: int
-    macs: int  # per image of that size
-    published1: float | None  # percent, as the paper printed it for this very network; None where it printed nothing
+    macs: int
+    published1: float | None
     published5: float | None
-    published_by: str | None  # which table, how many crops
-    dataset: str | None  # of the published figures
-    checkpoint1: float | None  # percent, as torchvision measured its recommended checkpoint, one crop
+    published_by: str | None
+    dataset: str | None
+    checkpoint1: float | None
     checkpoint5: float | None
-    checkpoint: str | None  # torchvision's name for it
+    checkpoint: str | None
 
 
 def zoo_table(pattern: str = "*") -> list[ZooRow]:

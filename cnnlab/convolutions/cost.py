@@ -48,11 +48,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one forward pass takes, in milliseconds: the median of many, and the middle half around it."""
+    """How long one forward pass takes, in milliseconds: the median of many, and the middle half around it.
+
+    Attributes:
+        lower: a quarter of the passes were quicker.
+        upper: a quarter were slower.
+    """
 
     median: float
-    lower: float  # a quarter of the passes were quicker
-    upper: float  # a quarter were slower
+    lower: float
+    upper: float
 
     def __str__(self) -> str:
         return f"{self.median:.3g} ({self.lower:.3g} to {self.upper:.3g})"
@@ -60,19 +65,26 @@ class Latency:
 
 @dataclass(frozen=True)
 class Cost:
-    """One row of a `Comparison`: counts for a single input, latencies for the whole batch."""
+    """One row of a `Comparison`: counts for a single input, latencies for the whole batch.
+
+    Attributes:
+        input: shape (C, H, W), or (C, T, H, W).
+        activation_bytes: of all results, those between two steps included.
+        bytes_moved: read and written by all operators, weights included.
+        batch: inputs in a measured pass.
+    """
 
     name: str
-    input: tuple[int, ...]  # (C, H, W), or (C, T, H, W)
+    input: tuple[int, ...]
     output: tuple[int, ...]
     params: int
     macs: int
-    activation_bytes: int  # of all results, those between two steps included
-    bytes_moved: int  # read and written by all operators, weights included
+    activation_bytes: int
+    bytes_moved: int
     receptive_field: str
     cpu: Latency | None = None
     gpu: Latency | None = None
-    batch: int = 1  # inputs in a measured pass
+    batch: int = 1
 
     @property
     def intensity(self) -> float:

@@ -29,11 +29,17 @@ from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
 
 class Rank1(NamedTuple):
-    """The nearest separable kernel: ``column[..., :, None] * row[..., None, :]``."""
+    """The nearest separable kernel: ``column[..., :, None] * row[..., None, :]``.
 
-    column: Tensor  # (..., height)
-    row: Tensor  # (..., width)
-    error: Tensor  # (...): ||kernel - column row|| / ||kernel||, from 0 (separable) to below 1
+    Attributes:
+        column: shape (..., height).
+        row: shape (..., width).
+        error: shape (...): ||kernel - column row|| / ||kernel||, from 0 (separable) to below 1.
+    """
+
+    column: Tensor
+    row: Tensor
+    error: Tensor
 
 
 def best_rank1(kernel: Tensor) -> Rank1:
@@ -105,11 +111,17 @@ def compose_separable(column: Tensor, row: Tensor) -> Tensor:
 
 
 class Separated(NamedTuple):
-    """The nearest pair of a column and a row layer to a standard one."""
+    """The nearest pair of a column and a row layer to a standard one.
 
-    column: Tensor  # (M, C, height, 1)
-    row: Tensor  # (K, M, 1, width)
-    error: Tensor  # (): ||weight - composed|| / ||weight||
+    Attributes:
+        column: shape (M, C, height, 1).
+        row: shape (K, M, 1, width).
+        error: ||weight - composed|| / ||weight||.
+    """
+
+    column: Tensor
+    row: Tensor
+    error: Tensor
 
 
 def separate(weight: Tensor, mid_channels: int) -> Separated:

@@ -15,12 +15,17 @@ from cnnlab.meta import on_meta
 
 @dataclass(frozen=True)
 class Step:
-    """One layer of an example, without its bias."""
+    """One layer of an example, without its bias.
+
+    Attributes:
+        output: shape (K, H', W').
+        macs: multiplications.
+    """
 
     name: str
-    output: tuple[int, int, int]  # (K, H', W')
+    output: tuple[int, int, int]
     params: int
-    macs: int  # multiplications
+    macs: int
 
 
 @dataclass(frozen=True, repr=False)

@@ -157,10 +157,15 @@ def read_tree(
 
 @dataclass(frozen=True)
 class _Listing:
-    """Paths are plain strings here: for sixty thousand files, Path objects would cost seconds."""
+    """Paths are plain strings here: for sixty thousand files, Path objects would cost seconds.
 
-    files: dict[str, list[str]]  # class -> sorted files
-    folders: dict[str, int]  # every folder visited -> when it changed (ns)
+    Attributes:
+        files: class -> sorted files.
+        folders: every folder visited -> when it changed (ns).
+    """
+
+    files: dict[str, list[str]]
+    folders: dict[str, int]
     suffixes: frozenset[str]
     ignored: int
 

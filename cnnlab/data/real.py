@@ -29,11 +29,16 @@ _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx
 
 @dataclass(frozen=True)
 class IdxSet:
-    """Where the four files of an MNIST-like set lie on a disk and on the network."""
+    """Where the four files of an MNIST-like set lie on a disk and on the network.
 
-    folders: tuple[str, ...]  # below a searched place: torchvision's, then Debian's, then plain ones
+    Attributes:
+        folders: below a searched place: torchvision's, then Debian's, then plain ones.
+        md5: of the .gz files, in the order of _FILES.
+    """
+
+    folders: tuple[str, ...]
     mirrors: tuple[str, ...]
-    md5: tuple[str, str, str, str]  # of the .gz files, in the order of _FILES
+    md5: tuple[str, str, str, str]
     classes: tuple[str, ...]
 
 

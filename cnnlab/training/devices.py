@@ -97,7 +97,7 @@ def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device, or the machine, has no memory left."""
-    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     # MPS and the CPU have no class of their own for it.
     return isinstance(error, RuntimeError) and any(

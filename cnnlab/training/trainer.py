@@ -135,7 +135,7 @@ class Trainer:
         """The next batch of the epoch, from 0."""
         return self.progress.batch
 
-    # ------------------------------------------------------------------ driving
+    # --- driving -----------------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
@@ -196,7 +196,7 @@ class Trainer:
         """End after the epoch in progress for good, as early stopping does: resuming does not go on."""
         self.progress.finished = True
 
-    # ----------------------------------------------------------------- progress
+    # --- progress ----------------------------------------------------------------------------------------------------
 
     @property
     def live(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Trainer:
         spent, done = self.progress.seconds, self.fraction
         return spent * (1.0 - done) / done if done and spent else None
 
-    # ----------------------------------------------------------------- training
+    # --- training ----------------------------------------------------------------------------------------------------
 
     def _train_batch(self) -> None:
         if self._source is None:
@@ -299,7 +299,7 @@ class Trainer:
             self.progress.correct += correct
             self.progress.seen += count
 
-    # ------------------------------------------------------- end of an epoch
+    # --- end of an epoch ---------------------------------------------------------------------------------------------
 
     def _test_batch(self) -> None:
         if self._evaluator is None:
@@ -356,7 +356,7 @@ class Trainer:
         self.progress.seconds += now - self._began
         self._began = now
 
-    # ------------------------------------------------------------- what can fail
+    # --- what can fail -----------------------------------------------------------------------------------------------
 
     def _diverged(self, loss: float, batch: int) -> None:
         self._failed = True
@@ -387,7 +387,7 @@ class Trainer:
             self.run,
         ) from error
 
-    # -------------------------------------------------------------- checkpoints
+    # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Write everything that the rest of the training depends on to ``path``, atomically."""
@@ -407,7 +407,7 @@ class Trainer:
         self._failed = self.run.stopped = False
         self._good_state = self.run.best_state or _copy_state(self.model)
 
-    # -------------------------------------------------------------- descriptions
+    # --- descriptions ------------------------------------------------------------------------------------------------
 
     def _config(self) -> dict[str, Any]:
         group = self.optimizer.param_groups[0]
