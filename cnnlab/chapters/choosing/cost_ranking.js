@@ -1,4 +1,4 @@
-import { button, choice, clamp, el, hint, listed, many, say, slider } from "../../widgets/static/core.js";
+import { button, choice, clamp, count, el, hint, listed, many, say, slider } from "../../widgets/static/core.js";
 
 // All convolutions at once, ranked by one cost. The formulas are those that compare_convolutions counts on the layers.
 export const explore = (p) => {
@@ -10,7 +10,6 @@ export const explore = (p) => {
   const said = say(410);
   const detail = hint(215);
   const list = el("ol", { class: "cr-list" });
-  const count = (x) => String(x).replace(/\B(?=(\d{3})+$)/g, ",");
   const short = (x) => {
     const unit = [
       [1e15, " P"],

@@ -10,8 +10,10 @@ import {
   say,
   select,
   sheet,
+  signed,
   slider,
   svg,
+  tidy,
 } from "../../widgets/static/core.js";
 
 // A 3 × 3 × 3 kernel at its place in a clip, the sum of the products there, and the output frames.
@@ -26,8 +28,6 @@ export const explore = (p) => {
     divisor,
     output,
     geo;
-  const signed = (n) => (n < 0 ? `−${-n}` : String(n));
-  const short = (n) => signed(Math.round(n * 100) / 100);
   const nums = (text) => [...text].map(Number);
   const result = say(165);
   const reading = hint(145, { class: "cx-hint ck-read" });
@@ -205,7 +205,7 @@ export const explore = (p) => {
       range(3)
         .map((t) => `Frame ${at[0] + t + 1}: ${terms(looks, t)}`)
         .join("; ") +
-      `. Sum ${signed(total)}${divisor > 1 ? `, divided by ${divisor}: ${short(total / divisor)}` : ""}.`;
+      `. Sum ${signed(total)}${divisor > 1 ? `, divided by ${divisor}: ${tidy(total / divisor)}` : ""}.`;
     reading.dataset.value = total / divisor;
   };
   const summary = () => {
@@ -214,7 +214,7 @@ export const explore = (p) => {
     const over = divisor > 1 ? ` before the division by ${divisor}` : "";
     const thing = `the ${now.shape} ${now.direction === "still" ? "that stands still" : `going ${now.direction}`}`;
     if (!low && !high) return `“${now.kernel}” on ${thing}: nothing but zeros. This kernel does not see it.`;
-    return `“${now.kernel}” on ${thing}: sums from ${signed(low)} to ${signed(high)}${over}. After a ReLU their mean is ${short(all.reduce((a, b) => a + Math.max(b, 0), 0) / all.length)}; their squares add up to ${all.reduce((a, b) => a + b * b, 0)}.`;
+    return `“${now.kernel}” on ${thing}: sums from ${signed(low)} to ${signed(high)}${over}. After a ReLU their mean is ${tidy(all.reduce((a, b) => a + Math.max(b, 0), 0) / all.length)}; their squares add up to ${all.reduce((a, b) => a + b * b, 0)}.`;
   };
 
   const move = (to) => {

@@ -3,12 +3,14 @@ import {
   button,
   clamp,
   clock,
+  count,
   el,
   KEYS,
   many,
   range,
   say,
   sheet,
+  signed,
   slider,
   svg,
 } from "../../widgets/static/core.js";
@@ -23,8 +25,6 @@ export const explore = (p) => {
     if (t >= 2 * geo.P) clocked.stop();
     else go(t + 1);
   });
-  const count = (v) => String(v).replace(/\B(?=(\d{3})+$)/g, ",");
-  const signed = (v) => String(v).replace("-", "−");
   const factor = (v) => (v < 0 ? `(${signed(v)})` : v);
   // The same small whole numbers on every page; tests make them again in Python.
   const mix = (s, a, b, c, m) => ((s + 73 * a + 179 * b + 283 * c + 31 * a * b + 17 * b * c + 41 * a * c) % 101) % m;

@@ -2,12 +2,14 @@ import {
   arrows,
   button,
   clamp,
+  count,
   el,
   hint,
   KEYS,
   range,
   say,
   sheet,
+  signed,
   slider,
   svg,
   toggle,
@@ -76,7 +78,6 @@ export const explore = (p) => {
     return [-d, 0, d].flatMap((t) => sums(o - t, rest).map((own) => [t, ...own]));
   };
   const gcd = (a, b) => (b ? gcd(b, a % b) : a);
-  const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
   const explain = () => {
     const { field, read, all, most, least } = geo;
@@ -100,7 +101,6 @@ export const explore = (p) => {
     );
   };
 
-  const signed = (n) => String(n).replace("-", "−");
   const add = (o, way) => {
     const found = sums(o);
     if (!found.length) return `no choice of taps adds up to ${signed(o)} ${way}`;

@@ -3,6 +3,7 @@ import {
   button,
   choice,
   clamp,
+  count,
   el,
   hint,
   KEYS,
@@ -42,7 +43,6 @@ export const explore = (p) => {
   const groupOf = (c) => Math.floor(c / members());
   // The channel that a shuffle brings to a place
   const dealt = (place) => (place % groups) * members() + Math.floor(place / groups);
-  const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
   // ways[l][c]: along how many paths channel c of layer l reaches the chosen one. before[l]: the same for the places that layer l reads.
   const trace = (layer, channel) => {

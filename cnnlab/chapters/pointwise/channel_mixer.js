@@ -10,6 +10,7 @@ import {
   select,
   slider,
   svg,
+  tidy,
   toggle,
 } from "../../widgets/static/core.js";
 
@@ -32,7 +33,6 @@ export const explore = (p) => {
   let mode = "clipped";
   let chosen = [0, 0];
   const at = { x: Math.floor(w * p.at[0]), y: Math.floor(h * p.at[1]) };
-  const tidy = (v) => String(+v.toFixed(2)).replace("-", "−");
   const shade = { clipped: (v) => v, signed: (v) => 128 + v / 2 };
 
   const board = (label, attrs) => {

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Choice, Panel, Slider
 
 __all__ = ["residual_paths"]
 
-RESIDUAL_PATHS_LIMITS: dict[str, tuple[float, float]] = {"blocks": (1, 110), "gain": (0.05, 1.5)}
-RESIDUAL_PATHS_PRESETS: dict[str, int] = {"ResNet-18": 8, "ResNet-50": 16, "ResNet-152": 50, "ResNet-110": 54}
+PANEL = Panel(
+    "residual_paths",
+    title="Paths through residual blocks",
+    controls=(
+        Slider("blocks", 1, 110, "blocks", symbol="n", color="blue"),
+        Slider("gain", 0.05, 1.5, "per block", symbol="f", color="orange", step=0.05, decimals=2),
+        Choice("weighted", "Bars show", {True: "Gradient", False: "Number of paths"}),
+    ),
+    presets={
+        "ResNet-18": {"blocks": 8},
+        "ResNet-50": {"blocks": 16},
+        "ResNet-152": {"blocks": 50},
+        "ResNet-110": {"blocks": 54},
+    },
+    alt=lambda blocks, gain, weighted: (
+        "Sliders for the number of blocks and for what one block does to the gradient, and bars for the gradient "
+        f"carried by paths of each length. At the start there are {blocks} blocks and a factor of {gain:g}; on average "
+        f"the gradient passes through {blocks * gain / (1 + gain):.1f} of them."
+    ),
+    room=215,
+)
 
 
 def residual_paths(blocks: int = 54, gain: float = 0.3, *, key: str | None = None) -> Explorer:
@@ -24,21 +44,4 @@ def residual_paths(blocks: int = 54, gain: float = 0.3, *, key: str | None = Non
     Raises:
         ValueError: for a value outside these limits.
     """
-    whole("blocks", blocks, *(int(limit) for limit in RESIDUAL_PATHS_LIMITS["blocks"]))
-    least, largest = RESIDUAL_PATHS_LIMITS["gain"]
-    if not least <= gain <= largest:
-        raise ValueError(f"gain={gain!r} is not from {least} to {largest}, which is what the slider offers.")
-    return Explorer(
-        "residual_paths",
-        {
-            "blocks": blocks,
-            "gain": gain,
-            "limits": {name: list(limits) for name, limits in RESIDUAL_PATHS_LIMITS.items()},
-            "presets": [[name, count] for name, count in RESIDUAL_PATHS_PRESETS.items()],
-        },
-        key=key,
-        title="Paths through residual blocks",
-        alt=f"Sliders for the number of blocks and for what one block does to the gradient, and bars for the gradient "
-        f"carried by paths of each length. At the start there are {blocks} blocks and a factor of {gain:g}; on average "
-        f"the gradient passes through {blocks * gain / (1 + gain):.1f} of them.",
-    )
+    return PANEL(blocks=blocks, gain=gain, weighted=True, key=key)

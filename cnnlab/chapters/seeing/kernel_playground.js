@@ -1,9 +1,9 @@
-import { arrows, clamp, el, hint, KEYS, range, say, select, svg } from "../../widgets/static/core.js";
+import { arrows, bytes, clamp, el, hint, KEYS, range, say, select, svg, tidy } from "../../widgets/static/core.js";
 
 // A photo, a 3 x 3 kernel to edit, the filtered photo at once, and the nine products behind any pixel of it.
 export const explore = (p) => {
   const { width: w, height: h } = p;
-  const photo = Uint8Array.from(atob(p.pixels), (letter) => letter.charCodeAt(0));
+  const photo = bytes(p.pixels);
   const [ow, oh] = [w - 2, h - 2];
   const values = new Float64Array(ow * oh);
   let kernel = [];
@@ -16,7 +16,6 @@ export const explore = (p) => {
     ["magnitude", "size, without the sign"],
   ];
   const shade = { clipped: (v) => v, signed: (v) => 128 + v / 2, magnitude: Math.abs };
-  const tidy = (v) => String(+v.toFixed(2)).replace("-", "−");
 
   const board = (side, tall, label, extra) => {
     const canvas = el("canvas", {

@@ -1,19 +1,15 @@
-import { button, clamp, el, KEYS, range, say, slider, svg } from "../../widgets/static/core.js";
+import { button, bytes, clamp, el, KEYS, range, say, slider, svg, tidy } from "../../widgets/static/core.js";
 
 // A kernel to edit, its singular value decomposition as columns times rows, and a photo filtered by all terms and by a few.
 export const explore = (p) => {
   const s = p.side;
-  const photo = Uint8Array.from(atob(p.pixels), (letter) => letter.charCodeAt(0));
+  const photo = bytes(p.pixels);
   let weights = [...p.weights];
   let k = Math.sqrt(weights.length);
   let keep = p.terms;
   let shape = "";
   let angle = 30;
   let inputs = [];
-  const tidy = (v) => {
-    const t = String(+v.toFixed(2));
-    return t === "-0" ? "0" : t.replace("-", "−");
-  };
   const percent = (v) => (v > 0.9995 || v < 0.0005 ? `${Math.round(100 * v)} %` : `${(100 * v).toFixed(1)} %`);
 
   // One-sided Jacobi: turn pairs of columns of a until all are at right angles; v collects the turns. a = u s v'.

@@ -14,6 +14,7 @@ import {
   sheet,
   slider,
   svg,
+  tidy,
   toggle,
 } from "../../widgets/static/core.js";
 
@@ -68,10 +69,9 @@ export const explore = (p) => {
     grid,
     moving,
   );
-  const tidy = (value) => String(Math.round(value * 1e4) / 1e4).replace("-", "−");
-  const short = (value) => String(Math.round(value * 100) / 100);
+  const tidy4 = (value) => tidy(value, 4);
   const orList = (all) => (all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} or ${all[all.length - 1]}`);
-  const distinct = (values) => [...new Set(values.map(tidy))].sort((a, b) => a - b);
+  const distinct = (values) => [...new Set(values.map(tidy4))].sort((a, b) => a - b);
 
   const measure = () => {
     // What these sliders allow: no input pixel cut away, some output left, an output padding below the stride.
@@ -171,8 +171,8 @@ export const explore = (p) => {
       (all.length
         ? `${all
             .slice(0, 9)
-            .map(([x, w]) => `${x}·${tidy(w)}`)
-            .join(" + ")} = ${tidy(value[at.y][at.x])}`
+            .map(([x, w]) => `${x}·${tidy4(w)}`)
+            .join(" + ")} = ${tidy4(value[at.y][at.x])}`
         : "The sum is 0.");
   };
 
@@ -277,16 +277,16 @@ export const explore = (p) => {
     title(boxes[0], (stamps ? n : wide) * cell, stamps ? `input ${n} × ${n}` : `with zeros ${wide} × ${wide}`);
     const turn = (u) => (stamps ? u : k - 1 - u);
     for (const u of range(k))
-      for (const v of range(k)) cells.push(cellAt(boxes[1], v, u, tap, "cx-tap", short(W(turn(u), turn(v)))));
+      for (const v of range(k)) cells.push(cellAt(boxes[1], v, u, tap, "cx-tap", tidy(W(turn(u), turn(v)))));
     title(boxes[1], k * tap, stamps || k < 2 ? "kernel" : "kernel, turned");
     const what = shown === "values" ? value : count;
     const top = Math.max(1e-9, ...what.flat());
     for (const y of range(out))
       for (const x of range(out))
         cells.push(
-          cellAt(boxes[2], x, y, cell, "cx-result", short(what[y][x]), {
+          cellAt(boxes[2], x, y, cell, "cx-result", tidy(what[y][x]), {
             style: `fill-opacity:${0.06 + (0.6 * what[y][x]) / top}`,
-            "data-v": tidy(value[y][x]),
+            "data-v": tidy4(value[y][x]),
             "data-n": count[y][x],
             ...(stamps ? {} : pick(x, y)),
           }),

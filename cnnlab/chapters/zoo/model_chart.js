@@ -10,6 +10,7 @@ import {
   say,
   select,
   sheet,
+  short,
   svg,
   toggle,
 } from "../../widgets/static/core.js";
@@ -31,15 +32,6 @@ export const explore = (p) => {
   let width = 0;
   let spots = [];
   const families = [...new Set(rows.map((row) => row[FAMILY]))].sort((a, b) => a.localeCompare(b));
-  const short = (value) => {
-    const [unit, name] = [
-      [1e9, " G"],
-      [1e6, " M"],
-      [1e3, " k"],
-    ].find(([size]) => value >= size) || [1, ""];
-    const scaled = value / unit;
-    return (scaled >= 100 ? scaled.toFixed(0) : scaled.toFixed(scaled >= 10 ? 1 : 2)) + name;
-  };
   const percent = (value) => `${value.toFixed(1)} %`;
   const has = (row) => row[column[state.x]] > 0 && row[column[state.y]] != null;
 

@@ -1,4 +1,4 @@
-import { button, el, KEYS, many, say } from "../../widgets/static/core.js";
+import { button, el, KEYS, many, say, short } from "../../widgets/static/core.js";
 
 // All models as a table: sorts by any column, filters by a word.
 export const explore = (p) => {
@@ -8,15 +8,6 @@ export const explore = (p) => {
   let way = 1;
   let word = "";
   const words = new Set(["name", "paper", "published_by"]);
-  const short = (value) => {
-    const [unit, name] = [
-      [1e9, " G"],
-      [1e6, " M"],
-      [1e3, " k"],
-    ].find(([size]) => value >= size) || [1, ""];
-    const scaled = value / unit;
-    return (scaled >= 100 ? scaled.toFixed(0) : scaled.toFixed(scaled >= 10 ? 1 : 2)) + name;
-  };
   const cell = (field, value) => {
     if (value == null) return "–";
     if (field === "paper") return el("a", { href: papers[value][1], rel: "noopener", ...KEYS }, papers[value][0]);
