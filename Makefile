@@ -70,14 +70,22 @@ chapter: $(READY)
 editions: $(READY)
 	@$(BIN)/python tools/editions.py $(if $(REF),--ref "$(REF)")
 
+# The explorers' JavaScript, where there is Node: biome comes into node_modules as package-lock.json pins it.
+BIOME  := node_modules/.bin/biome
+JSLINT = if command -v npm >/dev/null; then test -x $(BIOME) || npm ci --silent --no-audit --no-fund; $(BIOME) ci --error-on-warnings; \
+	elif [ "$$CNNLAB_REQUIRE_NODE" = 1 ]; then echo "Node is missing: apt-get install npm"; exit 1; \
+	else echo "no Node here: the explorers' JavaScript is not linted"; fi
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(JSLINT)
 	@said=$$(PYTHONPATH=. $(BIN)/lint-imports --no-logo --no-cache 2>&1) || { echo "$$said"; exit 1; }
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@if test -x $(BIOME); then $(BIOME) check --write; fi
 
 # One pytest run, so that one line at the end counts everything. A file's tests stay on one worker.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300

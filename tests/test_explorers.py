@@ -6,6 +6,7 @@ import gzip
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +24,10 @@ from cnnlab.widgets import (
     model_chart,
 )
 from cnnlab.widgets import receptive_field as receptive_field_explorer
-from cnnlab.widgets.explorer import _json, _source
-from tests.explorers import MAKERS, ROWS
+from cnnlab.widgets.explorer import _bundle, _json, _module, _stripped, _styles
+from tests.explorers import MAKERS, ROWS, VIEWS
+
+STATIC = Path(widgets.__file__).parent / "static"
 
 every_explorer = pytest.mark.parametrize("name", MAKERS)
 
@@ -99,19 +102,43 @@ DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree
 
 
 def test_size_bounds():
-    core = len(_source("core.js").encode())
-    assert core < 6_000
     for name, maker in MAKERS.items():
-        own = len(_source(f"{name}.js").encode())
-        assert own < 12_000, name
+        assert len(_bundle(VIEWS[name]).encode()) < 18_000, name
         whole = maker()._repr_html_()
         assert len(gzip.compress(whole.encode())) < DATA_HEAVY.get(name, 8_500), name
 
 
-def test_stripped_sources_keep_every_statement():
-    text = _source("core.js")
-    assert not re.search(r"^\s|^//|\n\n", text, flags=re.M)
-    assert _source("no_such_file.css") == ""
+def test_stripping_says_the_same():
+    text = "const a = [\n  1, // one\n  (2),\n];\n// no\nif (a)\n  b({\n    c: `, ]`,\n  });\nelse c = d // e;\n"
+    assert _stripped(text) == "const a = [1,(2)];if (a)\nb({c: `, ]`});else c = d // e;"
+    assert _styles(STATIC / "no_such_file.css") == ""
+    css = _styles(STATIC / "core.css")
+    assert "\n" not in css and "/*" not in css and ".cnnlab-explorer *{box-sizing: border-box;}" in css
+    for name, view in VIEWS.items():
+        assert not re.search(r"^\s|// |\n\n", _bundle(view), flags=re.M), name
+
+
+def test_a_bundle_holds_what_is_used_and_in_order(tmp_path):
+    (tmp_path / "core.js").write_text("export const start = () => 1;\n")
+    (tmp_path / "more.js").write_text(
+        "// said once\nconst low = 1;\nexport const twice = (x) =>\n  low * x * 2;\nexport const never = 3;\n"
+    )
+    view = tmp_path / "view.js"
+    view.write_text(
+        'import { twice } from "./more.js";\n\nconst four = twice(2);\nexport const explore = () => four;\n'
+    )
+    assert _bundle(view, tmp_path / "core.js") == (
+        "const start = () => 1;\nconst low = 1;\nconst twice = (x) =>\nlow * x * 2;\n"
+        "const four = twice(2);\nconst explore = () => four;"
+    )
+    view.write_text('import { thrice } from "./more.js";\nexport const explore = () => thrice(2);\n')
+    _module.cache_clear(), _bundle.cache_clear()
+    with pytest.raises(ValueError, match="more.js has no 'thrice'; it has low, twice, never"):
+        _bundle(view, tmp_path / "core.js")
+    (tmp_path / "more.js").write_text("export const thrice = (x) => start(x);\nconst start = (x) => 3 * x;\n")
+    _module.cache_clear(), _bundle.cache_clear()
+    with pytest.raises(ValueError, match="'start' is defined in core.js and in more.js"):
+        _bundle(view, tmp_path / "core.js")
 
 
 def test_explorer_checks_its_own_arguments():

@@ -4,8 +4,9 @@ No kernel, no widget machinery and no outside request: the same output works in 
 from a file), in JupyterLab and in Colab. What a page without scripts, or a notebook that is not trusted, shows
 is the text in ``alt`` and, in a stored output, a picture of the first state (see `cnnlab.widgets.stills`).
 
-An explorer called ``name`` is the file ``static/<name>.js``, which defines ``explore(params)``, with its own
-styles in ``static/<name>.css``. ``static/core.js`` and ``static/core.css`` stand in front of each.
+An explorer called ``name`` is the file ``cnnlab/chapters/<chapter>/<name>.js``, an ES module that exports
+``explore(params)``, with its own styles in ``<name>.css``. Of ``static/core.js`` and the other modules that it imports
+goes into the output what it needs.
 """
 
 from __future__ import annotations
@@ -13,32 +14,94 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+from cnnlab import chapters
 from cnnlab.draw.palette import css_variables
 from cnnlab.errors import unknown_name
 
-_STATIC = files("cnnlab.widgets") / "static"
+_STATIC = Path(__file__).resolve().parent / "static"
 
 
 @cache
-def _names() -> tuple[str, ...]:
-    stems = (path.name.removesuffix(".js") for path in _STATIC.iterdir() if path.name.endswith(".js"))
-    return tuple(sorted(stem for stem in stems if stem != "core"))
+def _views() -> dict[str, Path]:
+    return {path.stem: path for path in chapters.files("*.js")}
+
+
+def _stripped(text: str) -> str:
+    """Without indentation, comments, and line ends and commas that only the formatter wants. Says the same."""
+    lines = (re.sub(r"(?:^|(?<=[;,{(\[])\s*)// .*", "", line.strip()) for line in text.splitlines())
+    joined = re.sub(r"(?<=[{(\[,;])\n", "", "\n".join(line for line in lines if line))
+    return re.sub(r",?\n?([\])}])", r"\1", joined)
 
 
 @cache
-def _source(file: str) -> str:
-    """One static file without its indentation and its whole-line comments, or nothing where there is no such file."""
-    path = _STATIC / file
-    if not path.is_file():
-        return ""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+def _styles(file: Path) -> str:
+    """A style sheet without line ends, or nothing where there is no such file."""
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL) if file.is_file() else ""
+    return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
+
+
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
+_DEFINITION = re.compile(r"^(?:export )?const (\w+) = ", re.MULTILINE)
+
+
+@cache
+def _module(file: Path) -> tuple[dict[str, str], dict[str, Path]]:
+    """A module's definitions, by name and stripped, and the names that it imports with the files they come from.
+
+    A definition is a ``const`` at the left margin: what formatted modules consist of.
+    """
+    text = file.read_text(encoding="utf-8")
+    imported = {
+        name: (file.parent / path).resolve()
+        for names, path in _IMPORT.findall(text)
+        for name in re.findall(r"\w+", names)
+    }
+    text = _IMPORT.sub("", text)
+    starts = [*_DEFINITION.finditer(text)]
+    definitions = {}
+    for start, after in zip(starts, [*starts[1:], None]):
+        body = text[start.start() : after.start() if after else len(text)]
+        definitions[start[1]] = _stripped(body.removeprefix("export "))
+    return definitions, imported
+
+
+@cache
+def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
+    """A view and what it imports as one script without imports: only definitions in use, each after those it uses.
+
+    Raises:
+        ValueError: for a name that no module defines, or that two modules define.
+    """
+    written: dict[str, str] = {}
+    homes: dict[str, Path] = {}
+
+    def write(module: Path, name: str) -> None:
+        definitions, imported = _module(module)
+        if name in imported:
+            return write(imported[name], name)
+        if name not in definitions:
+            raise ValueError(f"{module.name} has no {name!r}; it has {', '.join(definitions)}.")
+        if name in homes:
+            if homes[name] != module:
+                raise ValueError(f"{name!r} is defined in {homes[name].name} and in {module.name}; rename one.")
+            return None
+        homes[name] = module  # before what it uses, so that two that use each other end
+        for used in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", definitions[name])):
+            if used != name and (used in definitions or used in imported):
+                write(module, used)
+        written[name] = definitions[name]
+        return None
+
+    write(core, "start")
+    write(view, "explore")
+    return "\n".join(written.values())
 
 
 def whole(argument: str, value: object, low: int, high: int, why: str = "") -> int:
@@ -67,7 +130,7 @@ class Explorer:
     """Something to move that needs no kernel; the last line of a cell shows it.
 
     Args:
-        name: which explorer, the stem of a file in ``cnnlab/widgets/static``.
+        name: which explorer, the stem of a file ``cnnlab/chapters/<chapter>/<name>.js``.
         params: what its script gets, as JSON-like values.
         key: a word of your own that tells two explorers with equal parameters apart on one page.
         alt: one or two sentences that say what it shows; the text where scripts do not run.
@@ -84,8 +147,8 @@ class Explorer:
     title: str = field(kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        if self.name not in _names():
-            raise unknown_name("name", self.name, _names(), "An explorer is a file in cnnlab/widgets/static.")
+        if self.name not in _views():
+            raise unknown_name("name", self.name, _views(), "It is a file cnnlab/chapters/<chapter>/<name>.js.")
         for argument in ("alt", "title"):
             if not getattr(self, argument).strip():
                 raise ValueError(f"{argument} is empty; say in a sentence what the explorer {self.name!r} shows.")
@@ -98,14 +161,15 @@ class Explorer:
         return "cnnlab-" + hashlib.sha256(said.encode()).hexdigest()[:10]
 
     def _repr_html_(self) -> str:
+        view = _views()[self.name]
         style = (
             # Our own variables, so that the colors hold where the book's style sheet is absent.
             f".cnnlab-explorer{{{css_variables('light')}}}"
             f".cnnlab-explorer[data-mode=dark]{{{css_variables('dark')}color-scheme:dark}}\n"
-            f"{_source('core.css')}\n{_source(self.name + '.css')}"
+            f"{_styles(_STATIC / 'core.css')}\n{_styles(view.with_suffix('.css'))}"
         )
         script = (
-            f'(() => {{\n"use strict";\n{_source("core.js")}\n{_source(self.name + ".js")}\n'
+            f'(() => {{\n"use strict";\n{_bundle(view)}\n'
             f"start({_json(self.id)}, {_json(self.params)}, {_json(self.title)}, explore);\n}})();"
         )
         return (

@@ -3,7 +3,8 @@
   const root = document.querySelector(".cnnlab-explorer");
   const seen = [];
   const note = (what) => seen.push([Math.round(root.getBoundingClientRect().height), what]);
-  const shown = (selector) => [...root.querySelectorAll(selector)].filter((node) => node.offsetParent && !node.disabled);
+  const shown = (selector) =>
+    [...root.querySelectorAll(selector)].filter((node) => node.offsetParent && !node.disabled);
   const put = (node, value, event = "input") => {
     node.value = value;
     node.dispatchEvent(new Event(event));
@@ -43,4 +44,4 @@
     }
   }
   return seen;
-}
+};

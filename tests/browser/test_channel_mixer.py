@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from cnnlab.chapters.pointwise.channel_mixer import CHANNEL_MIXES, _photo, rounded_to_64_levels
 from cnnlab.convolutions import pointwise_conv2d
 from cnnlab.widgets import Mix, channel_mixer
-from cnnlab.widgets.explorers.channel_mixer import CHANNEL_MIXES, _photo, rounded_to_64_levels
 from tests.browser.pages import FRAME, PHONE, quickest_change
 
 PHOTO = torch.from_numpy(rounded_to_64_levels(_photo())).permute(2, 0, 1)[None].double()  # (1, 3, 72, 72)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cnnlab.chapters.conv3d.clip_kernel import CLIP_DIRECTIONS, CLIP_KERNELS, CLIP_SHAPES, clip_pixels
 from cnnlab.convolutions import standard_conv3d
 from cnnlab.widgets import clip_kernel
-from cnnlab.widgets.explorers.clip_kernel import CLIP_DIRECTIONS, CLIP_KERNELS, CLIP_SHAPES, clip_pixels
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 

@@ -7,11 +7,11 @@ from functools import cache
 import pytest
 
 from cnnlab.analysis import summarize
+from cnnlab.chapters.choosing.cost_ranking import CHANNELS, COST_RANKING_PRESETS, GROUPS, KERNELS, MEASURES, SIZES
 from cnnlab.convolutions import compare_convolutions
 from cnnlab.convolutions.cost import Cost, _cost, variants
 from cnnlab.meta import on_meta
 from cnnlab.widgets import cost_ranking
-from cnnlab.widgets.explorers.cost_ranking import CHANNELS, COST_RANKING_PRESETS, GROUPS, KERNELS, MEASURES, SIZES
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 START = (128, 128, 3, 56, 4, 2, 8)

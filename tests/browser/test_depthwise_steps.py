@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from cnnlab.analysis import summarize
+from cnnlab.chapters.depthwise_separable.depthwise_steps import DEPTHWISE_STEPS_PRESETS
 from cnnlab.convolutions import (
     DepthwiseSeparableConv2d,
     StandardConv2d,
@@ -16,7 +17,6 @@ from cnnlab.convolutions import (
     worked_examples,
 )
 from cnnlab.widgets import depthwise_steps
-from cnnlab.widgets.explorers.depthwise_steps import DEPTHWISE_STEPS_PRESETS
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from cnnlab.arithmetic import receptive_field_of
+from cnnlab.chapters.dilated.dilation_grid import DILATION_GRID_PRESETS
 from cnnlab.convolutions import grid_coverage
 from cnnlab.widgets import dilation_grid
-from cnnlab.widgets.explorers.dilation_grid import DILATION_GRID_PRESETS
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 

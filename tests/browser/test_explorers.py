@@ -12,6 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from cnnlab.arithmetic import output_size, receptive_field_of
+from cnnlab.chapters.seeing.kernel_playground import KERNELS
+from cnnlab.chapters.seeing.receptive_field import RECEPTIVE_FIELD_PRESETS
 from cnnlab.draw import palette
 from cnnlab.widgets import (
     Kernel,
@@ -22,8 +24,6 @@ from cnnlab.widgets import (
     receptive_field,
     residual_paths,
 )
-from cnnlab.widgets.explorers.kernel_playground import KERNELS
-from cnnlab.widgets.explorers.receptive_field import RECEPTIVE_FIELD_PRESETS
 from tests.browser.pages import BOOK, FRAME, PHONE, axe_violations, quickest_change, set_slider
 from tests.explorers import MAKERS
 

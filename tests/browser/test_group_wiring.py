@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cnnlab.chapters.grouped.group_wiring import GROUP_WIRING_PRESETS
 from cnnlab.convolutions import connections, shuffled_order
 from cnnlab.widgets import group_wiring
-from cnnlab.widgets.explorers.group_wiring import GROUP_WIRING_PRESETS
 from tests.browser.pages import FRAME, PHONE, quickest_change, set_slider
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from cnnlab.chapters.spatial_separable.separability import SEPARABILITY_PRESETS, SEPARABILITY_TURNED, _photo, turned
 from cnnlab.convolutions import best_rank1, is_separable
 from cnnlab.widgets import separability
-from cnnlab.widgets.explorers.separability import SEPARABILITY_PRESETS, SEPARABILITY_TURNED, _photo, turned
 from tests.browser.pages import FRAME, PHONE, quickest_change
 
 

@@ -7,14 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from cnnlab.arithmetic import transposed_output_size
-from cnnlab.convolutions import overlap_counts
-from cnnlab.widgets import zero_insertion
-from cnnlab.widgets.explorers.zero_insertion import (
+from cnnlab.chapters.transposed.zero_insertion import (
     ZERO_INSERTION_INPUT,
     ZERO_INSERTION_KERNEL,
     ZERO_INSERTION_LIMITS,
     ZERO_INSERTION_PRESETS,
 )
+from cnnlab.convolutions import overlap_counts
+from cnnlab.widgets import zero_insertion
 from tests.browser.pages import set_slider
 
 LABELS = ("n input", "k kernel", "s stride", "p padding", "o output padding")

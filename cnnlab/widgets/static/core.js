@@ -1,5 +1,5 @@
 // What every explorer is built from. Everything here lives inside one function: nothing leaks into the page.
-const make = (node, attrs, kids) => {
+export const make = (node, attrs, kids) => {
   for (const [name, value] of Object.entries(attrs || {})) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
@@ -7,17 +7,34 @@ const make = (node, attrs, kids) => {
   node.append(...kids.flat(9).filter((kid) => kid != null && kid !== false));
   return node;
 };
-const el = (tag, attrs, ...kids) => make(document.createElement(tag), attrs, kids);
-const svg = (tag, attrs, ...kids) => make(document.createElementNS("http://www.w3.org/2000/svg", tag), attrs, kids);
-const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-const range = (count) => Array.from({ length: Math.max(0, count) }, (_, i) => i);
-const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-const listed = (items) => (items.length < 2 ? items.join("") : items.slice(0, -1).join(", ") + " and " + items[items.length - 1]);
+export const el = (tag, attrs, ...kids) => make(document.createElement(tag), attrs, kids);
+export const svg = (tag, attrs, ...kids) =>
+  make(document.createElementNS("http://www.w3.org/2000/svg", tag), attrs, kids);
+export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+export const range = (count) => Array.from({ length: Math.max(0, count) }, (_, i) => i);
+export const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+export const listed = (items) =>
+  items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items[items.length - 1]}`;
+// Numbers as words: 12,345; a true minus; at most two decimals; 1.23 M; and the bytes of base64.
+export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+export const signed = (value) => String(value).replace("-", "−");
+export const tidy = (value, decimals = 2) => signed(+value.toFixed(decimals));
+export const short = (value) => {
+  const [unit, name] = [
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ].find(([size]) => value >= size) || [1, ""];
+  const scaled = value / unit;
+  return (scaled >= 100 ? scaled.toFixed(0) : scaled.toFixed(scaled >= 10 ? 1 : 2)) + name;
+};
+export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
 // JupyterLab takes arrow keys and letters for itself unless this stands on the element.
-const KEYS = { "data-lm-suppress-shortcuts": "true" };
+export const KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 // A labeled slider; symbol and color tie it to a formula.
-const slider = ({ label, symbol, color, min, max, step = 1, value, format = String, oninput }) => {
+export const slider = ({ label, symbol, color, min, max, step = 1, value, format = String, oninput }) => {
   const input = el("input", { type: "range", min, max, step, ...KEYS, oninput: () => show(true) });
   const out = el("b", { "aria-hidden": "true" });
   const name = el("span", {}, symbol && [el("i", {}, symbol), " "], label);
@@ -27,48 +44,76 @@ const slider = ({ label, symbol, color, min, max, step = 1, value, format = Stri
     if (tell) oninput(+input.value);
   };
   const node = el("label", { class: "cx-field", style: color && `--cx:var(--cnnlab-${color})` }, name, out, input);
-  const control = { node, get value() { return +input.value; }, set value(to) { input.value = to; show(); } };
-  control.value = value;
-  return control;
-};
-
-// options: [value, text] pairs; the value handed to onchange is the option's own.
-const select = ({ label, hidden, options, value, onchange }) => {
-  const input = el("select", { ...KEYS, "aria-label": hidden ? label : null, onchange: () => onchange(options[input.selectedIndex][0]) },
-    options.map(([, text]) => el("option", {}, text)));
   const control = {
-    node: hidden ? input : el("label", { class: "cx-select" }, label, input),
-    set value(to) { input.selectedIndex = options.findIndex(([own]) => own === to); },
+    node,
+    get value() {
+      return +input.value;
+    },
+    set value(to) {
+      input.value = to;
+      show();
+    },
   };
   control.value = value;
   return control;
 };
 
-const button = (text, onclick, attrs) => el("button", { type: "button", ...KEYS, onclick, ...attrs }, text);
+// options: [value, text] pairs; the value handed to onchange is the option's own.
+export const select = ({ label, hidden, options, value, onchange }) => {
+  const input = el(
+    "select",
+    { ...KEYS, "aria-label": hidden ? label : null, onchange: () => onchange(options[input.selectedIndex][0]) },
+    options.map(([, text]) => el("option", {}, text)),
+  );
+  const control = {
+    node: hidden ? input : el("label", { class: "cx-select" }, label, input),
+    set value(to) {
+      input.selectedIndex = options.findIndex(([own]) => own === to);
+    },
+  };
+  control.value = value;
+  return control;
+};
+
+export const button = (text, onclick, attrs) => el("button", { type: "button", ...KEYS, onclick, ...attrs }, text);
 
 // A button that stays down.
-const toggle = (text, on, onchange) => {
-  const node = button(text, () => {
-    on = !on;
-    node.setAttribute("aria-pressed", on);
-    onchange(on);
-  }, { "aria-pressed": String(on) });
+export const toggle = (text, on, onchange) => {
+  const node = button(
+    text,
+    () => {
+      on = !on;
+      node.setAttribute("aria-pressed", on);
+      onchange(on);
+    },
+    { "aria-pressed": String(on) },
+  );
   return node;
 };
 
 // One of several: buttons of which one is down.
-const choice = ({ label, options, value, onchange }) => {
-  const nodes = options.map(([own, text]) => button(text, () => { mark(own); onchange(own); }));
+export const choice = ({ label, options, value, onchange }) => {
+  const nodes = options.map(([own, text]) =>
+    button(text, () => {
+      mark(own);
+      onchange(own);
+    }),
+  );
   const mark = (to) => nodes.forEach((node, i) => node.setAttribute("aria-pressed", options[i][0] === to));
   mark(value);
-  return { node: el("div", { class: "cx-select", role: "group", "aria-label": label }, el("span", {}, label), nodes), set value(to) { mark(to); } };
+  return {
+    node: el("div", { class: "cx-select", role: "group", "aria-label": label }, el("span", {}, label), nodes),
+    set value(to) {
+      mark(to);
+    },
+  };
 };
 
 // Words that change keep the room of the longest they can be, in letters, so that nothing below them moves.
 // Spoken politely when it changes; never while a clock runs.
-const say = (room, attrs) => el("p", { class: "cx-say", role: "status", "data-room": room, ...attrs });
-const hint = (room, attrs) => el("p", { class: "cx-hint", "aria-live": "polite", "data-room": room, ...attrs });
-const keepRoom = (node) => {
+export const say = (room, attrs) => el("p", { class: "cx-say", role: "status", "data-room": room, ...attrs });
+export const hint = (room, attrs) => el("p", { class: "cx-hint", "aria-live": "polite", "data-room": room, ...attrs });
+export const keepRoom = (node) => {
   const { font, lineHeight } = getComputedStyle(node);
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = font;
@@ -77,32 +122,44 @@ const keepRoom = (node) => {
   node.style.minHeight = `${Math.ceil(node.dataset.room / (letters - 4)) * parseFloat(lineHeight)}px`;
 };
 
+// A picture of a size, in pixels, with what it holds.
+export const sized = (width, height, attrs, ...kids) =>
+  svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...attrs }, ...kids);
+
 // The size of a picture in pixels, and of what is drawn in it.
-const sheet = (picture, width, height) => {
+export const sheet = (picture, width, height) => {
   picture.setAttribute("width", width);
   picture.setAttribute("height", height);
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
 };
 
 // Play and pause. Stops by itself when the page is hidden or the explorer has left it.
-const clock = (ms, tick) => {
+export const clock = (ms, tick) => {
   let timer = 0;
   const set = (on) => {
     clearInterval(timer);
     timer = on ? setInterval(() => (document.hidden || !node.isConnected ? set(false) : tick()), ms) : 0;
     node.textContent = on ? "Pause" : "Play";
   };
-  const node = button("Play", () => { set(!timer); if (timer) tick(); });
-  return { node, stop: () => timer && set(false), get running() { return timer > 0; } };
+  const node = button("Play", () => {
+    set(!timer);
+    if (timer) tick();
+  });
+  return {
+    node,
+    stop: () => timer && set(false),
+    get running() {
+      return timer > 0;
+    },
+  };
 };
 
-const still = matchMedia("(prefers-reduced-motion: reduce)");
 // Calls draw(t) with t from 0 to 1; at once when the reader wants no motion. A new call replaces the last.
-const glider = () => {
+export const glider = () => {
   let frame = 0;
   return (ms, draw) => {
     cancelAnimationFrame(frame);
-    if (still.matches) return draw(1);
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return draw(1);
     const start = performance.now();
     const next = (now) => {
       const t = clamp((now - start) / ms, 0, 1);
@@ -114,7 +171,7 @@ const glider = () => {
 };
 
 // Arrow keys as steps: move(dx, dy).
-const arrows = (move) => (event) => {
+export const arrows = (move) => (event) => {
   const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
   if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
@@ -123,7 +180,7 @@ const arrows = (move) => (event) => {
 };
 
 // The book, Colab, VS Code and JupyterLab each say dark in their own way.
-const isDark = () => {
+export const isDark = () => {
   const page = document.documentElement;
   const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
   const told = page.dataset.theme || vscodeThemeKind || page.getAttribute("theme");
@@ -131,7 +188,7 @@ const isDark = () => {
   if (told) return /dark|contrast$/.test(told);
   return !(window.google && google.colab) && matchMedia("(prefers-color-scheme: dark)").matches;
 };
-const followTheme = (root) => {
+export const followTheme = (root) => {
   const apply = () => root.setAttribute("data-mode", isDark() ? "dark" : "light");
   const watch = new MutationObserver(apply);
   const attributeFilter = ["data-theme", "theme", "data-jp-theme-light", "data-vscode-theme-kind"];
@@ -141,7 +198,7 @@ const followTheme = (root) => {
 };
 
 // No part has an id of its own, so that two copies never mix. Builds into every copy of the element (JupyterLab can show an output twice); the fallback text stays if anything fails.
-const start = (id, params, title, explore) => {
+export const start = (id, params, title, explore) => {
   for (const root of document.querySelectorAll(`#${id}:not([data-mode])`)) {
     const { nodes, draw } = explore(params);
     followTheme(root);
@@ -158,7 +215,7 @@ const start = (id, params, title, explore) => {
       draw(width);
       // Colab shows the first 1000 pixels of an output and a scroll bar, unless it is asked for more.
       const colab = window.google && google.colab;
-      if (colab && colab.output) colab.output.setIframeHeight(0, true, { maxHeight: 5000 });
+      if (colab?.output) colab.output.setIframeHeight(0, true, { maxHeight: 5000 });
     };
     new ResizeObserver(fit).observe(root);
     fit();

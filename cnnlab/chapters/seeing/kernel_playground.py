@@ -1,0 +1,105 @@
+"""A photo, a 3 × 3 kernel to edit, and the nine products behind each pixel."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnnlab.errors import unknown_name
+from cnnlab.widgets.explorer import Explorer
+
+__all__ = ["Kernel", "kernel_playground"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A named 3 × 3 kernel: whole numbers and what to divide by, as one would write it by hand.
+
+    ``show`` says how results become gray: "clipped" to 0–255, "signed" with zero as mid-gray, or "magnitude".
+    """
+
+    name: str
+    weights: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    divisor: float = 1
+    show: str = "clipped"
+
+
+KERNELS: tuple[Kernel, ...] = (
+    Kernel("Sobel, across (vertical edges)", ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)), show="signed"),
+    Kernel("Sobel, down (horizontal edges)", ((-1, -2, -1), (0, 0, 0), (1, 2, 1)), show="signed"),
+    Kernel("Identity", ((0, 0, 0), (0, 1, 0), (0, 0, 0))),
+    Kernel("Box blur", ((1, 1, 1), (1, 1, 1), (1, 1, 1)), 9),
+    Kernel("Gaussian blur", ((1, 2, 1), (2, 4, 2), (1, 2, 1)), 16),
+    Kernel("Sharpen", ((0, -1, 0), (-1, 5, -1), (0, -1, 0))),
+    Kernel("Laplacian", ((0, 1, 0), (1, -4, 1), (0, 1, 0)), show="magnitude"),
+    Kernel("Emboss", ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+)
+
+
+def _photo() -> Any:
+    """The cameraman's head and camera from scikit-image, 96 × 96: each pixel the mean of 4 × 4."""
+    import numpy as np
+    from skimage import data
+
+    crop = data.camera()[30:414, 60:444].reshape(96, 4, 96, 4)  # (512, 512) -> (96, 4, 96, 4)
+    return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (96, 96)
+
+
+def kernel_playground(
+    image: Any = None,
+    kernels: Sequence[Kernel] = KERNELS,
+    *,
+    at: tuple[float, float] = (0.5, 0.3),
+    key: str | None = None,
+) -> Explorer:
+    """A small photo, a 3 × 3 kernel to edit, the result at once, and the nine products behind any of its pixels.
+
+    What is computed is the cross-correlation of ``torch.nn.functional.conv2d`` without padding, so the result is two
+    pixels smaller each way.
+
+    Args:
+        image: uint8 pixels as an array or tensor, Shape: (H, W), 8 to 128 a side; None means the photograph of a
+            cameraman in scikit-image.
+        kernels: the kernels to choose from; the first is shown at the start.
+        at: the pixel inspected at the start, as fractions of width and height.
+        key: tells two equal explorers on one page apart.
+
+    Raises:
+        ValueError: for pixels of another type or shape, no kernels, or a kernel that is not 3 × 3.
+    """
+    import numpy as np
+
+    pixels = np.asarray(_photo() if image is None else image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 2 or not all(8 <= side <= 128 for side in pixels.shape):
+        raise ValueError(
+            f"image has shape {pixels.shape} and type {pixels.dtype}; give gray uint8 pixels of shape (H, W), "
+            "8 to 128 a side. Resize a large photo first: every page carries it."
+        )
+    if not kernels:
+        raise ValueError("kernels is empty; give at least one Kernel.")
+    for kernel in kernels:
+        if [np.size(row) for row in kernel.weights] != [3, 3, 3]:
+            raise ValueError(f"the weights of kernel {kernel.name!r} are not 3 × 3: {kernel.weights!r}.")
+        if kernel.divisor == 0:
+            raise ValueError(f"the divisor of kernel {kernel.name!r} is 0; use 1 for none.")
+        if kernel.show not in ("clipped", "signed", "magnitude"):
+            raise unknown_name("show", kernel.show, ("clipped", "signed", "magnitude"))
+    if not all(0 <= value <= 1 for value in at):
+        raise ValueError(f"at={at!r} is not allowed; use two fractions from 0 to 1.")
+    height, width = pixels.shape
+    return Explorer(
+        "kernel_playground",
+        {
+            "width": width,
+            "height": height,
+            "pixels": b64encode(pixels.tobytes()).decode(),
+            "kernels": [[k.name, [value for row in k.weights for value in row], k.divisor, k.show] for k in kernels],
+            "at": list(at),
+        },
+        key=key,
+        title="Kernel playground",
+        alt=f"A gray photo of {width} × {height} pixels, a 3 × 3 kernel whose nine weights can be edited, and "
+        f"the filtered photo of {width - 2} × {height - 2} pixels beside it. It starts with {kernels[0].name!r}.",
+    )

@@ -1,0 +1,103 @@
+"""A kernel to draw, taken apart into columns times rows, and what is lost when only the strongest are kept."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from cnnlab.widgets.explorer import Explorer, whole
+
+__all__ = ["separability"]
+
+SIZES = (3, 5)
+LARGEST = 99  # of a weight; longer numbers do not fit into a cell
+
+SEPARABILITY_PRESETS: dict[str, tuple[tuple[float, ...], ...]] = {
+    "Sobel": ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)),
+    "Box": ((1, 1, 1), (1, 1, 1), (1, 1, 1)),
+    "Laplacian": ((0, 1, 0), (1, -4, 1), (0, 1, 0)),
+    "Sharpen": ((0, -1, 0), (-1, 5, -1), (0, -1, 0)),
+    "Emboss": ((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),
+    "Diagonal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "Binomial 5 × 5": tuple(tuple(a * b for b in (1, 4, 6, 4, 1)) for a in (1, 4, 6, 4, 1)),
+    "Cross 5 × 5": tuple(tuple(int(2 in (i, j)) for j in range(5)) for i in range(5)),
+    "Ring 5 × 5": ((0, 1, 1, 1, 0), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (0, 1, 1, 1, 0)),
+}
+# Name -> what to turn: drawn in the browser on 5 x 5 by the formula in `turned`.
+SEPARABILITY_TURNED = ("Round Gaussian", "Long Gaussian", "Gabor")
+
+
+def turned(name: str, degrees: float) -> list[list[float]]:
+    """One of `SEPARABILITY_TURNED` at an angle, as the explorer draws it: 5 × 5 with a peak of 10."""
+    from math import cos, exp, pi, sin
+
+    a = degrees * pi / 180
+    rows = []
+    for y in range(-2, 3):
+        row = []
+        for x in range(-2, 3):
+            along, across = x * cos(a) + y * sin(a), y * cos(a) - x * sin(a)
+            long, short = {"Round Gaussian": (1, 1), "Long Gaussian": (1.8, 0.7), "Gabor": (1.4, 1.4)}[name]
+            height = exp(-(along**2) / (2 * long**2) - across**2 / (2 * short**2))
+            if name == "Gabor":
+                height *= cos(pi * across / 2)
+            row.append(10 * height)
+        rows.append(row)
+    return rows
+
+
+def _photo() -> Any:
+    """The cameraman's head and camera from scikit-image, 64 × 64: each pixel the mean of 6 × 6."""
+    import numpy as np
+    from skimage import data
+
+    crop = data.camera()[30:414, 60:444].reshape(64, 6, 64, 6)  # (512, 512) -> (64, 6, 64, 6)
+    return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (64, 64)
+
+
+def separability(
+    kernel: Sequence[Sequence[float]] | None = None, terms: int = 1, *, key: str | None = None
+) -> Explorer:
+    """A kernel whose weights can be edited, as a sum of columns times rows, and a photo filtered by it and by fewer.
+
+    The decomposition is the singular value decomposition, computed in the browser by Jacobi's rotations; the first
+    term is that of `cnnlab.convolutions.best_rank1`.
+
+    Args:
+        kernel: 3 × 3 or 5 × 5 weights at the start; None means the Sobel kernel for vertical edges.
+        terms: how many terms are kept at the start.
+        key: tells two equal explorers on one page apart.
+
+    Raises:
+        ValueError: for a kernel of another shape, a weight beyond ±99, or more terms than the kernel has rows.
+    """
+    rows = SEPARABILITY_PRESETS["Sobel"] if kernel is None else tuple(tuple(row) for row in kernel)
+    size = len(rows)
+    if size not in SIZES or any(len(row) != size for row in rows):
+        shape = " × ".join(map(str, (size, *{len(row) for row in rows})))
+        raise ValueError(f"kernel has the shape {shape}; the explorer draws 3 × 3 and 5 × 5 kernels.")
+    weights = [float(value) for row in rows for value in row]
+    for value in weights:
+        if not abs(value) <= LARGEST:
+            raise ValueError(f"kernel holds {value}; use weights from -{LARGEST} to {LARGEST}. Divide all by the same.")
+    whole("terms", terms, 1, size, "A kernel has no more terms than rows.")
+    photo = _photo()
+    return Explorer(
+        "separability",
+        {
+            "weights": weights,
+            "terms": terms,
+            "most": LARGEST,
+            "presets": [[name, [value for row in own for value in row]] for name, own in SEPARABILITY_PRESETS.items()],
+            "turned": list(SEPARABILITY_TURNED),
+            "side": len(photo),
+            "pixels": b64encode(photo.tobytes()).decode(),
+        },
+        key=key,
+        title="A column times a row",
+        alt=f"A {size} × {size} kernel whose weights can be edited, its singular values with their shares of the "
+        "energy, the columns and rows whose products add up to it, and a photo filtered by the kernel and by the "
+        "strongest terms alone. It starts with "
+        + ("the Sobel kernel, which is 1, 2, 1 down times −1, 0, 1 across." if kernel is None else "your own kernel."),
+    )
