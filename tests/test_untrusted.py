@@ -7,6 +7,7 @@ There a sanitizer takes inline SVG, scripts, styles and aria attributes out of e
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +18,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from PIL import Image
 
 from cnnlab.draw.embed import figure_html, still_html
 from tools.chapters import notebooks
@@ -112,13 +114,17 @@ def missing_from_picture(html: str) -> list[str]:
         return [f"{len(seen.pictures)} pictures in place of one"]
     (picture,) = seen.pictures
     missing = [] if (picture.get("alt") or "").strip() else ["alternative text"]
-    packed = re.fullmatch(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", picture.get("src") or "")
+    packed = re.fullmatch(r"data:image/(svg\+xml|png|webp);base64,([A-Za-z0-9+/=]+)", picture.get("src") or "")
     if packed is None:
         return [*missing, "picture"]
-    root = ElementTree.fromstring(base64.b64decode(packed[1]))
-    if not (float(root.attrib["width"]) > 0 and float(root.attrib["height"]) > 0 and len(root) > 1):
-        missing.append("anything to see")
-    return missing
+    data = base64.b64decode(packed[2])
+    if packed[1] == "svg+xml":
+        root = ElementTree.fromstring(data)
+        anything = float(root.attrib["width"]) > 0 and float(root.attrib["height"]) > 0 and len(root) > 1
+    else:
+        with Image.open(io.BytesIO(data)) as photo:
+            anything = len(photo.convert("RGB").getcolors(photo.width * photo.height)) > 1
+    return missing if anything else [*missing, "anything to see"]
 
 
 def test_every_figure_keeps_its_picture_its_words_and_a_numbered_caption(path: Path) -> None:
@@ -180,6 +186,15 @@ def test_outputs_of_other_kinds_have_no_pictures_of_their_own(path: Path) -> Non
 SVG = '<svg viewBox="0 0 8 4"><rect width="8" height="4"/></svg>'
 
 
+def photo_tag(*colors: str) -> str:
+    """A tag with a PNG inside, a pixel of each color."""
+    packed, photo = io.BytesIO(), Image.new("RGB", (len(colors), 1))
+    for x, color in enumerate(colors):
+        photo.paste(color, (x, 0, x + 1, 1))
+    photo.save(packed, "PNG")
+    return f'<img alt="words" src="data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}">'
+
+
 @pytest.mark.parametrize(
     ("html", "missing"),
     [
@@ -187,6 +202,8 @@ SVG = '<svg viewBox="0 0 8 4"><rect width="8" height="4"/></svg>'
         (figure_html(SVG, "words"), ["0 pictures in place of one"]),
         (still_html(SVG, "words").replace('alt="words"', 'aria-label="words"'), ["alternative text"]),
         (still_html(SVG, "words").replace("image/svg+xml;base64,", "text/html,"), ["picture"]),
+        (photo_tag("white"), ["anything to see"]),
+        (photo_tag("white", "black"), []),
         (f"<figure><object data='{SVG}'></object></figure>", ["0 pictures in place of one"]),
     ],
 )
