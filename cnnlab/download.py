@@ -1,21 +1,28 @@
 """Getting one file from the network: mirrors in order, resumed, verified, put in place in one step.
 
 Used for data sets and for official weights. What lies at the target is always complete: bytes
-arrive in ``<name>.part`` beside it, are verified there, and only then take the final name.
+arrive in a file of this process beside it, are verified there, and only then take the final name. What
+an interrupted download has got stays as ``<name>.part`` for the next one, which takes it over by renaming
+it: two processes that fetch the same file do not meet in it.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import http.client
 import os
 import string
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from cnnlab.files import own_part
 
 CHUNK = 1 << 18  # bytes per read
 ATTEMPTS = 5  # per mirror, as long as each brings more bytes than the last
@@ -109,11 +116,15 @@ def download(
     if target.is_file() and verify(target, sha256=sha256, md5=md5, size=size) is None:
         return target
 
-    part = target.with_name(target.name + ".part")
+    part, left = own_part(target), target.with_name(target.name + ".part")
     resumable = sha256 is not None or md5 is not None
     reasons: list[str] = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if resumable:
+            _take_over(left, part)
+        else:
+            left.unlink(missing_ok=True)
         for url in urls:
             reason = ""
             for _ in range(ATTEMPTS):
@@ -142,18 +153,36 @@ def download(
                     if (part.stat().st_size if part.exists() else 0) <= had:
                         break  # not a byte more than before: the next mirror
             reasons.append(f"{urlsplit(url).netloc or url}: {reason}")
-        if not resumable:
-            part.unlink(missing_ok=True)
     except OSError as error:  # only the disk's get here
         full = " The disk is full." if error.errno == errno.ENOSPC else ""
         raise DownloadError(
             f"{what} could not be written to {target.parent}: {error.strerror or error}.{full} "
             "Free some space there, or set CNNLAB_CACHE to another folder."
         ) from None
+    finally:
+        with suppress(OSError):  # there is none, or the disk has had its say
+            if resumable:
+                os.replace(part, left)
+            part.unlink(missing_ok=True)
+    if target.is_file() and verify(target, sha256=sha256, md5=md5, size=size) is None:
+        return target  # another process has put it there meanwhile
     raise DownloadError(
         f"{what} could not be downloaded ({'; '.join(reasons)}). "
         f"Check the network connection and try again, or put the file at {target} yourself."
     )
+
+
+def _take_over(left: Path, part: Path) -> None:
+    """Go on with what an earlier download left: put aside when it ended, or orphaned when it was killed."""
+    now = time.time()
+    for found in (left, *left.parent.glob(f"{glob.escape(left.stem)}.*-*.part")):
+        try:
+            # A running download hears of its network's silence sooner than this.
+            if found == left or now - found.stat().st_mtime > 4 * TIMEOUT:
+                os.replace(found, part)
+                return
+        except FileNotFoundError:  # there is none, or another process was quicker
+            continue
 
 
 def _receive(url: str, part: Path, *, progress: bool, what: str) -> None:

@@ -11,6 +11,11 @@ from pathlib import Path
 _numbers = count()
 
 
+def own_part(path: Path) -> Path:
+    """A name beside ``path`` that no other process and no other call writes to."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new file beside ``path`` to write to, which takes its place when the block has ended without an error.
@@ -25,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written; nothing of it is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
+    part = own_part(path)
     try:
         yield part
         with open(part, "rb+") as file:

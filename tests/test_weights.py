@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 import cnnlab
+from cnnlab import download as download_module
 from cnnlab import weights
 from cnnlab.download import DownloadError, cache_folder, download, verify
 from tests.contract import TOLERANCE, randomize, relative_difference
@@ -70,6 +72,40 @@ def test_an_interrupted_download_is_continued_later_and_on_another_mirror(server
     (tmp_path / "file.part").write_bytes(BODY[:1000])
     assert get([f"{server.url}/missing", f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
     assert server.log[-1] == ("/good", "bytes=1000-")
+
+
+def test_two_that_fetch_one_file_do_not_meet(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    receive, others = download_module._receive, []
+
+    def and_another_process_too(url: str, part: Path, **options: object) -> None:
+        receive(url, part, **options)
+        if not others:
+            others.append(part)
+            assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+    monkeypatch.setattr(download_module, "_receive", and_another_process_too)
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+    assert [wanted for _, wanted in server.log] == [None, None]  # neither went on with the other's bytes
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_another_process_finished_serves_one_that_failed(server: Server, tmp_path: Path, monkeypatch):
+    def lost(url: str, part: Path, **options: object) -> None:
+        (tmp_path / "file").write_bytes(BODY)
+        raise ConnectionError("lost")
+
+    monkeypatch.setattr(download_module, "_receive", lost)
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+
+
+def test_an_orphaned_part_is_continued_and_a_running_one_left_alone(server: Server, tmp_path: Path):
+    orphan, running = tmp_path / "file.123-0.part", tmp_path / "file.124-0.part"
+    orphan.write_bytes(BODY[:1000])
+    running.write_bytes(BODY[:2000])
+    os.utime(orphan, (0, 0))
+    assert get([f"{server.url}/good"], tmp_path / "file").read_bytes() == BODY
+    assert server.log[-1] == ("/good", "bytes=1000-")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", running.name]
 
 
 def test_a_server_without_ranges_sends_it_all(server: Server, tmp_path: Path):

@@ -107,8 +107,8 @@ class Trainer:
 
         n = len(data.train)
         # Batch norm cannot train on one image whose feature map is a single pixel.
-        self._drop_last = n > self.batch_size and n % self.batch_size == 1 and has_batch_norm(model)
-        self.batches = n // self.batch_size if self._drop_last else math.ceil(n / self.batch_size)
+        drop_last = n > self.batch_size and n % self.batch_size == 1 and has_batch_norm(model)
+        self.batches = n // self.batch_size if drop_last else math.ceil(n / self.batch_size)
         self._test_batch_size = max(2 * self.batch_size, 256)
         self.test_batches = math.ceil(len(data.test) / self._test_batch_size)
 
@@ -345,9 +345,7 @@ class Trainer:
             callback(self.run, self)
         if self.checkpoint is not None:
             if improved:
-                checkpoint_file.write(
-                    checkpoint_file.best_path(self.checkpoint), {"epoch": self.epoch, "model": self.run.best_state}
-                )
+                checkpoint_file.save_best(self.checkpoint, self)
             self.save(self.checkpoint)
 
     def _count_time(self) -> None:
