@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged
+from cnnlab.exercises.examples import normals
 
 Triple = tuple[int, int, int]
 
@@ -77,11 +78,6 @@ cost.hints(
 )
 
 
-def normal(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-
-
 def given(weight: object) -> tuple[int, ...]:
     """The shape of what a reader's function returned."""
     return tuple(as_tensor(weight).shape)
@@ -90,7 +86,7 @@ def given(weight: object) -> tuple[int, ...]:
 @judged("conv3d/stack", "A channel stack as a 3D kernel", function=True)
 def stack(answer: Callable[[Tensor], Tensor]) -> None:
     """So early fusion is a 3D convolution whose kernel is as deep as the clip: it has one place in time."""
-    clips = [normal(seed, (2, 1, frames, 7, 8), (4, frames, 3, 3)) for seed, frames in ((0, 5), (1, 3))]
+    clips = [normals(seed, (2, 1, frames, 7, 8), (4, frames, 3, 3)) for seed, frames in ((0, 5), (1, 3))]
     found = [as_tensor(answer(weight)) for _, weight in clips]
     expect(found[0].dim() == 5, "A 3D kernel has five axes: output channels, input channels, time, height, width.")
     expect(
@@ -156,7 +152,7 @@ mid.wrong(lambda c, k, time, size: (c + k) // 2)
 @judged("conv3d/inflate", "Inflate a kernel", function=True)
 def inflate(answer: Callable[[Tensor, int], Tensor]) -> None:
     """An image network becomes a video network that agrees with it on photographs: a good place to start from."""
-    picture, weight = normal(3, (2, 3, 9, 8), (4, 3, 3, 3))
+    picture, weight = normals(3, (2, 3, 9, 8), (4, 3, 3, 3))
     shape = given(answer(weight, 5))
     expect(
         shape == (4, 3, 5, 3, 3),

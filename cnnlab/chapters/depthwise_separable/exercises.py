@@ -8,11 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.exercises import as_tensor, exercise, expect, judged, judged_model
-
-
-def normal(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+from cnnlab.exercises.examples import normal, normals
 
 
 @exercise("depthwise_separable/bill", "The bill", cases=[(6, 3, 5, 3), (12, 3, 128, 5), (5, 1, 1, 5), (14, 64, 32, 3)])
@@ -68,8 +64,7 @@ multiplier.mistake(
     when=lambda answer: answer["K = 16"] >= 9 or answer["K = 128"] >= 9,
 )
 multiplier.mistake(
-    "Rounded the wrong way: one kernel more and the two steps cost more than the standard convolution.",
-    {"K = 16": 6},
+    "Rounded the wrong way: one kernel more and the two steps cost more than the standard convolution.", {"K = 16": 6}
 )
 multiplier.mistake(
     "The first two are right. However many filters there are, 1/K stays above 0. What remains of the ratio when it is "
@@ -150,7 +145,7 @@ layer.right(two_steps)
 
 def pair(seed: int) -> tuple[Tensor, Tensor]:
     """Weights of both steps with a depth multiplier of 1. Shape: (C, 1, 3, 3), (K, C, 1, 1)."""
-    depthwise, pointwise = normal(seed, (4, 1, 3, 3), (6, 4, 1, 1))
+    depthwise, pointwise = normals(seed, (4, 1, 3, 3), (6, 4, 1, 1))
     return depthwise, pointwise
 
 
@@ -194,7 +189,7 @@ def lost(found: tuple[Tensor, Tensor], weight: Tensor) -> float:
 @judged("depthwise_separable/other-order", "The other order", function=True)
 def other_order(answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
     """By Eckart and Young no other pair is nearer. Compare what is lost with the usual order, kernel by kernel."""
-    (weight,) = normal(2, (6, 4, 3, 3))  # no separable pair equals it
+    weight = normal(6, 4, 3, 3, seed=2)  # no separable pair equals it
     expect(
         [as_tensor(part).shape for part in answer(weight)] == [(6, 4, 1, 1), (6, 1, 3, 3)],
         "Return two tensors: pointwise weights (K, C, 1, 1), then depthwise weights (K, 1, k, k). The depthwise step "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import gcd
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged
+from cnnlab.exercises.examples import normals
 
 
 @exercise(
@@ -155,8 +155,7 @@ def design(answer: object) -> None:
         "each stay within the field of those before it?",
     )
     expect(
-        wide > 31,
-        f"No holes, but the field is {wide} pixels wide, and 1, 2, 4, 8 has 31. Which rate could be larger?",
+        wide > 31, f"No holes, but the field is {wide} pixels wide, and 1, 2, 4, 8 has 31. Which rate could be larger?"
     )
 
 
@@ -176,10 +175,9 @@ def strided(x: Tensor, first: Tensor, second: Tensor, stride: int = 2) -> Tensor
     return F.conv2d(F.conv2d(x, first, stride=stride, padding=1), second, padding=1)
 
 
-def stack(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    shapes = ((2, 3, height, width), (4, 3, 3, 3), (5, 4, 3, 3))
-    return tuple(torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+def stack(height: int, width: int) -> list[Tensor]:
+    """Pictures and the weights of two layers."""
+    return normals(0, (2, 3, height, width), (4, 3, 3, 3), (5, 4, 3, 3))
 
 
 @judged("dilated/dense", "Trade the stride", function=True)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged
+from cnnlab.exercises.examples import counted
 
 
 @exercise(
@@ -62,10 +63,6 @@ alexnet.hints(
 alexnet.wrong({"grouped": 12_288, "full": 24_576})
 
 
-def numbered(*shape: int) -> Tensor:
-    return torch.arange(1.0, 1 + torch.Size(shape).numel()).reshape(shape)
-
-
 def zeros(weight: Tensor, groups: int) -> Tensor:
     return weight.new_zeros(weight.shape[0], weight.shape[1] * groups, *weight.shape[2:])
 
@@ -74,11 +71,11 @@ def zeros(weight: Tensor, groups: int) -> Tensor:
     "grouped/full",
     "Fill in the zeros",
     cases=[
-        (numbered(4, 2, 1, 1), 2),
-        (numbered(6, 2, 3, 3), 3),
-        (numbered(3, 1, 1, 1), 3),
-        (numbered(6, 1, 1, 1), 2),
-        (numbered(4, 4, 1, 1), 1),
+        (counted(4, 2, 1, 1), 2),
+        (counted(6, 2, 3, 3), 3),
+        (counted(3, 1, 1, 1), 3),
+        (counted(6, 1, 1, 1), 2),
+        (counted(4, 4, 1, 1), 1),
     ],
 )
 def full(weight: Tensor, groups: int) -> Tensor:
@@ -100,7 +97,7 @@ full.mistake(
 full.mistake(
     "One group must give the weight back as it is, and yours does not.",
     zeros,
-    when=lambda answer: not close(answer(numbered(4, 4, 1, 1), 1), numbered(4, 4, 1, 1)),
+    when=lambda answer: not close(answer(counted(4, 4, 1, 1), 1), counted(4, 4, 1, 1)),
 )
 full.hints(
     "Start from zeros of shape (K, C, height, width), and copy one block for each group.",
@@ -177,12 +174,7 @@ repeats.right(lambda channels, groups: power(channels, groups, channels - 1))
 @exercise(
     "grouped/unshuffle",
     "Undo the shuffle",
-    cases=[
-        (numbered(1, 6, 1, 1), 2),
-        (numbered(2, 12, 2, 1), 3),
-        (numbered(1, 8, 1, 2), 4),
-        (numbered(1, 5, 1, 1), 1),
-    ],
+    cases=[(counted(1, 6, 1, 1), 2), (counted(2, 12, 2, 1), 3), (counted(1, 8, 1, 2), 4), (counted(1, 5, 1, 1), 1)],
 )
 def unshuffle(x: Tensor, groups: int) -> Tensor:
     """A shuffle with C / g groups undoes one with g: a transpose of a transpose."""
@@ -198,7 +190,7 @@ unshuffle.mistake(
     "Where are the images? Every axis but the second must come out as it went in.",
     lambda x, groups: unshuffle(x, groups).flatten(2),
     lambda x, groups: x.reshape(x.shape[1] // groups, groups, -1).transpose(0, 1).reshape(x.shape[1], -1),
-    when=lambda answer: as_tensor(answer(numbered(2, 12, 2, 1), 3)).shape != (2, 12, 2, 1),
+    when=lambda answer: as_tensor(answer(counted(2, 12, 2, 1), 3)).shape != (2, 12, 2, 1),
 )
 unshuffle.hints(
     "The shuffle wrote the channels into rows and read columns. What table does its result come from?",

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 
 from cnnlab.data import load_dataset
 from cnnlab.exercises import close, exercise, expect, judged, judged_model, output
+from cnnlab.exercises.examples import counted
 from cnnlab.models import create_model
 
 
@@ -54,11 +55,7 @@ def side_of(size: int) -> int:
     return ((size - 4) // 2 - 4) // 2
 
 
-@exercise(
-    "lenet/input-size",
-    "LeNet-5 at another size",
-    cases=[(32, 1), (28, 1), (32, 3), (64, 3), (30, 1), (48, 2)],
-)
+@exercise("lenet/input-size", "LeNet-5 at another size", cases=[(32, 1), (28, 1), (32, 3), (64, 3), (30, 1), (48, 2)])
 def input_size(size: int, channels: int) -> int:
     """Only C1 knows the channels and only C5 the size."""
     return lenet_count(channels, side_of(size))
@@ -87,11 +84,6 @@ input_size.hints(
 input_size.wrong(lambda size, channels: 60_000)
 
 
-def numbers(*shape: int) -> Tensor:
-    """Numbers that all differ, none of them zero."""
-    return torch.arange(1.0, 1 + torch.Size(shape).numel()).reshape(shape)
-
-
 # Which maps of S2 each map of C3 reads: LeCun et al., 1998, table I.
 READS = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
@@ -101,9 +93,7 @@ READS = (
 
 
 @exercise(
-    "lenet/partial",
-    "The paper's C3",
-    cases=[(numbers(2, 3, 1, 1), ((0, 2), (1,))), (numbers(16, 6, 5, 5), READS)],
+    "lenet/partial", "The paper's C3", cases=[(counted(2, 3, 1, 1), ((0, 2), (1,))), (counted(16, 6, 5, 5), READS)]
 )
 def partial(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> Tensor:
     """Of 2,400 weights 1,500 are left, and with the 16 biases there are the paper's 1,516 parameters."""
@@ -114,8 +104,7 @@ def partial(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> Tensor:
 
 
 partial.mistake(
-    "That is the opposite: you keep the links that are missing.",
-    lambda weight, reads: weight - partial(weight, reads),
+    "That is the opposite: you keep the links that are missing.", lambda weight, reads: weight - partial(weight, reads)
 )
 partial.mistake(
     "The weight came back as it was. Set w[m, c] to zero for every c that is not in reads[m].",
@@ -144,9 +133,9 @@ def links_cut_one_by_one(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> 
     "lenet/shuffle",
     "Undo the shuffle",
     cases=[
-        (numbers(2, 3), torch.tensor([1, 2, 0])),
-        (numbers(3, 4), torch.tensor([2, 0, 3, 1])),
-        (numbers(4, 4), torch.tensor([1, 2, 3, 0])),
+        (counted(2, 3), torch.tensor([1, 2, 0])),
+        (counted(3, 4), torch.tensor([2, 0, 3, 1])),
+        (counted(4, 4), torch.tensor([1, 2, 3, 0])),
     ],
 )
 def shuffle(weight: Tensor, order: Tensor) -> Tensor:
@@ -165,7 +154,7 @@ shuffle.mistake(
     "The pixels are the columns of the matrix. You reorder its rows, the units.",
     lambda weight, order: weight[order],
     lambda weight, order: weight[order] if len(order) == len(weight) else weight.flip(0),
-    when=lambda answer: close(answer(*shuffle.cases[2]), numbers(4, 4)[[1, 2, 3, 0]]),
+    when=lambda answer: close(answer(*shuffle.cases[2]), counted(4, 4)[[1, 2, 3, 0]]),
 )
 shuffle.hints(
     "Write out one unit with three pixels: w0 x0 + w1 x1 + w2 x2 must stay the same sum.",

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged, judged_model, output
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from cnnlab.exercises.examples import normal
 
 
 @exercise("pointwise/count", "Count one layer")
@@ -208,8 +205,7 @@ def any_size(net: nn.Module) -> None:
     """A network in network, in miniature. Train it, and its last maps will show what it looks at."""
     size = sum(p.numel() for p in net.parameters())
     expect(
-        size <= 5000,
-        f"It has {size:,} parameters, and 5,000 are allowed. Is there a dense layer on flattened maps?",
+        size <= 5000, f"It has {size:,} parameters, and 5,000 are allowed. Is there a dense layer on flattened maps?"
     )
     expect(
         takes_any_size(net),

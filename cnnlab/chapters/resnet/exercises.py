@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.exercises import exercise, expect, judged, judged_model, output, restored
+from cnnlab.exercises.examples import counted
 from cnnlab.models import create_model
 
 
@@ -57,8 +58,7 @@ bottleneck.mistake(
     {"bottleneck": 256 * 64 + 256 * 64 * 9 + 64 * 256},
 )
 bottleneck.mistake(
-    "You left out a 1 x 1 convolution: one squeezes, another widens again.",
-    {"bottleneck": 256 * 64 + 64 * 64 * 9},
+    "You left out a 1 x 1 convolution: one squeezes, another widens again.", {"bottleneck": 256 * 64 + 64 * 64 * 9}
 )
 bottleneck.mistake("Each filter has a 3 x 3 slice for every input channel, not one slice.", {"basic": 2 * 256 * 9})
 bottleneck.hints(
@@ -84,19 +84,13 @@ order.mistake(
     when=lambda answer: answer["g(z + a)"][1] == -3,
 )
 order.mistake(
-    "In g(z) + a the ReLU sees z alone.",
-    {"g(z) + a": [2, 0, 2, 3]},
-    when=lambda answer: answer["g(z) + a"][0] == 2,
+    "In g(z) + a the ReLU sees z alone.", {"g(z) + a": [2, 0, 2, 3]}, when=lambda answer: answer["g(z) + a"][0] == 2
 )
 order.hints(
     "Work entry by entry; g keeps what is positive and makes the rest 0.",
     "First entry: g(-1 + 3) = 2, and g(-1) + 3 = 0 + 3 = 3.",
 )
 order.wrong({"g(z + a)": [0, 0, 2, 3]})
-
-
-def pictures(*shape: int) -> Tensor:
-    return torch.arange(1.0, 1 + torch.Size(shape).numel()).reshape(shape)
 
 
 def padded(x: Tensor, before: int, after: int) -> Tensor:
@@ -108,10 +102,10 @@ def padded(x: Tensor, before: int, after: int) -> Tensor:
     "resnet/shortcut",
     "A shortcut without parameters",
     cases=[
-        (pictures(1, 2, 4, 4), 4, 2),
-        (pictures(2, 3, 5, 5), 6, 2),
-        (pictures(1, 2, 3, 3), 2, 1),
-        (pictures(1, 1, 4, 6), 3, 1),
+        (counted(1, 2, 4, 4), 4, 2),
+        (counted(2, 3, 5, 5), 6, 2),
+        (counted(1, 2, 3, 3), 2, 1),
+        (counted(1, 1, 4, 6), 3, 1),
     ],
 )
 def shortcut(x: Tensor, channels: int, stride: int) -> Tensor:

@@ -10,10 +10,7 @@ from torch import Tensor
 
 from cnnlab.convolutions import best_rank1, is_separable
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from cnnlab.exercises.examples import normal
 
 
 @exercise("spatial_separable/cost", "What three layers cost")
@@ -100,8 +97,7 @@ def factors(answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
         "counted twice. Divide one of them by it.",
     )
     expect(
-        right,
-        "The column times the row is not the kernel. Every row of the kernel is a multiple of one row: of which?",
+        right, "The column times the row is not the kernel. Every row of the kernel is a multiple of one row: of which?"
     )
     with_zeros = [torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]), torch.zeros(3, 4)]
     with_zeros[1][1] = torch.tensor([0.0, 2.0, 0.0, -3.0])
@@ -152,8 +148,7 @@ terms.mistake(
     lambda height, width: (height * width - 1) // (2 * height),
 )
 terms.mistake(
-    "Round down: a part of a term cannot be computed.",
-    lambda height, width: -(-height * width // (height + width)),
+    "Round down: a part of a term cannot be computed.", lambda height, width: -(-height * width // (height + width))
 )
 terms.hints(
     "r terms take r (height + width) multiplications, and that must stay below height * width.",

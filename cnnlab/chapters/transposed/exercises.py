@@ -31,8 +31,7 @@ output_size.mistake(
 )
 output_size.mistake("Padding is cut off on both sides.", lambda n, k, s, p, o: s * (n - 1) + k - p + o)
 output_size.mistake(
-    "In a transposed convolution, padding makes the output smaller.",
-    lambda n, k, s, p, o: s * (n - 1) + k + 2 * p + o,
+    "In a transposed convolution, padding makes the output smaller.", lambda n, k, s, p, o: s * (n - 1) + k + 2 * p + o
 )
 output_size.mistake("Output padding is added at one end only.", lambda n, k, s, p, o: s * (n - 1) + k - 2 * p + 2 * o)
 output_size.mistake(
@@ -136,14 +135,7 @@ def by_torch(row: list[float], kernel: list[float], stride: int) -> Tensor:
 @exercise(
     "transposed/phases",
     "What a flat row becomes",
-    cases=[
-        ([1, 1, 1], 2),
-        ([1, 2, 3, 4], 2),
-        ([1, 3, 3, 1], 2),
-        ([1, 2, 3, 4, 5, 6], 3),
-        ([2, 5], 3),
-        ([1, 2, 3], 1),
-    ],
+    cases=[([1, 1, 1], 2), ([1, 2, 3, 4], 2), ([1, 3, 3, 1], 2), ([1, 2, 3, 4, 5, 6], 3), ([2, 5], 3), ([1, 2, 3], 1)],
 )
 def phases(kernel: list[float], stride: int) -> list[float]:
     """The checkerboard is gone exactly if all these sums are equal."""
@@ -165,8 +157,7 @@ phases.mistake(
     lambda kernel, stride: [len(kernel[u::stride]) for u in range(stride)],
 )
 phases.mistake(
-    "That is the sum of all taps; each output meets only some of them.",
-    lambda kernel, stride: [sum(kernel)] * stride,
+    "That is the sum of all taps; each output meets only some of them.", lambda kernel, stride: [sum(kernel)] * stride
 )
 phases.hints(
     "Write three stamps of [1, 2, 3, 4] below one another, each two places further right. Add the columns.",
@@ -186,8 +177,7 @@ def nearest(w: list[float]) -> list[float]:
 
 
 nearest.mistake(
-    "Turn it: the tap that looks to the right, w[2], is the first that meets a new pixel.",
-    lambda w: nearest(w)[::-1],
+    "Turn it: the tap that looks to the right, w[2], is the first that meets a new pixel.", lambda w: nearest(w)[::-1]
 )
 nearest.mistake(
     "A doubled pixel is met by each tap twice, once for each copy: your stamp adds up to too little.",
