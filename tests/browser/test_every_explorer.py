@@ -46,3 +46,31 @@ def test_colab_is_asked_for_the_whole_height(opened):
             convolution_arithmetic()._repr_html_(),
         )
         assert asked == [[0, True, {"maxHeight": 5000}]]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_control_answers_keys_and_the_pointer(opened, name):
+    with opened(MAKERS[name](), frame=True, viewport={"width": 760, "height": 1000}) as v:
+        root = v.page.locator(".cnnlab-explorer")
+        for slider in root.get_by_role("slider").all():
+            for key, end in (("Home", "min"), ("End", "max")):
+                slider.press(key)
+                # A bound may move with the value: the padding of a kernel that grew.
+                assert float(slider.input_value()) == float(slider.get_attribute(end)), (key, end)
+                assert slider.get_attribute("aria-valuetext")
+            if slider.get_attribute("min") != slider.get_attribute("max"):
+                box = slider.bounding_box()
+                v.page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+                assert float(slider.input_value()) < float(slider.get_attribute("max"))
+        for button in root.locator("button[aria-pressed]:not(.cx-paper, .cr-name)").all():
+            if button.is_visible() and button.is_enabled():
+                before = button.get_attribute("aria-pressed")
+                button.press("Enter")
+                if button.get_attribute("aria-pressed") == "false":  # only one that stays down can be lifted
+                    assert before == "true"
+        for picture in root.get_by_role("application").all():
+            picture.focus()
+            assert picture.get_attribute("aria-label")
+            for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
+                v.page.keyboard.press(key)
+        assert root.get_by_role("status").count() == 1
