@@ -519,6 +519,16 @@ def test_play_as_the_train_button(monkeypatch):
     assert lab.runs[1].state == "stopped"
 
 
+def test_press_and_first_tick_in_one_message(monkeypatch):
+    lab = with_clock(monkeypatch, clocks.PressedClock)
+    with lab.clock.play.hold_trait_notifications():  # as ipywidgets takes a message in
+        tick(lab)
+        press(lab, True)
+    assert lab.current is not None and lab.clock.running and "waits" not in lab.panel.status.value
+    tick_to_the_end(lab)
+    assert lab.runs[0].state == "finished"
+
+
 def test_play_as_the_train_button_is_released_where_a_run_cannot_begin(monkeypatch):
     lab = with_clock(monkeypatch, clocks.PressedClock)
     monkeypatch.setattr(lab, "_load", lambda *_: (_ for _ in ()).throw(DatasetUnavailable("not here.")))

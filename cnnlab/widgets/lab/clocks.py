@@ -137,18 +137,24 @@ class PressedClock(_PlayClock):
         self.play.add_class("cnnlab-lab-play")  # the panel's style shows its first button alone, with the word Train
         self.play.layout = widgets.Layout(**_BUTTON)
         self.control = self.play
-        self._ours = False
+        self._ours = self._accepted = False
         self.play.observe(self._on_playing, self._playing)
 
     def start(self) -> bool:
-        return self.running
+        self._accepted = self.running
+        return self._accepted
 
     def stop(self) -> None:
-        self._ours = True
+        self._ours, self._accepted = True, False
         try:
             super().stop()
         finally:
             self._ours = False
+
+    def _on_value(self, change: Any) -> None:
+        # A busy page sends the press and the first tick in one message, and the tick may be heard first.
+        if self._accepted:
+            super()._on_value(change)
 
     def _on_playing(self, change: Any) -> None:
         if not self._ours:
