@@ -35,7 +35,8 @@ for all, a judge says what must hold of an answer, and the first thing that does
     corner.right([[1, -1, 0], [-1, 1, 0], [0, 0, 0]])
     corner.wrong([[1, 1, 1]] * 3, "flat patch")
 
-`judged` may ask for a function (``function=True``); `judged_model` asks for an ``nn.Module``.
+`judged` may ask for a function (``function=True``); `judged_model` asks for an ``nn.Module``. Tensors to try an
+answer on are in `cnnlab.exercises.examples`.
 
 The chapter's notebook holds each id twice: in a stub cell (body ``...``) and in a cell tagged ``solution``.
 ``tests/test_exercises.py`` plants every mistake and every wrong answer, of which there are three or more:

@@ -20,6 +20,7 @@ from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, eq
 from cnnlab.exercises.reading import (
     Guarded,
     Raised,
+    Results,
     call,
     has_no_body,
     home,
@@ -234,7 +235,7 @@ class FunctionExercise(Exercise):
         verdict = self._compare(answer)
         if verdict.outcome != "wrong" or verdict.hint:
             return verdict
-        given = _Results(answer, self.cases)
+        given = Results(answer, self.cases)
         return replace(verdict, hint=self._hint(answer, lambda _, mistaken: given.are_those_of(mistaken)))
 
     def _compare(self, answer: Callable[..., Any]) -> Verdict:
@@ -257,33 +258,6 @@ class FunctionExercise(Exercise):
                 right = f"; {describe(wanted)} is right." if short else "."
                 return Verdict("wrong", f"{shown} returned {apart}{right}")
         return Verdict("correct")
-
-
-class _Results:
-    """What a function gives for each case, or the name of what it raises; called once for each, and not in advance."""
-
-    def __init__(self, function: Callable[..., Any], cases: Sequence[tuple]) -> None:
-        self.function = function
-        self.cases = cases
-        self.seen: list[tuple[Any, str]] = []
-
-    def are_those_of(self, mistaken: Callable[..., Any]) -> bool:
-        return all(self._alike(place, _result(mistaken, case)) for place, case in enumerate(self.cases))
-
-    def _alike(self, place: int, other: tuple[Any, str]) -> bool:
-        while len(self.seen) <= place:
-            self.seen.append(_result(self.function, self.cases[len(self.seen)]))
-        (result, error), (other_result, other_error) = self.seen[place], other
-        return error == other_error and equal(result, other_result)
-
-
-def _result(function: Callable[..., Any], case: tuple) -> tuple[Any, str]:
-    try:
-        return function(*copy.deepcopy(case)), ""
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return None, type(error).__name__
 
 
 class JudgedExercise(Exercise):

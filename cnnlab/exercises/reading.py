@@ -9,7 +9,7 @@ import linecache
 import os
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cnnlab.exercises.compare import describe, is_blank, without_addresses
+from cnnlab.exercises.compare import describe, equal, is_blank, without_addresses
 from cnnlab.modes import evaluating, modes_kept
 
 _TORCH = os.path.dirname(torch.__file__)
@@ -68,6 +68,33 @@ def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
         raise
     except BaseException as error:
         raise Raised(raised(error, shown, home(function))) from error
+
+
+class Results:
+    """What a function gives for each case, or the name of what it raises; called once for each, and not in advance."""
+
+    def __init__(self, function: Callable[..., Any], cases: Sequence[tuple]) -> None:
+        self.function = function
+        self.cases = cases
+        self.seen: list[tuple[Any, str]] = []
+
+    def are_those_of(self, mistaken: Callable[..., Any]) -> bool:
+        return all(self._alike(place, _result(mistaken, case)) for place, case in enumerate(self.cases))
+
+    def _alike(self, place: int, other: tuple[Any, str]) -> bool:
+        while len(self.seen) <= place:
+            self.seen.append(_result(self.function, self.cases[len(self.seen)]))
+        (result, error), (other_result, other_error) = self.seen[place], other
+        return error == other_error and equal(result, other_result)
+
+
+def _result(function: Callable[..., Any], case: tuple) -> tuple[Any, str]:
+    try:
+        return function(*copy.deepcopy(case)), ""
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return None, type(error).__name__
 
 
 def output(net: nn.Module, x: Tensor) -> Any:
