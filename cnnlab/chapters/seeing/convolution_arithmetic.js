@@ -12,42 +12,21 @@ import {
   range,
   say,
   sheet,
-  slider,
   svg,
   toggle,
 } from "../../widgets/static/core.js";
+import { controls } from "../../widgets/static/panel.js";
 
 // Output size of a convolution: sliders, the formula with its numbers, and the kernel moving over the padded input.
 export const explore = (p) => {
-  const state = { ...p.values };
-  const { limits } = p;
-  const fields = [
-    ["size", "n", "input", "blue"],
-    ["kernel", "k", "kernel", "orange"],
-    ["stride", "s", "stride", "green"],
-    ["padding", "p", "padding", "violet"],
-    ["dilation", "d", "dilation", "red"],
-  ];
-  const color = Object.fromEntries(fields.map(([_name, symbol, , own]) => [symbol, own]));
-  const controls = Object.fromEntries(
-    fields.map(([name, symbol, label, own]) => [
-      name,
-      slider({
-        label,
-        symbol,
-        color: own,
-        min: limits[name][0],
-        max: limits[name][1],
-        value: state[name],
-        oninput: (to) => {
-          state[name] = to;
-          update();
-        },
-      }),
-    ]),
-  );
+  const state = { ...p.state };
+  const color = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
+  const own = controls(p, state, (preset) => {
+    if (preset) at.x = at.y = 0;
+    update();
+  });
   const formula = el("div", { class: "cx-formula" });
-  const result = say(260);
+  const result = say(p.room);
   const reading = hint(135);
   const hatch = `cx${Math.random().toString(36).slice(2)}`;
   const grid = svg("g");
@@ -315,21 +294,10 @@ export const explore = (p) => {
     drawStill();
     glide(0, () => drawMoving(at.x, at.y));
   };
-  const tries = p.presets.map(([name, values]) =>
-    button(name, () => {
-      for (const [field, value] of Object.entries(values)) controls[field].value = state[field] = value;
-      at.x = at.y = 0;
-      update();
-    }),
-  );
   update();
   return {
     nodes: [
-      el(
-        "div",
-        { class: "cx-controls" },
-        Object.values(controls).map((control) => control.node),
-      ),
+      own.sliders,
       formula,
       result,
       picture,
@@ -345,12 +313,7 @@ export const explore = (p) => {
           update();
         }),
       ),
-      el(
-        "div",
-        { class: "cx-bar", role: "group", "aria-label": "Settings to try" },
-        el("span", { class: "cx-hint" }, "Try"),
-        tries,
-      ),
+      own.presets(el("span", { class: "cx-hint" }, "Try")),
     ],
     draw: (to) => {
       width = to;
