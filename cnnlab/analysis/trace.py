@@ -29,6 +29,7 @@ from cnnlab.meta import META
 from cnnlab.modes import evaluating
 
 _CONTAINERS = (dict, OrderedDict, list, set)  # in which a module may keep things
+_HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}  # every module's own; no tensors there
 
 IMAGE = -1  # the producer of everything that comes from the model's input
 
@@ -209,7 +210,11 @@ def _lent_to_meta(model: nn.Module, used: dict[int, nn.Parameter]) -> Iterator[N
     stand_ins: dict[int, Tensor] = {}
     kept: dict[int, tuple[Any, Any]] = {}
     for module in model.modules():
-        _keep(module.__dict__, kept)
+        attributes = module.__dict__
+        kept[id(attributes)] = (attributes, attributes.copy())
+        for name, value in attributes.items():
+            if type(value) in _CONTAINERS and name not in _HOOKS:
+                _keep(value, kept)
     try:
         for module in model.modules():
             parameters = module.__dict__["_parameters"]
