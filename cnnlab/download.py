@@ -1,32 +1,31 @@
 """Getting one file from the network: mirrors in order, resumed, verified, put in place in one step.
 
 Used for data sets and for official weights. What lies at the target is always complete: bytes
-arrive in a file of this process beside it, are verified there, and only then take the final name. What
-an interrupted download has got stays as ``<name>.part`` for the next one, which takes it over by renaming
-it: two processes that fetch the same file do not meet in it.
+arrive in a part file beside it, are verified there, and only then take the final name. A download that ends early
+leaves ``<name>.part``, which the next one takes over; while it runs, the part has a name of its own, so that two
+processes that want one file do not meet in it.
 """
 
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import http.client
 import os
 import string
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cnnlab.files import own_part
+from cnnlab.files import left_parts, own_part
 
 CHUNK = 1 << 18  # bytes per read
 ATTEMPTS = 5  # per mirror, as long as each brings more bytes than the last
 TIMEOUT = 30.0  # seconds without a byte
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DownloadError(RuntimeError):
@@ -113,82 +112,120 @@ def download(
                 f"{name}={value!r} is not a digest: {shortest} to {longest} hexadecimal digits are wanted."
             )
     target = Path(target)
-    if target.is_file() and verify(target, sha256=sha256, md5=md5, size=size) is None:
-        return target
 
-    part, left = own_part(target), target.with_name(target.name + ".part")
+    def problem_here() -> str | None:
+        return verify(target, sha256=sha256, md5=md5, size=size) if target.is_file() else "it is not there"
+
+    damage = problem_here()
+    if damage is None:
+        return target
     resumable = sha256 is not None or md5 is not None
     reasons: list[str] = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if resumable:
-            _take_over(left, part)
-        else:
-            left.unlink(missing_ok=True)
-        for url in urls:
-            reason = ""
-            for _ in range(ATTEMPTS):
-                if not resumable:
-                    part.unlink(missing_ok=True)
-                had = part.stat().st_size if part.exists() else 0
-                try:
-                    _receive(url, part, progress=progress, what=what)
-                    if problem := verify(part, sha256=sha256, md5=md5, size=size):
-                        part.unlink()
-                        raise _Corrupt(f"the file is corrupt: {problem}")
-                    os.replace(part, target)
-                    return target
-                except _Corrupt as error:
-                    reason = str(error)
-                    if not had:  # a whole file from this mirror is wrong: asking again gives the same
-                        break  # (a continued one may have started from a bad part, which is gone now)
-                except urllib.error.HTTPError as error:
-                    reason = f"HTTP {error.code} {error.reason}"
-                    error.close()
-                    break
-                except (OSError, http.client.HTTPException) as error:
-                    if _of_the_disk(error):
-                        raise
-                    reason = str(getattr(error, "reason", "") or error or type(error).__name__)
-                    if (part.stat().st_size if part.exists() else 0) <= had:
-                        break  # not a byte more than before: the next mirror
-            reasons.append(f"{urlsplit(url).netloc or url}: {reason}")
+        with _part(target, resumable) as part:
+            if _fetch(urls, part, target, reasons, sha256=sha256, md5=md5, size=size, progress=progress, what=what):
+                return target
     except OSError as error:  # only the disk's get here
-        full = " The disk is full." if error.errno == errno.ENOSPC else ""
+        if problem_here() is None:
+            return target
         raise DownloadError(
-            f"{what} could not be written to {target.parent}: {error.strerror or error}.{full} "
-            "Free some space there, or set CNNLAB_CACHE to another folder."
+            f"{what} could not be written to {target.parent}: {error.strerror or error}. {_remedy(error)}"
         ) from None
-    finally:
-        with suppress(OSError):  # there is none, or the disk has had its say
-            if resumable:
-                os.replace(part, left)
-            part.unlink(missing_ok=True)
-    if target.is_file() and verify(target, sha256=sha256, md5=md5, size=size) is None:
-        return target  # another process has put it there meanwhile
+    if problem_here() is None:  # another process has put it there in the meantime
+        return target
+    there = f" The copy at {target} is damaged: {damage}." if target.is_file() else ""
     raise DownloadError(
-        f"{what} could not be downloaded ({'; '.join(reasons)}). "
-        f"Check the network connection and try again, or put the file at {target} yourself."
+        f"{what} could not be downloaded ({'; '.join(reasons)}).{there} "
+        f"Check the network connection and try again, or put the {'right ' if there else ''}file at {target} yourself."
     )
 
 
-def _take_over(left: Path, part: Path) -> None:
-    """Go on with what an earlier download left: put aside when it ended, or orphaned when it was killed."""
-    now = time.time()
-    for found in (left, *left.parent.glob(f"{glob.escape(left.stem)}.*-*.part")):
-        try:
-            # A running download hears of its network's silence sooner than this.
-            if found == left or now - found.stat().st_mtime > 4 * TIMEOUT:
-                os.replace(found, part)
-                return
-        except FileNotFoundError:  # there is none, or another process was quicker
-            continue
+def _remedy(error: OSError) -> str:
+    """What to do about a file that could not be written, by the reason."""
+    if error.errno in _FULL:
+        return "The disk is full: free some space there, or set CNNLAB_CACHE to another folder."
+    return "Set CNNLAB_CACHE to a folder that can be written, or make this one so."
 
 
-def _receive(url: str, part: Path, *, progress: bool, what: str) -> None:
+@contextmanager
+def _part(target: Path, resumable: bool) -> Iterator[Path]:
+    """This call's own part file for ``target``: one that was left, if there is any, and it will be left in its turn."""
+    left = target.with_name(f"{target.name}.part")
+    part = own_part(target)
+    # Whoever renames it has it, and nobody else. A part with the name of a call belongs to a killed one if no byte has
+    # come for longer than a call would wait.
+    for candidate in (left, *left_parts(target, after=4 * TIMEOUT)):
+        with suppress(OSError):
+            if part.exists() or not resumable:
+                candidate.unlink()
+            else:
+                os.utime(candidate)  # it is somebody's again
+                os.rename(candidate, part)
+    try:
+        yield part
+    finally:
+        with suppress(OSError):
+            if resumable:
+                os.replace(part, left)
+            else:
+                part.unlink()
+
+
+def _fetch(
+    urls: Sequence[str],
+    part: Path,
+    target: Path,
+    reasons: list[str],
+    *,
+    sha256: str | None,
+    md5: str | None,
+    size: int | None,
+    progress: bool,
+    what: str,
+) -> bool:
+    """Try the mirrors in order until one has brought the file to ``target``; ``reasons`` gets why others did not.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    resumable = sha256 is not None or md5 is not None
+    for url in urls:
+        reason = ""
+        for _ in range(ATTEMPTS):
+            if not resumable:
+                part.unlink(missing_ok=True)
+            had = part.stat().st_size if part.exists() else 0
+            try:
+                _receive(url, part, progress=progress, what=what, size=size)
+                if problem := verify(part, sha256=sha256, md5=md5, size=size):
+                    raise _Corrupt(f"the file is corrupt: {problem}")
+                os.replace(part, target)
+                return True
+            except _Corrupt as error:
+                part.unlink(missing_ok=True)
+                reason = str(error)
+                if not had:  # a whole file from this mirror is wrong: asking again gives the same
+                    break  # (a continued one may have started from a bad part, which is gone now)
+            except urllib.error.HTTPError as error:
+                reason = f"HTTP {error.code} {error.reason}"
+                error.close()
+                break
+            except (OSError, http.client.HTTPException) as error:
+                if _of_the_disk(error):
+                    raise
+                reason = str(getattr(error, "reason", "") or error or type(error).__name__)
+                if (part.stat().st_size if part.exists() else 0) <= had:
+                    break  # not a byte more than before: the next mirror
+        reasons.append(f"{urlsplit(url).netloc or url}: {reason}")
+    return False
+
+
+def _receive(url: str, part: Path, *, progress: bool, what: str, size: int | None) -> None:
     """Append the rest of the file at ``url`` to ``part``.
 
     Raises:
+        _Corrupt: more than ``size`` bytes came.
         OSError, http.client.HTTPException: the network or the disk failed; what arrived is kept in ``part``.
     """
     start = part.stat().st_size if part.exists() else 0
@@ -213,6 +250,8 @@ def _receive(url: str, part: Path, *, progress: bool, what: str) -> None:
             while block := response.read(CHUNK):
                 file.write(block)
                 received += len(block)
+                if size is not None and received > size:  # a server may send for ever
+                    raise _Corrupt(f"the file is corrupt: it has more than {size:,} bytes")
                 bar.update(len(block))
     if total is not None and received < total:
         raise ConnectionError(f"the connection ended after {received:,} of {total:,} bytes")
@@ -220,7 +259,7 @@ def _receive(url: str, part: Path, *, progress: bool, what: str) -> None:
 
 def _of_the_disk(error: Exception) -> bool:
     """Whether an OSError is about a file and not about the network (urllib's errors are OSErrors too)."""
-    return isinstance(error, OSError) and (error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT))
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL)
 
 
 def _bar(what: str, total: int | None, start: int, progress: bool):

@@ -1,8 +1,9 @@
-"""One way of saying that a name is unknown or that a number is no count, for all that a reader types."""
+"""One way of saying that a name is unknown, that a number is no count, and why a library refused."""
 
 from __future__ import annotations
 
 import operator
+import pickle
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -23,6 +24,19 @@ def unknown_name(argument: str, given: object, allowed: Iterable[str], remedy: s
     if remedy:
         said += f" {remedy}"
     return ValueError(said)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a library refused, in one line: its first line, and the next where the first only announces it."""
+    if isinstance(error, pickle.UnpicklingError):
+        # torch's own words advise to load it all the same, which runs whatever code the file holds.
+        return "it holds something else than tensors and plain values, or is no file of torch.save"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
 
 
 def whole_number(argument: str, given: object, remedy: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
+import numpy
 import pytest
 import torch
 import torchvision
@@ -14,9 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnnlab import arithmetic
-from cnnlab.analysis import receptive_field, summarize
+from cnnlab.analysis import ReceptiveField, receptive_field, summarize
 from cnnlab.meta import on_meta
 from cnnlab.models import list_models
+from cnnlab.tables import human
 from tests.contract import count_macs, count_params, create_on_meta
 from tests.models_contract import FAULTS
 
@@ -183,6 +186,134 @@ def test_any_module() -> None:
     assert model.runs == 0
     assert summary["matrix product"].receptive_field.is_global
     assert summary["stem"].receptive_field.size == (3, 3)
+
+
+class Keeping(nn.Module):
+    """What is kept from a first forward pass: positions, anchors, masks, in each place where a module may keep them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.positions: torch.Tensor | None = None
+        self.by_shape: dict[tuple[int, ...], torch.Tensor] = {}
+        self.levels: dict[str, list[torch.Tensor]] = {"all": []}
+        self.register_buffer("scale", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        if self.positions is None or self.positions.shape != y.shape[1:]:
+            self.positions = torch.arange(y[0].numel(), device=y.device, dtype=y.dtype).view(y.shape[1:])
+        if y.shape not in self.by_shape:
+            self.by_shape[y.shape] = torch.ones(y.shape[1:], device=y.device)
+        if not self.levels["all"]:
+            self.levels["all"].append(torch.ones(1, device=y.device))
+        if self.scale is None:
+            self.scale = torch.ones(1, device=y.device)
+            self.late = nn.Linear(y.shape[-1], y.shape[-1])
+        return self.late((y + self.positions) * self.by_shape[y.shape] * self.levels["all"][0] * self.scale)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_what_a_model_keeps_from_a_forward_pass_is_not_the_traces(used: bool) -> None:
+    model, x = Keeping(), torch.randn(2, 3, 8, 8)
+    before = model(x) if used else None
+    kept = {name: id(value) for name, value in vars(model).items()}
+    for size in ((3, 8, 8), (3, 12, 8)):
+        with contextlib.suppress(ValueError):  # the second is wrong for the dense layer
+            summarize(model, size)
+    assert {name: id(value) for name, value in vars(model).items()} == kept
+    assert (len(model.by_shape), len(model.levels["all"]), hasattr(model, "late")) == (used, used, used)
+    after = model(x)
+    assert before is None or torch.equal(after, before)
+    assert all(p.device.type == "cpu" and not p.is_inference() for p in model.parameters())
+    after.sum().backward()
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weights_made_before_each_forward_pass_stay(norm: Callable[[nn.Module], nn.Module]) -> None:
+    layer = norm(nn.Conv2d(3, 4, 3))
+    weight = layer.weight
+    summarize(nn.Sequential(layer), (3, 8, 8))
+    assert layer.weight is weight
+
+
+def of(function: Callable) -> nn.Module:
+    """A convolution, and a function of its maps in the same forward pass."""
+
+    class Applied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return function(self.conv(x))
+
+    return Applied()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y if y.sum() > 0 else -y,
+        lambda y: y * y.max().item(),
+        lambda y: y[y > 0],
+        lambda y: torch.tensor(y.flatten().tolist()),
+        lambda y: torch.from_numpy(y.numpy()),
+        torch.unique,
+    ],
+)
+def test_a_model_that_looks_at_numbers_is_told_so(function: Callable) -> None:
+    with pytest.raises(ValueError, match=r"needs the numbers in it, while a trace has shapes alone") as caught:
+        summarize(of(function), (3, 8, 8))
+    assert "input_size" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_the_model_is_let_through() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        summarize(of(lambda y: F.relu(y, metal=True)), (3, 8, 8))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_a_module_of_torch_jit_trace_is_named() -> None:
+    traced = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="The model is a module that torch.jit.trace made"):
+        summarize(traced, (2,))
+
+
+def test_numpys_integers_and_arrays_are_sizes_and_an_empty_example_is_none() -> None:
+    conv = nn.Conv2d(3, 4, 3)
+    wanted = summarize(conv, (3, 8, 8)).macs
+    for size in (numpy.array([3, 8, 8]), tuple(numpy.array([3, 8, 8])), [numpy.int64(3), 8, 8]):
+        assert summarize(conv, size).macs == wanted
+    for empty in (torch.zeros(0, 3, 8, 8), torch.tensor(1.0)):
+        with pytest.raises(ValueError, match="give one with a batch of 1 or more"):
+            summarize(conv, empty)
+
+
+def test_a_norm_over_everything_sees_everything_and_one_over_channels_does_not() -> None:
+    def field(function: Callable) -> ReceptiveField:
+        return summarize(of(function), (3, 8, 8)).layers[-1].receptive_field
+
+    assert field(lambda y: y / torch.linalg.vector_norm(y)).is_global
+    assert field(lambda y: y / torch.linalg.vector_norm(y, dim=1, keepdim=True)).size == (3, 3)
+    assert field(lambda y: y / torch.linalg.vector_norm(y, 2, (2, 3), True)).is_global
+
+
+def test_a_unit_that_nothing_moves_has_an_empty_field() -> None:
+    conv = nn.Conv2d(1, 1, 3)
+    nn.init.zeros_(conv.weight)
+    found = receptive_field(conv, (1, 8, 8), kind="measured", samples=1)
+    assert (found.extent, found.box, found.effective_size, found.radius) == ((0, 0), (0, 0, 0, 0), 0.0, 0.0)
+    assert found.map.shape == (8, 8) and not found.map.any() and found.unit == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0"), (9_999, "9,999"), (10_000, "10 k"), (999_499, "999 k"), (1_000_000, "1 M"), (3_860_000_000, "3.86 G")],
+)
+def test_counts_are_plain_up_to_ten_thousand(number: int, said: str) -> None:
+    assert human(number) == said
 
 
 def test_three_dimensions_and_one() -> None:

@@ -164,6 +164,26 @@ def test_shear_moves_rows_sideways_only():
     assert where[0] != where[-1]
 
 
+@pytest.mark.parametrize(("channels", "colored"), [(3, True), (4, False)])
+def test_saturation_is_moved_in_color_pictures_alone(channels, colored):
+    """Against the plain formula, with the weights of Rec. 601 for what the eye takes for bright."""
+    shift = ColorShift(0.5)
+    x = torch.rand(4, channels, 3, 3, generator=generator()) * 0.3 + 0.35
+    factors = torch.rand(4, 3, generator=generator(7)) + 0.5
+    moved, _ = shift(x, torch.zeros(4).long(), generator(7))
+    weights = (0.299, 0.587, 0.114) if channels == 3 else (0.25,) * 4
+
+    def gray(picture):
+        return sum(weight * picture[i] for i, weight in enumerate(weights))
+
+    for picture, (brightness, contrast, saturation), found in zip(x, factors, moved, strict=True):
+        wanted = picture * brightness
+        wanted = gray(wanted).mean() * (1 - contrast) + wanted * contrast
+        if colored:
+            wanted = gray(wanted) * (1 - saturation) + wanted * saturation
+        assert torch.allclose(found, wanted.clamp(0, 1), atol=1e-5)
+
+
 def test_pca_color_of_a_set():
     g = generator()
     line = torch.rand(64, 1, 8, 8, generator=g)

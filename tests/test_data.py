@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gzip
 import hashlib
 import http.server
 import io
+import os
 import pickle
+import shutil
 import tarfile
 import threading
 import time
@@ -136,7 +139,7 @@ def test_channel_statistics_equal_the_plain_formula():
 def test_resizing_keeps_a_flat_picture_and_halves_by_averaging():
     flat = torch.full((2, 3, 9, 9), 77, dtype=torch.uint8)
     assert resize_images(flat, 5).unique().tolist() == [77]
-    with pytest.raises(ValueError, match="size must be 1 or more"):
+    with pytest.raises(ValueError, match="size=.* must be a positive whole number"):
         resize_images(flat, 0)
 
 
@@ -149,9 +152,9 @@ def test_names():
     assert dataset_info("cifar10").train == 50_000
     with pytest.raises(ValueError, match="Did you mean 'fashion_mnist'"):
         load_dataset("fashion-mnist")
-    with pytest.raises(ValueError, match="size must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="size=0 is not allowed: it must be a positive whole number"):
         load_dataset("digits", size=0)
-    with pytest.raises(ValueError, match="limit must be 1 or more, got -5"):
+    with pytest.raises(ValueError, match="limit=-5 is not allowed: it must be a positive whole number"):
         load_dataset("digits", limit=-5)
     with pytest.raises(TypeError):
         load_dataset("digits", sise=8)  # type: ignore[call-arg]
@@ -531,16 +534,21 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
             real.read_cifar_batch(path)
 
 
-def test_cifar_download_unpacks_only_its_own_files(tmp_path, monkeypatch, server):
-    files = fake_cifar(monkeypatch)
+def archive_of(files: dict[str, bytes], monkeypatch) -> bytes:
+    """Krizhevsky's archive with these files and some that are not his, and the module's checksum set to its."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for name, content in {**files, "../../escaped": b"x", "readme.html": b"x"}.items():
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    server.files = {"cifar-10-python.tar.gz": archive.getvalue()}
     monkeypatch.setattr(real, "CIFAR10_MD5", hashlib.md5(archive.getvalue()).hexdigest())
+    return archive.getvalue()
+
+
+def test_cifar_download_unpacks_only_its_own_files(tmp_path, monkeypatch, server):
+    files = fake_cifar(monkeypatch)
+    server.files = {"cifar-10-python.tar.gz": archive_of(files, monkeypatch)}
     monkeypatch.setattr(real, "CIFAR10_URLS", (NOWHERE, server.url + "cifar-10-python.tar.gz"))
     data = load_dataset("cifar10", root=tmp_path / "mine")
     assert len(data.train) == 20 and "downloaded" in data.source
@@ -631,7 +639,7 @@ def test_folder_errors(tmp_path, flowers):
         load_images(tmp_path / "uneven")
     for arguments, says in [
         ({"test_fraction": 1.5}, "test_fraction"),
-        ({"size": 0}, "size must be"),
+        ({"size": 0}, "size=0 is not allowed"),
         ({"channels": 4}, "channels must be"),
         ({"fit": "crp"}, "Did you mean 'crop'"),
         ({"on_error": "ignore"}, "on_error"),
@@ -868,3 +876,149 @@ def test_bundled_sets_load_without_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_dataset("textures")
+
+
+# --- folders as they really are --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "@eaDir", "__MACOSX", "deep/.thumbnails"])
+def test_no_copy_of_a_training_picture_is_in_the_test_set(tmp_path, hidden):
+    for shade, name in enumerate(("rose", "iris")):
+        for index in range(10):
+            for file in (f"{index}.png", f"{hidden}/{index}-checkpoint.png"):
+                picture(tmp_path / "flowers" / name / file, (20 * index, 99 * shade, 0), (16, 16))
+    picture(tmp_path / "flowers" / hidden.rpartition("/")[2] / "1.png")  # nor is such a folder a class
+    data = load_images(tmp_path / "flowers", size=16)
+    assert data.classes == ("iris", "rose") and len(data.train) + len(data.test) == 20
+    train = {tuple(x.flatten().tolist()) for x in data.train.images}
+    assert not any(tuple(x.flatten().tolist()) in train for x in data.test.images)
+
+
+@pytest.mark.parametrize("link", ["nowhere", "pipe"])
+def test_what_is_no_file_is_a_broken_picture(flowers, link):
+    bad = flowers / "rose" / "odd.jpg"
+    os.mkfifo(bad) if link == "pipe" else bad.symlink_to(flowers / "gone.jpg")
+    with pytest.raises(BrokenImage, match=r"odd\.jpg cannot be read.*(link to nowhere|no regular file)"):
+        load_images(flowers, size=16)
+    with pytest.warns(UserWarning, match="1 broken pictures"):
+        assert len(load_images(flowers, size=16, on_error="skip").train) == 16
+
+
+def test_a_class_that_vanishes_is_named(flowers, tmp_path, monkeypatch):
+    (flowers / "tulip").mkdir()
+    (flowers / "phone").mkdir()
+    (flowers / "phone" / "1.heic").touch()
+    picture(flowers / "locked" / "1.png")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(UserWarning) as said:
+        assert load_images(flowers, size=16).classes == ("iris", "rose")
+    said = " ".join(str(warning.message) for warning in said)
+    assert "flowers/tulip holds no files and is no class" in said
+    assert "flowers/phone holds only files of other kinds (.heic) and is no class" in said
+    assert "locked cannot be read (Permission denied)" in said
+
+
+def test_parts_that_are_not_used_or_missing_are_named(tmp_path):
+    own = tmp_path / "own"
+    for part in ("train", "valid", "test"):
+        for name in ("a", "b"):
+            picture(own / part / name / "1.png")
+    with pytest.warns(UserWarning, match="the folders valid are left out"):
+        assert len(load_images(own, size=8).test) == 2
+    for name in ("a", "b"):
+        picture(tmp_path / "lone" / "train" / name / "1.png")
+    with pytest.raises(ValueError, match="no pictures to test on beside it: add a folder test or val"):
+        load_images(tmp_path / "lone")
+    shutil.rmtree(own / "valid")
+    (own / "test" / "b" / "1.png").write_bytes(b"broken")
+    with pytest.raises(ValueError, match="test has no readable pictures of b"):
+        load_images(own, size=8, on_error="skip")
+
+
+def test_a_class_name_that_is_no_text_is_named(flowers):
+    os.mkdir(os.fsencode(flowers) + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"b'caf\\xe9' whose name is not UTF-8"):
+        load_images(flowers)
+
+
+@pytest.mark.parametrize("content", [{"images": torch.zeros(3, 3, 16, 16), "labels": torch.zeros(3).long()}, {}, [1]])
+def test_a_cache_of_other_content_is_decoded_again(flowers, tmp_path, content):
+    data = load_images(flowers, size=16)
+    (cached,) = (tmp_path / "cache").rglob("*.pt")
+    torch.save(content, cached)
+    assert torch.equal(load_images(flowers, size=16).train.images, data.train.images)
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(flowers, tmp_path, monkeypatch):
+    def full(content, path):
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 960 vs 854")
+
+    monkeypatch.setattr(torch, "save", full)
+    assert len(load_images(flowers, size=16).train) == 16
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("value", ["32", (32, 32), 2.5, 0, True])
+def test_sizes_and_limits_are_whole_numbers(flowers, value):
+    for call, name in (
+        (lambda: load_dataset("digits", size=value), "size"),
+        (lambda: load_dataset("digits", limit=value), "limit"),
+        (lambda: load_images(flowers, size=value), "size"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name}=.* must be a positive whole number\. Give"):
+            call()
+
+
+def test_numpys_integers_are_sizes(flowers):
+    assert load_dataset("digits", size=numpy.int64(6), limit=numpy.int32(20)).shape == (1, 6, 6)
+    assert load_images(flowers, size=numpy.int64(8)).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_an_archive_where_nothing_can_be_written_is_unpacked_in_the_cache(tmp_path, monkeypatch, code):
+    write(tmp_path / "mount", {"cifar-10-python.tar.gz": archive_of(fake_cifar(monkeypatch), monkeypatch)})
+    replace = os.replace
+
+    def refuse(source, target):
+        if "mount" in str(target) or refuse.everywhere:
+            raise OSError(code, os.strerror(code), str(target))
+        return replace(source, target)
+
+    refuse.everywhere = False
+    monkeypatch.setattr(os, "replace", refuse)
+    assert len(load_dataset("cifar10", root=tmp_path / "mount", download=False).train) == 20
+    shutil.rmtree(tmp_path / "cache")
+    refuse.everywhere = True
+    with pytest.raises(DatasetUnavailable, match=f"not be unpacked .*{os.strerror(code)}.*CNNLAB_CACHE") as caught:
+        load_dataset("cifar10", root=tmp_path / "mount", download=False)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "mount").rglob("*batch_*"))
+
+
+def test_empty_idx_files_are_named(tmp_path):
+    (tmp_path / "none").write_bytes(b"")
+    with pytest.raises(ValueError, match="none is not an IDX file.*it is empty.*load again"):
+        read_idx(tmp_path / "none")
+    (tmp_path / "zero").write_bytes(idx_bytes(numpy.zeros((0, 28, 28), dtype=numpy.uint8)))
+    with pytest.raises(ValueError, match="zero holds nothing.*load again"):
+        read_idx(tmp_path / "zero")
+
+
+def test_a_set_that_is_there_already_is_not_copied():
+    here = an_image_set()
+    assert here.to("cpu") is here and here.to(torch.device("cpu")) is here
+
+
+def test_what_holds_a_set_is_frozen():
+    data = load_dataset("digits", limit=10)
+    for frozen, name in ((data, "name"), (data.train, "labels"), (dataset_info("mnist"), "year")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(frozen, name, None)

@@ -30,6 +30,7 @@ from cnnlab.training import (
     CheckpointError,
     Cosine,
     EarlyStopping,
+    Evaluation,
     OneCycle,
     OutOfMemory,
     Recipe,
@@ -992,3 +993,262 @@ def test_recorded_commands_leave_out_paths_of_one_machine():
     said = command_line("python -m x", given, private=("--data", "--output"))
     assert said == "python -m x --seeds 0 1 --models 'resnet*'"
     assert command_line("python -m x", ["--data"], private=("--data",)) == "python -m x"
+
+
+# --- files that fail -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("net.v1", "net.v2"), ("lr0.1", "lr0.01"), ("run", "run.pt"), ("run.pt", "run.pth")])
+def test_every_checkpoint_has_a_best_file_of_its_own(data: Dataset, tmp_path: Path, names: tuple[str, str]) -> None:
+    how = {"epochs": 2, "batch_size": 32, "optimizer": "adam", "lr": 0.02}
+    best = []
+    for seed, name in enumerate(names):
+        best.append(fit(make_model(seed=seed), data, checkpoint=tmp_path / name, **how).best_state)
+    resumed = fit(make_model(seed=9), data, checkpoint=tmp_path / names[0], **how)
+    assert all(torch.equal(resumed.best_state[key], value) for key, value in best[0].items())
+
+
+def test_a_best_file_of_another_training_is_not_taken(data: Dataset, tmp_path: Path) -> None:
+    for lr in (0.1, 0.01):
+        fit(make_model(), data, epochs=1, lr=lr, checkpoint=tmp_path / f"{lr}.pt")
+    os.replace(tmp_path / "0.01.best.pt", tmp_path / "0.1.best.pt")
+    assert fit(make_model(), data, epochs=1, lr=0.1, checkpoint=tmp_path / "0.1.pt").best_state is None
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_the_first_batch(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "step", lambda self: pytest.fail("a batch was trained"))
+    (tmp_path / "file").write_text("a file where a folder is wanted")
+    for wrong, said in (
+        (tmp_path / "file" / "run.pt", "cannot be written: (Not a directory|File exists).* Give a file"),
+        (tmp_path, "is a folder: give a file in it"),
+        ("", "is a folder: give a file in it"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            fit(make_model(), data, epochs=1, checkpoint=wrong)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
+    with pytest.raises(CheckpointError, match="100 are free there"):
+        fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.pt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_checkpoint_that_fails_later_leaves_run_model_and_older_file(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, write = tmp_path / "run.pt", torch.save
+    fit(make_model(), data, epochs=1, checkpoint=file)
+    older, calls = file.read_bytes(), []
+
+    def full(content: dict, where: object) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            with open("/dev/full", "wb") as disk:
+                write(content, disk)
+        write(content, where)
+
+    monkeypatch.setattr(torch, "save", full)
+    trainer = Trainer(make_model(), data, epochs=3, checkpoint=file)
+    with pytest.raises(CheckpointError, match=r"could not be written: No space left.*2 finished epochs") as caught:
+        while trainer.step():
+            pass
+    assert "\n" not in str(caught.value)
+    assert len(caught.value.run.history) == 2 and file.read_bytes() == older
+    assert not list(tmp_path.glob("*.part"))
+    while trainer.step():  # there is room again
+        pass
+    whole = make_model()
+    fit(whole, data, epochs=3)
+    assert same_weights(trainer.model, whole)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.95, 0.999])
+def test_a_truncated_checkpoint_is_named(data: Dataset, tmp_path: Path, share: float) -> None:
+    file = tmp_path / "run.pt"
+    fit(make_model(), data, epochs=1, checkpoint=file)
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    with pytest.raises(CheckpointError, match=r"run\.pt is damaged.*Delete .*run\.pt") as caught:
+        fit(make_model(), data, epochs=2, checkpoint=file)
+    assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_the_best_file_is_no_checkpoint_and_what_differs_is_said(data: Dataset, tmp_path: Path) -> None:
+    fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match=r"run\.best\.pt is no whole checkpoint.*best weights alone"):
+        fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.best.pt")
+    content = torch.load(tmp_path / "run.pt", weights_only=True)
+    content["model"]["extra.weight"] = torch.zeros(1)
+    torch.save(content, tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match=r"Unexpected key.*extra\.weight"):
+        fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.pt")
+    torch.save({"cnnlab_checkpoint": 1, "code": make_model()}, tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match="something else than tensors") as caught:
+        fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.pt")
+    assert "weights_only" not in str(caught.value)
+
+
+def test_what_a_killed_writer_left_is_removed(data: Dataset, tmp_path: Path) -> None:
+    left = [tmp_path / name for name in ("run.pt.123-4.part", "run.pt.99.part", "run.best.pt.123-5.part")]
+    others = [tmp_path / name for name in ("run.pt.mine.part", "other.pt.123-4.part", "run.pt.7-8.part")]
+    for part in left + others:
+        part.write_bytes(b"half")
+        os.utime(part, (0, 0))
+    os.utime(others[-1])  # somebody is writing it
+    fit(make_model(), data, epochs=1, checkpoint=tmp_path / "run.pt")
+    assert not any(part.exists() for part in left) and all(part.exists() for part in others)
+
+
+def test_home_is_expanded(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    run = fit(make_model(), data, epochs=1, checkpoint="~/run.pt")
+    assert (tmp_path / "home" / "run.pt").is_file()
+    assert run.save("~/run.json") == tmp_path / "home" / "run.json"
+    assert len(Run.load("~/run.json").history) == 1
+    assert not (tmp_path / "~").exists()
+
+
+# --- models and arguments that do not fit ----------------------------------------------------------------------------
+
+
+class Answering(nn.Module):
+    """A model that returns something made of its logits."""
+
+    def __init__(self, answer) -> None:
+        super().__init__()
+        self.body, self.answer = make_model(), answer
+
+    def forward(self, x: Tensor):
+        return self.answer(self.body(x))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda y: {"out": y, "aux": y}, "returned a dict with 'out', 'aux'"),
+        (lambda y: None, "returned None"),
+        (lambda y: (), "returned a tuple"),
+        (lambda y: [{"scores": y}], "returned a list"),
+        (lambda y: (None, y), "returned a tuple"),
+    ],
+)
+def test_what_is_no_logits_is_said(data: Dataset, answer, said: str) -> None:
+    model = Answering(answer)
+    for call in (
+        lambda: fit(model, data, epochs=1),
+        lambda: evaluate(model, data.test, mean=data.mean, std=data.std),
+    ):
+        with pytest.raises(ValueError, match=f"{said}.*Wrap the model"):
+            call()
+
+
+def test_models_that_cannot_be_measured_or_trained_say_why(data: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"shape \(48, 2\), and the labels go up to 2.*num_classes=3"):
+        evaluate(make_model(classes=2), data.test, mean=data.mean, std=data.std)
+    for wrong in (make_model().double(), make_model().half()):
+        with pytest.raises(ValueError, match=r"call model\.float\(\)"):
+            fit(wrong, data, epochs=1)
+    with pytest.raises(ValueError, match="0.weight is on the meta device"):
+        fit(make_model().to("meta"), data, epochs=1)
+    normed = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))
+    with pytest.raises(ValueError, match="batch of one image.*batch_size=2"):
+        fit(normed, data, epochs=1, batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"callbacks": print}, r"callbacks=\[it\]"),
+        ({"device": "gpu"}, "device='gpu' is not known"),
+        ({"device": "meta"}, "has no numbers"),
+        ({"schedule": lambda progress: None}, "gave None for the progress 0.*finite number"),
+        ({"lr": math.inf}, "lr=inf must be finite"),
+        ({"weight_decay": math.nan}, "weight_decay=nan must be 0 or more"),
+        ({"lr": "0.1"}, "lr='0.1' must be a number"),
+        ({"seed": 0.5}, "seed=0.5 must be a whole number"),
+        ({"batch_size": 2.0}, "batch_size=2.0 is not allowed: it must be a positive whole number"),
+    ],
+)
+def test_odd_arguments_are_named(data: Dataset, arguments: dict, said: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=said):
+        fit(make_model(), data, epochs=1, **arguments)
+
+
+def test_numpys_numbers_are_numbers_and_a_checkpoint_with_them_is_read(data: Dataset, tmp_path: Path) -> None:
+    import numpy
+
+    wanted = {"batch_size": 32, "lr": 0.25, "momentum": 0.5, "weight_decay": 0.0, "clip_norm": 2.0, "seed": 3}
+    given = {name: numpy.float32(v) if isinstance(v, float) else numpy.int64(v) for name, v in wanted.items()}
+    one = fit(make_model(), data, epochs=1, schedule=lambda p: 1 - p / 2, **wanted)
+    for epochs in (numpy.int64(1), 1):
+        two = fit(
+            make_model(),
+            data,
+            epochs=epochs,
+            schedule=lambda p: numpy.float64(1 - p / 2),
+            checkpoint=tmp_path / "run.pt",
+            **given,
+        )
+    assert without_times(one) == without_times(two)
+    assert {key: two.config[key] for key in wanted} == wanted
+
+
+def test_a_loss_that_json_cannot_hold_is_a_dash(tmp_path: Path) -> None:
+    row = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "test_loss": math.inf, "test_accuracy": 0.25}
+    run = Run.load(Run(history=[row, {**row, "epoch": 2, "train_loss": math.nan}]).save(tmp_path / "run.json"))
+    assert "–" in run._repr_html_() and "25.0%" in run._repr_html_()
+    assert "loss goes from 0.50 to –" in run.alt
+    run.plot()
+
+
+# --- faults that were planted and not noticed ------------------------------------------------------------------------
+
+
+def test_a_failed_trainer_is_done(data: Dataset) -> None:
+    trainer = Trainer(make_model(), data, epochs=3, batch_size=48, lr=1e30)
+    with pytest.raises(TrainingDiverged):
+        while trainer.step():
+            pass
+    assert trainer.done and trainer.step() is False and trainer.run_for(0.1) is False
+
+
+def test_run_for_takes_as_many_batches_as_fit(data: Dataset) -> None:
+    trainer = Trainer(make_model(), data, epochs=1, batch_size=8)
+    assert trainer.run_for(60.0) is False  # all twelve, and the test
+    assert len(trainer.run.history) == 1
+    trainer = Trainer(make_model(), data, epochs=1, batch_size=8)
+    assert trainer.run_for(0.0) is True and trainer.batch == 1
+
+
+def test_divergence_on_the_test_set_names_the_epochs_last_batch(data: Dataset) -> None:
+    class Breaking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.seen = make_model(), 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.body(x)
+            self.seen += self.training
+            return y if self.training or not self.seen else y * math.nan
+
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 3 of 3"):
+        fit(Breaking(), data, epochs=1, batch_size=32)
+
+
+def test_amp_is_advised_on_a_gpu_only(data: Dataset) -> None:
+    trainer = Trainer(make_model(), data, epochs=1)
+    for device, dtype, advised in (("cpu", None, False), ("cuda", None, True), ("cuda", torch.bfloat16, False)):
+        trainer.device, trainer.amp_dtype = torch.device(device), dtype
+        with pytest.raises(OutOfMemory) as caught:
+            trainer._out_of_memory(MemoryError())
+        assert ("amp=True" in str(caught.value)) == advised
+
+
+def test_equally_confident_mistakes_keep_their_order() -> None:
+    n = 64  # an unstable sort leaves so many out of order
+    found = Evaluation(0.0, 0.0, torch.tensor([[0.0, 5.0]]).repeat(n, 1), torch.zeros(n, dtype=torch.long), ("a", "b"))
+    assert found.mistakes.tolist() == list(range(n))
+
+
+def test_the_default_batch_size_is_one_number() -> None:
+    assert inspect.signature(fit).parameters["batch_size"].default == Recipe(epochs=1).batch_size == 128

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import types
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +19,7 @@ from torch import nn
 import cnnlab
 from cnnlab import download as download_module
 from cnnlab import weights
-from cnnlab.download import DownloadError, cache_folder, download, verify
+from cnnlab.download import CHUNK, DownloadError, cache_folder, download, verify
 from tests.contract import TOLERANCE, randomize, relative_difference
 from tests.fake_server import Server
 
@@ -137,7 +139,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: 
     [
         ({}, "sha256 is .* instead of"),
         ({"sha256": None, "md5": MD5}, "md5 is .* instead of"),
-        ({"sha256": None, "size": 5}, "1,024,000 bytes instead of 5"),
+        ({"sha256": None, "size": 5}, "more than 5 bytes"),
     ],
 )
 def test_a_corrupt_file_is_never_kept(server: Server, tmp_path: Path, how: dict, reason: str):
@@ -171,6 +173,49 @@ def test_a_disk_that_refuses_is_not_called_a_network_failure(server: Server, tmp
     (tmp_path / "occupied").write_text("a file where a folder is wanted")
     with pytest.raises(DownloadError, match="could not be written to .*CNNLAB_CACHE"):
         get([f"{server.url}/good"], tmp_path / "occupied" / "file")
+
+
+def test_processes_that_want_one_file_do_not_meet(server: Server, tmp_path: Path):
+    """Many at once: whoever reads a part that another is writing, or misses one that another took away, fails here."""
+    server.files["/big"] = BODY * 3
+    sha256 = hashlib.sha256(BODY * 3).hexdigest()
+    (tmp_path / "file.part").write_bytes(BODY[:1000])
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(get, [f"{server.url}/big"], tmp_path / "file", sha256=sha256) for _ in range(16)]
+    assert all(call.result().read_bytes() == BODY * 3 for call in calls)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_server_that_sends_for_ever_is_stopped(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    server.files["/endless"] = bytes(20_000_000)
+    monkeypatch.setattr(server._server, "handle_error", lambda *_: None)  # we hang up on it
+    taken: list[int] = []
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda self, **how: (taken.append(self.stat().st_size), unlink(self, **how)))
+    with pytest.raises(DownloadError, match="more than 1,000 bytes"):
+        get([f"{server.url}/endless"], tmp_path / "file", size=1000)
+    assert max(taken) < 2 * CHUNK and list(tmp_path.iterdir()) == []
+
+
+def test_the_remedy_follows_the_reason(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for code, said, not_said in (
+        (errno.EACCES, "Permission denied. Set CNNLAB_CACHE to a folder that can be written", "space"),
+        (errno.ENOSPC, "No space left on device. The disk is full: free some space", "permission"),
+    ):
+
+        def refuse(*args: object, code: int = code, **how: object) -> None:
+            raise OSError(code, os.strerror(code), "file")
+
+        monkeypatch.setattr("cnnlab.download._receive", refuse)
+        with pytest.raises(DownloadError, match=said) as caught:
+            get([f"{server.url}/good"], tmp_path / "file")
+        assert not_said not in str(caught.value)
+
+
+def test_offline_a_damaged_copy_is_named(tmp_path: Path):
+    (tmp_path / "file").write_bytes(BODY[:-1])
+    with pytest.raises(DownloadError, match=r"copy at .*file is damaged: its sha256 is .*put the right file"):
+        get(["http://127.0.0.1:9/file"], tmp_path / "file")
 
 
 def test_wrong_use_of_download(tmp_path: Path):
@@ -458,12 +503,17 @@ def test_a_checkpoint_cannot_run_code_and_must_be_the_networks(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("CNNLAB_CACHE", str(tmp_path))
-    for content in ({"weight": Malice()}, {"conv1.weight": torch.zeros(1)}, [1, 2]):
+    for content, said in (
+        ({"weight": Malice()}, "it holds something else than tensors"),
+        ({"conv1.weight": torch.zeros(1)}, "Missing key"),
+        ([1, 2], ""),
+    ):
         file = io.BytesIO()
         torch.save(content, file)
         publish(server, file.getvalue(), monkeypatch)
-        with pytest.raises(DownloadError, match=r"is not the checkpoint IMAGENET1K_V1 of torchvision's resnet18"):
+        with pytest.raises(DownloadError, match=f"IMAGENET1K_V1 of torchvision's resnet18.*{said}") as caught:
             cnnlab.create_model("resnet18", weights="imagenet")
+        assert "weights_only" not in str(caught.value)
 
 
 def test_sources_is_torchvisions_table():

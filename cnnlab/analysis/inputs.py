@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -32,20 +33,37 @@ def example_inputs(model: nn.Module, input_size: Any, name: str) -> tuple[Tensor
                 f"{name} does not say what input it takes; give input_size=(C, H, W), such as input_size=(3, 224, 224)."
             )
     if isinstance(input_size, Tensor):
-        return (torch.empty_like(input_size, device=META),)
+        return (_like(input_size),)
+    if hasattr(input_size, "tolist"):  # an array, or NumPy's number
+        input_size = input_size.tolist()
     if isinstance(input_size, int):
         input_size = (input_size,)
-    sizes = list(input_size)
+    # NumPy's integers are as good as Python's.
+    sizes = [_whole(side) for side in input_size]
     if sizes and not all(isinstance(side, int) for side in sizes):
         if all(isinstance(size, Tensor) for size in sizes):
-            return tuple(torch.empty_like(size, device=META) for size in sizes)
+            return tuple(_like(size) for size in sizes)
         if all(isinstance(size, list | tuple) for size in sizes):
             return tuple(_input(tuple(size)) for size in sizes)
         raise ValueError(f"input_size={input_size!r} mixes things; give whole numbers: input_size=(C, H, W).")
     return (_input(tuple(sizes)),)
 
 
+def _whole(side: Any) -> Any:
+    """NumPy's integers as Python's; anything else as it is."""
+    return side if isinstance(side, Tensor) or not hasattr(side, "__index__") else operator.index(side)
+
+
+def _like(example: Tensor) -> Tensor:
+    if example.dim() == 0 or len(example) == 0:
+        raise ValueError(
+            f"input_size is an example tensor of shape {tuple(example.shape)}: give one with a batch of 1 or more."
+        )
+    return torch.empty_like(example, device=META)
+
+
 def _input(size: tuple[int, ...]) -> Tensor:
+    size = tuple(map(_whole, size))
     if not 1 <= len(size) <= 5 or any(not isinstance(side, int) or side < 1 for side in size):
         raise ValueError(
             f"input_size={size!r} is not a shape; give (C, H, W) or (N, C, H, W) with whole numbers of 1 or more."

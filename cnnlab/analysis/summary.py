@@ -183,7 +183,8 @@ def summarize(
     """Shapes, parameters, multiply-accumulates, memory and receptive fields from one pass without real memory.
 
     Args:
-        model: Any module, which is left exactly as it was, or a name for `cnnlab.create_model`.
+        model: Any module, which is left exactly as it was, or a name for `cnnlab.create_model`. No other thread may
+            use it meanwhile: its parameters are lent to the pass.
         input_size: (C, H, W) for one image, (N, C, H, W) for a batch, (F,) for a vector of features, (C, L) for a
             signal, (N, C, D, H, W) for a batch of volumes; a list of such shapes for a model that takes several
             inputs; or an example tensor. None takes the model's own ``input_size``.

@@ -10,9 +10,12 @@ other operator runs on the meta device, and a composite that is not known is tak
 
 from __future__ import annotations
 
+import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -21,8 +24,12 @@ from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnlab.analysis.operators import Facts, ShapeError, facts_of, shown
+from cnnlab.errors import reason_of
 from cnnlab.meta import META
 from cnnlab.modes import evaluating
+
+_CONTAINERS = (dict, OrderedDict, list, set)  # in which a module may keep things
+_HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}  # every module's own; no tensors there
 
 IMAGE = -1  # the producer of everything that comes from the model's input
 
@@ -197,10 +204,17 @@ def _lent_to_meta(model: nn.Module, used: dict[int, nn.Parameter]) -> Iterator[N
     """For the time of the pass, put meta tensors in the places of parameters and buffers.
 
     Nothing is copied except integer buffers (counters, index tables), and everything is put back, whatever
-    happens inside. ``used`` receives: id of the stand-in -> the parameter itself.
+    happens inside: attributes too, since a model may keep in them what it made in a forward pass (positions, masks,
+    anchors), which is on the meta device here. ``used`` receives: id of the stand-in -> the parameter itself.
     """
-    undo: list[tuple[dict, str, Any]] = []
     stand_ins: dict[int, Tensor] = {}
+    kept: dict[int, tuple[Any, Any]] = {}
+    for module in model.modules():
+        attributes = module.__dict__
+        kept[id(attributes)] = (attributes, attributes.copy())
+        for name, value in attributes.items():
+            if type(value) in _CONTAINERS and name not in _HOOKS:
+                _keep(value, kept)
     try:
         for module in model.modules():
             parameters = module.__dict__["_parameters"]
@@ -217,28 +231,56 @@ def _lent_to_meta(model: nn.Module, used: dict[int, nn.Parameter]) -> Iterator[N
                     )
                     stand_ins[id(value)] = stand_in
                     used[id(stand_in)] = value
-                undo.append((parameters, name, value))
                 parameters[name] = stand_in
             buffers = module.__dict__["_buffers"]
             for name, value in buffers.items():
                 if value is None or value.is_meta:
                     continue
-                undo.append((buffers, name, value))
                 buffers[name] = torch.empty_like(value, device=META) if value.is_floating_point() else value.clone()
         yield
     finally:
-        for where, name, value in undo:
-            where[name] = value
+        for container, content in kept.values():
+            _put_back(container, content)
+
+
+def _keep(container: Any, kept: dict[int, tuple[Any, Any]]) -> None:
+    """Add a container and the plain ones within it to ``kept``: id -> (itself, what it holds now)."""
+    if type(container) not in _CONTAINERS or id(container) in kept:
+        return
+    kept[id(container)] = (container, container.copy())
+    for item in container.values() if isinstance(container, dict) else container:
+        _keep(item, kept)
+
+
+def _put_back(container: Any, content: Any) -> None:
+    if isinstance(container, list):
+        container[:] = content
+    elif len(container) != len(content) or not _same_items(container, content):
+        container.clear()
+        container.update(content)
+
+
+def _same_items(container: Any, content: Any) -> bool:
+    if isinstance(container, dict):
+        return all(key in container and container[key] is value for key, value in content.items())
+    return container == content
 
 
 def trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> Trace:
     """Run ``model(*inputs)`` once on the meta device, in evaluation mode, and record every operator.
 
-    The model is left as it was: its tensors are never read, copied or moved.
+    The model is left as it was: its tensors are never read, copied or moved. While the pass runs they are replaced
+    by stand-ins, so no other thread may use the model.
 
     Raises:
-        ValueError: if the inputs do not fit; the message names the layer and the shape that reached it.
+        ValueError: if the inputs do not fit, or the model looks at numbers, of which a trace has none; the message
+            names the layer and the shape that reached it.
     """
+    for name, module in model.named_modules():
+        if "_parameters" not in vars(module):
+            raise ValueError(
+                f"{name or 'The model'} is a module that torch.jit.trace made: give the one that it was made from."
+            )
     record = Trace(model, inputs)
     names = {id(module): name for name, module in model.named_modules()}
     root = Call("", model, None, 0)
@@ -280,16 +322,26 @@ def trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> Trace:
             hooks.append(module_hooks.register_module_forward_hook(after))
             with recorder:
                 model(*inputs)
-    except (RuntimeError, ValueError, IndexError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, ValueError, IndexError, AssertionError, NotImplementedError, TypeError) as error:
         call = recorder.now
         if not record.ops and call is root and isinstance(error, ValueError) and not isinstance(error, ShapeError):
             raise  # the model itself checks its input, and says it better
         layer = f"layer {call.name!r} ({_described(call.module)})" if call.name else f"{type(model).__name__} itself"
         given = ", ".join(shown(x.shape) for x in inputs)
         reached = shapes.get(id(call), given)
+        reason = reason_of(error)
+        if isinstance(error, NotImplementedError) or re.search(r"\bmeta\b", reason):
+            raise ValueError(
+                f"{type(model).__name__} cannot be traced: {layer} received {reached} and needs the numbers in it, "
+                f"while a trace has shapes alone ({shorten(reason, 100)}). Take what depends on numbers out of forward "
+                "(an if on a value, .item(), a boolean mask, a quantized or compiled operator, a hook that reads "
+                "values), or trace the parts around it."
+            ) from error
+        if isinstance(error, TypeError):
+            raise  # a mistake in the model or in the call, which no other size would mend
         raise ValueError(
             f"{type(model).__name__} cannot take an input of {given}: {layer} received {reached}, and "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+            f"{reason.rstrip('.')}. "
             f"Give an input_size=(C, H, W) with the channels and the smallest size that the model was made for."
         ) from error
     finally:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from cnnlab.errors import whole_number
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -254,8 +256,7 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
     """uint8 (N, C, H, W) -> uint8 (N, C, size, size), bilinear with antialiasing."""
-    if size < 1:
-        raise ValueError(f"size must be 1 or more pixels, got {size}.")
+    size = whole_number("size", size, "Give the side length in pixels.")
     if tuple(images.shape[2:]) == (size, size):
         return images
     out = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)

@@ -20,7 +20,10 @@ def decoded(key: str, decode: Callable[[], Decoded]) -> Decoded:
     if path.is_file():
         try:
             content = torch.load(path, weights_only=True)
-            return content["images"], content["labels"], tuple(content.get("broken", ()))
+            images, labels, broken = content["images"], content["labels"], tuple(content.get("broken", ()))
+            whole = labels.dtype == torch.int64 and labels.shape == images.shape[:1]
+            if whole and images.dtype == torch.uint8 and images.ndim == 4:
+                return images, labels, broken
         except Exception:  # whatever is wrong with the copy, the pictures themselves are there
             pass
     images, labels, broken = decode()

@@ -15,12 +15,17 @@ from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.decoded import decoded
-from cnnlab.errors import unknown_name
+from cnnlab.errors import reason_of, unknown_name, whole_number
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _TEST_NAMES = ("test", "val", "valid", "validation")
 ON_ERROR = ("raise", "skip")
 FITS = ("crop", "pad", "stretch")
+
+
+# Folders that systems make for themselves beside the pictures, with copies of them inside; so are all hidden ones
+# (Jupyter's .ipynb_checkpoints holds every picture that was opened, which would then be in training and test set).
+_SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "#recycle"})
 
 
 class BrokenImage(ValueError):
@@ -29,7 +34,7 @@ class BrokenImage(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """What a folder held: the pictures, decoded, and what was left out."""
+    """What a folder held: the pictures, decoded, and what was left out, in words."""
 
     train: ImageSet
     test: ImageSet
@@ -38,6 +43,7 @@ class Tree:
     ignored: int
     broken: tuple[str, ...]
     has_split: bool
+    left_out: tuple[str, ...]
 
 
 def load_images(
@@ -55,6 +61,7 @@ def load_images(
 
     ``folder/<class>/*.jpg`` is split into training and test pictures (stratified, seeded);
     ``folder/train/<class>`` and ``folder/test/<class>`` (or ``val``) are respected as they are.
+    Hidden files and folders are no pictures; a subfolder without any is named in a warning and is no class.
     Cameras' rotation marks are followed, transparency is laid on white, gray and 16-bit files are converted.
     Decoded pictures are kept in the user's cache, so that the next load is quick.
 
@@ -76,6 +83,8 @@ def load_images(
     tree = read_tree(
         folder, size=size, channels=channels, fit=fit, test_fraction=test_fraction, seed=seed, on_error=on_error
     )
+    for left_out in tree.left_out:
+        warnings.warn(f"{folder}: {left_out}", stacklevel=2)
     if tree.ignored:
         warnings.warn(f"{folder}: {tree.ignored} files are not pictures and were ignored.", stacklevel=2)
     if tree.broken:
@@ -96,8 +105,7 @@ def read_tree(
     on_error: str = "raise",
 ) -> Tree:
     """Decode a folder (or take the decoded copy from the cache) and split it. Arguments as in :func:`load_images`."""
-    if size < 1:
-        raise ValueError(f"size must be 1 or more pixels, got {size}.")
+    size = whole_number("size", size, "Give the side length in pixels.")
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (gray) or 3 (color), got {channels}.")
     if fit not in FITS:
@@ -113,6 +121,14 @@ def read_tree(
     has_split = "train" in subfolders and test_folder is not None
     parts = [subfolders["train"], test_folder] if has_split else [folder]
     listings = [_list_classes(part) for part in parts]
+    left_out = [reason for listing in listings for reason in listing.left_out]
+    if has_split:
+        other = sorted(entry.name for entry in folder.iterdir() if _is_visible_folder(entry) and entry not in (*parts,))
+        if other:
+            left_out.append(
+                f"beside {parts[0].name}/ and {parts[1].name}/, which are used, the folders {', '.join(other)} are "
+                "left out."
+            )
     classes = tuple(sorted(set().union(*(listing.files for listing in listings))))
     if not any(listing.files for listing in listings):
         loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
@@ -123,8 +139,15 @@ def read_tree(
             f"read are {', '.join(sorted(SUFFIXES))}."
         )
     if len(classes) < 2:
+        if "train" in subfolders and classes[0] == subfolders["train"].name:
+            raise ValueError(
+                f"folder={str(folder)!r} has {classes[0]}/ and no pictures to test on beside it: add a folder "
+                f"{' or '.join(_TEST_NAMES)} with the same classes, or load {subfolders['train']} itself, which is "
+                "then split."
+            )
+        also = f" ({' '.join(left_out)})" if left_out else ""
         raise ValueError(
-            f"folder={str(folder)!r} has the single class {classes[0]!r}; "
+            f"folder={str(folder)!r} has the single class {classes[0]!r}{also}; "
             "a classifier needs two subfolders or more, one for each class."
         )
     for listing, part in zip(listings, parts, strict=True):
@@ -141,6 +164,12 @@ def read_tree(
         (train_images, train_labels, bad_train), (test_images, test_labels, bad_test) = decoded
         train, test = ImageSet(train_images, train_labels, classes), ImageSet(test_images, test_labels, classes)
         broken = bad_train + bad_test
+        for part, images in zip(parts, (train, test), strict=True):
+            if gone := [name for name, count in images.counts().items() if count == 0]:
+                raise ValueError(
+                    f"{part} has no readable pictures of {', '.join(gone)}, only broken ones: every class needs some "
+                    "in train and test."
+                )
     else:
         images, labels, broken = decoded[0]
         train, test = _split(ImageSet(images, labels, classes), test_fraction, seed)
@@ -152,6 +181,7 @@ def read_tree(
         sum(listing.ignored for listing in listings),
         broken,
         has_split,
+        tuple(left_out),
     )
 
 
@@ -162,12 +192,18 @@ class _Listing:
     Attributes:
         files: class -> sorted files.
         folders: every folder visited -> when it changed (ns).
+        left_out: subfolders that gave no class, or not all that is in them, and why.
     """
 
     files: dict[str, list[str]]
     folders: dict[str, int]
     suffixes: frozenset[str]
     ignored: int
+    left_out: tuple[str, ...]
+
+
+def _is_visible_folder(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".") and entry.name not in _SYSTEM_FOLDERS
 
 
 def _list_classes(folder: Path) -> _Listing:
@@ -175,11 +211,22 @@ def _list_classes(folder: Path) -> _Listing:
     folders: dict[str, int] = {}
     suffixes: set[str] = set()
     ignored = 0
+    left_out: list[str] = []
     for entry in sorted(folder.iterdir()):
-        if not entry.is_dir() or entry.name.startswith("."):
+        if not _is_visible_folder(entry):
             continue
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{str(folder)!r} has a subfolder {os.fsencode(entry.name)!r} whose name is not UTF-8: rename it, "
+                "since it names a class."
+            ) from None
         members = []
-        for parent, _, names in os.walk(entry):
+        others: set[str] = set()
+        refused: list[OSError] = []
+        for parent, below, names in os.walk(entry, onerror=refused.append):
+            below[:] = [name for name in below if not name.startswith(".") and name not in _SYSTEM_FOLDERS]
             folders[parent] = os.stat(parent).st_mtime_ns
             for name in names:
                 suffix = os.path.splitext(name)[1].lower()
@@ -190,9 +237,14 @@ def _list_classes(folder: Path) -> _Listing:
                     suffixes.add(suffix)
                 else:
                     ignored += 1
+                    others.add(suffix or name)
+        left_out += [f"{error.filename} cannot be read ({reason_of(error)}) and is left out." for error in refused]
         if members:
             files[entry.name] = sorted(members)
-    return _Listing(files, folders, frozenset(suffixes), ignored)
+        elif not refused:
+            holds = f"only files of other kinds ({', '.join(sorted(others)[:3])})" if others else "no files"
+            left_out.append(f"{folder.name}/{entry.name} holds {holds} and is no class.")
+    return _Listing(files, folders, frozenset(suffixes), ignored, tuple(left_out))
 
 
 def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -223,8 +275,12 @@ def _decode_cached(
     if sum(map(len, listing.files.values())) <= 5000:  # few enough to ask each for its date: an edited file is noticed
         for files in listing.files.values():
             for file in files:
-                state = os.stat(file)
-                key.update(f"{file}:{state.st_size}:{state.st_mtime_ns}".encode())
+                try:
+                    state = os.stat(file)
+                    seen = f"{state.st_size}:{state.st_mtime_ns}"
+                except OSError:  # a link to nowhere: decoding says so, or skips it
+                    seen = "gone"
+                key.update(os.fsencode(f"{file}:{seen}"))
     return decoded(
         f"{folder.name}-{size}px-{key.hexdigest()[:16]}",
         lambda: _decode(listing, classes, size, channels, fit, on_error),
@@ -286,6 +342,8 @@ def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
+        if not os.path.isfile(path):  # reading a pipe would wait for ever
+            raise OSError("it is a link to nowhere" if os.path.islink(path) else "it is no regular file")
         with Image.open(path) as image:
             if image.mode == "RGB" and "exif" not in image.info and image.size == (size, size) and channels == 3:
                 return numpy.asarray(image)  # nothing to convert: small pictures by the ten thousand come this way

@@ -31,7 +31,8 @@ def read_idx(path: str | Path) -> Tensor:
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path} is not a whole gzip file ({error}): delete it and load again.") from None
     if len(data) < 4 or data[:3] != b"\0\0\x08":
-        raise ValueError(f"{path} is not an IDX file of bytes (it begins with {data[:4].hex()}, expected 000008..).")
+        found = f"it begins with {data[:4].hex()}, expected 000008.." if data else "it is empty"
+        raise ValueError(f"{path} is not an IDX file of bytes ({found}): delete it and load again.")
     dimensions = data[3]
     header = 4 + 4 * dimensions
     if len(data) < header:
@@ -43,4 +44,6 @@ def read_idx(path: str | Path) -> Tensor:
             f"{path} promises {'x'.join(map(str, shape))} = {expected} bytes and holds {len(data) - header}: "
             "delete it and load again."
         )
+    if expected == 0:
+        raise ValueError(f"{path} holds nothing ({'x'.join(map(str, shape))} bytes): delete it and load again.")
     return torch.frombuffer(bytearray(memoryview(data)[header:]), dtype=torch.uint8).reshape(shape)

@@ -22,6 +22,7 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.idx import read_idx
 from cnnlab.data.places import download_place, first_with, not_here, search_places, unavailable, user_cache
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.errors import reason_of
 from cnnlab.files import replacing
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -225,7 +226,9 @@ def _unpack(archive: Path, place: Path) -> Path:
 
     if problem := verify(archive, md5=CIFAR10_MD5):
         raise ValueError(f"{archive} is not the published archive ({problem}): delete it and load again.")
+    reasons = []
     for folder in (place / _CIFAR10_FOLDERS[0], user_cache() / _CIFAR10_FOLDERS[0]):
+        written = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tarfile.open(archive) as tar:
@@ -236,10 +239,18 @@ def _unpack(archive: Path, place: Path) -> Path:
                         if content is not None:
                             with replacing(folder / name) as part:
                                 part.write_bytes(content.read())
+                            written.append(folder / name)
             return folder
-        except PermissionError:  # a place that is only for reading: the user's cache is next
-            continue
-    raise PermissionError(f"neither {place} nor {user_cache()} can be written: set CNNLAB_CACHE to a folder that can.")
+        except OSError as error:  # a place that is only for reading, or full: the user's cache is next
+            for file in written:
+                file.unlink(missing_ok=True)
+            reasons.append(f"{folder.parent}: {reason_of(error)}")
+    raise unavailable(
+        CIFAR10.name,
+        f"{archive} could not be unpacked ({'; '.join(dict.fromkeys(reasons))}): set CNNLAB_CACHE to a folder that can "
+        "be written, with 180 MB of room",
+        "shapes",
+    )
 
 
 _HARMLESS = frozenset(

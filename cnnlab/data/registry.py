@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cnnlab.data.dataset import Dataset
-from cnnlab.errors import unknown_name
+from cnnlab.errors import unknown_name, whole_number
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,10 @@ def load_dataset(
         DatasetUnavailable: not on this machine and not downloaded; one line says why and what serves instead.
     """
     _, loader = _entry(name)
-    for argument, value in (("size", size), ("limit", limit)):
-        if value is not None and value < 1:
-            raise ValueError(f"{argument} must be 1 or more, got {value}.")
+    if size is not None:
+        size = whole_number("size", size, "Give the side length in pixels, or leave it out for the set's own.")
+    if limit is not None:
+        limit = whole_number("limit", limit, "Give a number of pictures, or leave it out for all.")
     data = loader(Request(root, download, size, limit, seed))
     if limit is not None:
         data = data.subset(train=min(limit, len(data.train)), test=min(limit, len(data.test)), seed=seed)

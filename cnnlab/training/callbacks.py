@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -57,6 +57,17 @@ class EarlyStopping:
 
 
 EpochEnd = Callable[["Run", "Trainer"], None]
+
+
+def epoch_ends(callbacks: Any) -> list[EpochEnd]:
+    """What to call at the end of an epoch for ``callbacks``.
+
+    Raises:
+        TypeError: they are no list, or one of them is neither an object with ``on_epoch_end`` nor a function.
+    """
+    if callable(callbacks) or hasattr(callbacks, "on_epoch_end") or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks={callbacks!r} must be a list. For a single one write callbacks=[it].")
+    return [epoch_end(callback) for callback in callbacks]
 
 
 def epoch_end(callback: Any) -> EpochEnd:

@@ -6,6 +6,7 @@ beside it, so that the first stays small and neither is rewritten for the other.
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,15 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnnlab.files import replacing
+from cnnlab.errors import reason_of
+from cnnlab.files import own_part, replacing
 from cnnlab.training.errors import CheckpointError
 from cnnlab.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from cnnlab.data import Dataset
+    from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
 FORMAT = 1
+# What `save` writes and `restore` reads.
+_WRITTEN = ("identity", "epochs", "epoch", "batch", "sums", "seconds", "finished", "history")
+_WRITTEN += ("model", "optimizer", "scaler")
 
 
 @dataclass
@@ -50,10 +56,52 @@ class Progress:
         self.loss_sum, self.correct, self.seen, self.epoch_seconds = 0.0, 0, 0, 0.0
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` to ``path`` so that a kill at any moment leaves the old file or the new one."""
-    with replacing(path) as part:
-        torch.save({"cnnlab_checkpoint": FORMAT, **content}, part)
+_ELSEWHERE = "Give a file in a folder that can be written, with room for it, as checkpoint=."
+
+
+def check_place(path: Path, needed: int) -> None:
+    """Whether a checkpoint can be written to ``path``, asked before an epoch is spent.
+
+    Args:
+        needed: bytes that it will take at least.
+
+    Raises:
+        CheckpointError: no, and why.
+    """
+    part = own_part(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(b"cnnlab")
+        finally:
+            part.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be written: {reason_of(error)}. {_ELSEWHERE}") from error
+    if free < needed:
+        raise CheckpointError(
+            f"The checkpoint {path} cannot be written: it takes {needed:,} bytes or more, and {free:,} are free there. "
+            f"{_ELSEWHERE}"
+        )
+
+
+def write(path: Path, content: dict[str, Any], run: Run | None = None) -> None:
+    """Write ``content`` to ``path`` so that a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        CheckpointError: it cannot be written; with ``run``, and an older file is as it was.
+    """
+    try:
+        # torch's own writer, given a path, says "unexpected pos" where the disk is full; Python's says what it is.
+        with replacing(path) as part, part.open("wb") as file:
+            torch.save({"cnnlab_checkpoint": FORMAT, **content}, file)
+    except OSError as error:
+        kept = "" if run is None else f" This error's .run has the {len(run.history)} finished epochs."
+        raise CheckpointError(
+            f"The checkpoint {path} could not be written: {reason_of(error)}. {_ELSEWHERE} "
+            f"The model holds its last weights.{kept}",
+            run,
+        ) from error
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -64,20 +112,28 @@ def read(path: Path) -> dict[str, Any]:
     """
     remedy = f"Delete {path} to start again, or give another file as checkpoint=."
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # torch raises many kinds: zip, pickle, EOF, Runtime, ...
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"The checkpoint {path} is damaged and cannot be read ({reason}). {remedy}") from error
+        with path.open("rb") as file:
+            try:
+                content = torch.load(file, map_location="cpu", weights_only=True)
+            # torch raises many kinds: zip, pickle, EOF, Runtime, and OSError where the end of the file is missing.
+            except Exception as error:
+                raise CheckpointError(
+                    f"The checkpoint {path} is damaged and cannot be read ({reason_of(error)}). {remedy}"
+                ) from error
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be opened: {reason_of(error)}. {remedy}") from error
     if not isinstance(content, dict) or content.get("cnnlab_checkpoint") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of cnnlab.fit (format {FORMAT}). {remedy}")
     return content
 
 
 def best_path(checkpoint: Path) -> Path:
-    """The file beside a checkpoint that holds the best epoch's weights."""
-    return checkpoint.with_name(f"{checkpoint.stem}.best.pt")
+    """The file beside a checkpoint that holds the best epoch's weights: run.best.pt for run.pt, net.v1.best for net.v1.
+
+    No two checkpoints share one, whatever their suffix: what follows the last dot may be a part of the name ("lr0.01").
+    """
+    own = f"{checkpoint.stem}.best.pt" if checkpoint.suffix == ".pt" else f"{checkpoint.name}.best"
+    return checkpoint.with_name(own)
 
 
 def save(path: Path, trainer: Trainer) -> None:
@@ -100,12 +156,14 @@ def save(path: Path, trainer: Trainer) -> None:
             # The seed is the whole state of the random streams: see the trainer's first lines.
             "seed": trainer.recipe.seed,
         },
+        trainer.run,
     )
 
 
 def save_best(path: Path, trainer: Trainer) -> None:
     """Write the best epoch's weights beside a checkpoint; they are the newest when this is called."""
-    write(best_path(path), {"epoch": trainer.epoch, "model": trainer.run.best_state})
+    content = {"identity": _identity(trainer), "epoch": trainer.epoch, "model": trainer.run.best_state}
+    write(best_path(path), content, trainer.run)
 
 
 def restore(path: Path, trainer: Trainer) -> Progress:
@@ -115,11 +173,16 @@ def restore(path: Path, trainer: Trainer) -> Progress:
         CheckpointError: damaged, or of another model, data set or set of arguments.
     """
     content = read(path)
+    if missing := [key for key in _WRITTEN if key not in content]:
+        best = "It holds a training's best weights alone. " if "model" in content and "history" in missing else ""
+        raise CheckpointError(
+            f"{path} is no whole checkpoint: {', '.join(missing)} missing. {best}Give the file that was given as "
+            "checkpoint= when the training was written, or another name to start again."
+        )
     remedy = "Pass resume=False to start again (it will be overwritten), or give another file as checkpoint=."
     ours = _identity(trainer)
-    # An argument that the checkpoint does not know came later: its training was one with the default.
     theirs = {**Recipe(epochs=1).config(), **content["identity"]}
-    differing = [key for key in ours if theirs.get(key) != ours[key]]
+    differing = _differing(content["identity"], ours)
     if trainer.run.config["schedule"] is not None and content["epochs"] != trainer.epochs:
         differing.append("epochs")
         theirs, ours = {**theirs, "epochs": content["epochs"]}, {**ours, "epochs": trainer.epochs}
@@ -131,15 +194,25 @@ def restore(path: Path, trainer: Trainer) -> Progress:
         trainer.optimizer.load_state_dict(content["optimizer"])
         trainer.scaler.load_state_dict(content["scaler"])
     except (RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"The checkpoint {path} does not fit this model ({reason}). {remedy}") from error
+        raise CheckpointError(
+            f"The checkpoint {path} does not fit this model ({reason_of(error)}). {remedy}"
+        ) from error
     trainer.run.history[:], trainer.run.best_state = content["history"], None
     if trainer.run.history and best_path(path).exists():
         best = read(best_path(path))
         # Killed between the two files, the best is of an epoch that is still to be repeated.
-        if best["epoch"] == trainer.run.best["epoch"]:
-            trainer.run.best_state = best["model"]
+        same = not _differing(best.get("identity", {}), content["identity"])
+        if best.get("epoch") == trainer.run.best["epoch"] and same:
+            trainer.run.best_state = best.get("model")
     return Progress(content["epoch"], content["batch"], *content["sums"], *content["seconds"], content["finished"])
+
+
+def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """The arguments in which two trainings differ. One that ``theirs`` does not know came later: it had its default."""
+    if not theirs:
+        return []  # written before a best file knew whose it is
+    theirs = {**Recipe(epochs=1).config(), **theirs}
+    return [key for key in ours if theirs.get(key) != ours[key]]
 
 
 def _identity(trainer: Trainer) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cnnlab.data.batching import batches
+from cnnlab.errors import reason_of
 from cnnlab.modes import evaluating
 from cnnlab.training.devices import is_out_of_memory
 from cnnlab.training.evaluation import main_output
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 
 def check_model(model: Any) -> None:
-    """Raises: TypeError: it is no module."""
+    """Raises: TypeError: it is no module. ValueError: it has no numbers."""
     if not isinstance(model, nn.Module):
         remedy = f" Build it first: cnnlab.create_model({model!r})." if isinstance(model, str) else ""
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}.{remedy}")
+    if meta := next((name for name, value in (*model.named_parameters(), *model.named_buffers()) if value.is_meta), ""):
+        raise ValueError(
+            f"The model's {meta} is on the meta device and has no numbers. Build the model without on_meta(), or call "
+            "model.to_empty(device='cpu') and set its weights."
+        )
 
 
 def check_data(data: Any) -> None:
@@ -59,9 +65,15 @@ def check_fit(model: nn.Module, data: Dataset, device: torch.device) -> None:
         if is_out_of_memory(error):
             raise
         shape = tuple(data.train.images.shape[1:])
+        types = {p.dtype for p in model.parameters() if p.is_floating_point()} - {torch.float32}
+        remedy = (
+            f"Its parameters are {', '.join(sorted(map(str, types)))} and images are torch.float32: call model.float()."
+            if types
+            else f"Build it for them (create_model(..., in_channels={shape[0]})), or load the data at another size."
+        )
         raise ValueError(
-            f"The model cannot take the images of {data.name!r}, which are (C, H, W) = {shape}: {error} "
-            f"Build it for them (create_model(..., in_channels={shape[0]})), or load the data at another size."
+            f"The model cannot take the images of {data.name!r}, which are (C, H, W) = {shape}: {reason_of(error)} "
+            f"{remedy}"
         ) from error
     classes = len(data.classes)
     if logits.ndim != 2 or logits.shape[1] != classes:

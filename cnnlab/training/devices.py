@@ -19,7 +19,15 @@ def resolve_device(device: torch.device | str | None) -> torch.device:
     Raises:
         ValueError: it is not here.
     """
-    chosen = default_device() if device is None else torch.device(device)
+    try:
+        chosen = default_device() if device is None else torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} is not known. Allowed: 'cpu', 'cuda', 'cuda:0' and so on, 'mps'; leave it out to take "
+            "the best there is."
+        ) from error
+    if chosen.type == "meta":
+        raise ValueError("device='meta' has no numbers to train on. Leave device out to take the best there is.")
     if chosen.type == "cuda" and (not torch.cuda.is_available() or (chosen.index or 0) >= torch.cuda.device_count()):
         raise ValueError(
             f"device={str(device)!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices. "

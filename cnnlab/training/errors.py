@@ -27,5 +27,8 @@ class OutOfMemory(TrainingError):
     """The device had no memory left for a batch. The model holds the weights of the batch before."""
 
 
-class CheckpointError(RuntimeError):
-    """A checkpoint file is damaged, or belongs to another training run."""
+class CheckpointError(TrainingError):
+    """A checkpoint file is damaged, belongs to another training, or cannot be written.
+
+    Where the training had begun, ``error.run`` has its epochs, and the model its last weights.
+    """

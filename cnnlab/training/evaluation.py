@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +77,21 @@ class Evaluation:
 
 
 def main_output(output: Any) -> Tensor:
-    """The logits of a forward pass: the output itself, or the first item where a model returns several."""
-    return output if isinstance(output, Tensor) else output[0]
+    """The logits of a forward pass: the output itself, or the first item where a model returns several.
+
+    Raises:
+        ValueError: it is neither a tensor nor a tuple that begins with one.
+    """
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor):
+        return output[0]
+    kind = type(output).__name__
+    given = f"a {kind} with {', '.join(map(repr, output)) or 'nothing'}" if isinstance(output, Mapping) else f"a {kind}"
+    raise ValueError(
+        f"The model returned {'None' if output is None else given}: a tensor of logits (N, K) is needed, or a tuple "
+        "that begins with it. Wrap the model in a module whose forward returns that tensor."
+    )
 
 
 class Evaluator:
@@ -103,6 +116,7 @@ class Evaluator:
         self.batches = -(-len(images) // batch_size)
         self.batch = 0
         self._source = batches(images, batch_size, mean=mean, std=std, device=self.device)
+        self._highest = int(images.labels.max()) if len(images) else 0
         self._logits: list[Tensor] = []
 
     def step(self) -> bool:
@@ -113,7 +127,15 @@ class Evaluator:
             x, _ = next(self._source)
             if self.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
-            self._logits.append(main_output(self.model(x)).float())
+            logits = main_output(self.model(x)).float()
+        if logits.ndim != 2 or logits.shape[1] <= self._highest:
+            classes = len(self.images.classes)
+            raise ValueError(
+                f"The model's output for {len(x)} images has shape {tuple(logits.shape)}, and the labels go up to "
+                f"{self._highest}: a number for each class, ({len(x)}, {classes}), is needed. Build the model with "
+                f"num_classes={classes}."
+            )
+        self._logits.append(logits)
         self.batch += 1
         return self.batch < self.batches
 

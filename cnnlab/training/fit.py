@@ -81,7 +81,7 @@ def fit(
             mixup and CutMix probabilities (N, K).
         callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
-            beside it, named ``*.best.pt``, holds the best epoch's weights.
+            beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.
         resume: go on from ``checkpoint`` if it exists, at the very batch.
         progress: show a bar with the time left where somebody is looking: in a terminal or a notebook, not
             in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars.
@@ -93,7 +93,8 @@ def fit(
     Raises:
         ValueError: an argument, the data, or the model's output does not fit; the message says what would.
         TrainingDiverged, OutOfMemory: with ``.run``.
-        CheckpointError: ``checkpoint`` is damaged or belongs to another training.
+        CheckpointError: ``checkpoint`` is damaged, belongs to another training, or cannot be written: which is
+            tried before the first batch, and if it fails later, the error has ``.run``.
     """
     given = locals()  # first of all: the arguments, and nothing else
     trainer = Trainer(

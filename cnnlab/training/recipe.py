@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cnnlab.errors import unknown_name
+from cnnlab.errors import unknown_name, whole_number
 from cnnlab.training.optimizers import DEFAULT_LR
 from cnnlab.training.schedules import Schedule, make_schedule
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 # Where the training runs is not part of what is asked for: a run records it as "precision" and in its provenance.
 _WHERE = {"recorded": False}
+
+
+_NUMBERS = {"lr": float, "momentum": float, "weight_decay": float, "label_smoothing": float, "clip_norm": float}
+_NUMBERS |= {"seed": int}
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,29 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for argument in ("epochs", "batch_size"):
-            value = getattr(self, argument)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{argument}={value!r} must be a whole number, 1 or more.")
+            value = whole_number(argument, getattr(self, argument), "Give 1 or more.")
+            object.__setattr__(self, argument, value)
+        self._plain_numbers()
         if not 0.0 <= self.label_smoothing < 1.0:
             raise ValueError(f"label_smoothing={self.label_smoothing!r} must lie in [0, 1).")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm={self.clip_norm!r} must be greater than 0, or None for no clipping.")
         make_schedule(self.schedule)
         self._check_optimizer()
+
+    def _plain_numbers(self) -> None:
+        """NumPy's numbers and tensors of one as Python's own: a checkpoint holds no others."""
+        for argument, kind in _NUMBERS.items():
+            value = getattr(self, argument)
+            if value is None or type(value) is kind or isinstance(value, int):
+                continue
+            try:
+                if isinstance(value, str):
+                    raise TypeError
+                object.__setattr__(self, argument, operator.index(value) if kind is int else kind(value))
+            except (TypeError, ValueError):
+                wanted = "a whole number" if kind is int else "a number"
+                raise ValueError(f"{argument}={value!r} must be {wanted}.") from None
 
     def _check_optimizer(self) -> None:
         if isinstance(self.optimizer, torch.optim.Optimizer):
@@ -73,10 +93,12 @@ class Recipe:
             raise unknown_name("optimizer", self.optimizer, DEFAULT_LR, remedy)
         if self.lr is not None and not self.lr > 0:
             raise ValueError(f"lr={self.lr!r} must be greater than 0, or None for the optimizer's default.")
+        if self.lr is not None and math.isinf(self.lr):
+            raise ValueError(f"lr={self.lr!r} must be finite, or None for the optimizer's default.")
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum={self.momentum!r} must lie in [0, 1).")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay={self.weight_decay!r} must be 0 or more.")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay={self.weight_decay!r} must be 0 or more, and finite.")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise ValueError("nesterov=True is a form of momentum: it needs optimizer='sgd' and momentum > 0.")
 

@@ -90,7 +90,7 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the run as JSON; the file is complete or absent, never half written."""
-        return write_json(path, self.to_dict())
+        return write_json(Path(path).expanduser(), self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -101,7 +101,7 @@ class Run:
             ValueError: not a run of this format.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is not a saved run: {error}. Run.save() writes such files.") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT or "history" not in content:
@@ -126,9 +126,9 @@ class Run:
         first, last = self.history[0], self.history[-1]
         return (
             f"Two line charts of loss and accuracy by epoch, training and test, for {self.title}. "
-            f"From epoch {first['epoch']} to {last['epoch']} the training loss goes from {first['train_loss']:.2f} to "
-            f"{last['train_loss']:.2f} and the test accuracy from {first['test_accuracy']:.1%} to "
-            f"{last['test_accuracy']:.1%}."
+            f"From epoch {first['epoch']} to {last['epoch']} the training loss goes from "
+            f"{_said(first['train_loss'], '.2f')} to {_said(last['train_loss'], '.2f')} and the test accuracy from "
+            f"{_said(first['test_accuracy'], '.1%')} to {_said(last['test_accuracy'], '.1%')}."
         )
 
     def plot(self) -> Figure:
@@ -166,9 +166,17 @@ class Run:
         shown = range(n) if n <= 6 else sorted({0, n // 4, n // 2, 3 * n // 4, n - 1})
         rows = [("epoch", "loss", "accuracy", "test loss", "test accuracy")]
         for row in (self.history[i] for i in shown):
-            train = f"{row['train_loss']:.3f}", f"{row['train_accuracy']:.1%}"
-            rows.append((str(row["epoch"]), *train, f"{row['test_loss']:.3f}", f"{row['test_accuracy']:.1%}"))
+            measures = (_said(row[f"{part}_{kind}"], form) for part in ("train", "test") for kind, form in _FORMS)
+            rows.append((str(row["epoch"]), *measures))
         return html_table(rows, f"{self.title}{' (stopped)' if self.stopped else ''}")
+
+
+_FORMS = (("loss", ".3f"), ("accuracy", ".1%"))
+
+
+def _said(number: float | None, form: str) -> str:
+    """A measure in words; a dash where JSON could not hold it: a loss that was infinite or no number."""
+    return "–" if number is None else format(number, form)
 
 
 def write_json(path: str | Path, content: Any) -> Path:

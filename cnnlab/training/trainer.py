@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from cnnlab.data.batching import batches, mixed_seed
 from cnnlab.devices import keep_freed_memory
 from cnnlab.training import checkpoint as checkpoint_file
-from cnnlab.training.callbacks import EpochEnd, epoch_end
+from cnnlab.training.callbacks import EpochEnd, epoch_ends
 from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_data, check_fit, check_model, has_batch_norm
 from cnnlab.training.devices import is_out_of_memory, own_randomness, prefers_channels_last, resolve_amp, resolve_device
-from cnnlab.training.errors import OutOfMemory, TrainingDiverged
+from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged
 from cnnlab.training.evaluation import Evaluation, Evaluator, autocast
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.losses import losses
@@ -89,8 +89,8 @@ class Trainer:
         self.model, self.data = model, data
         self.epochs, self.batch_size = recipe.epochs, recipe.batch_size
         self.schedule = make_schedule(recipe.schedule)
-        self.callbacks = [epoch_end(callback) for callback in callbacks]
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.callbacks = epoch_ends(callbacks)
+        self.checkpoint = None if checkpoint is None else _checkpoint_file(checkpoint)
         self.checkpoint_seconds = checkpoint_seconds
 
         if self.device.type == "cpu":
@@ -124,6 +124,9 @@ class Trainer:
         self.run = Run(config=self._config(), provenance=self._provenance())
         if self.checkpoint is not None and resume and self.checkpoint.exists():
             self.restore(self.checkpoint)
+        if self.checkpoint is not None and not self.done:
+            weights = sum(value.nbytes for value in self._good_state.values())
+            checkpoint_file.check_place(self.checkpoint, 2 * weights)  # the last ones and the best
 
     @property
     def epoch(self) -> int:
@@ -243,7 +246,7 @@ class Trainer:
         # Dropout and the like draw from a stream of (seed, epoch, batch).
         with own_randomness(self.device, mixed_seed(self.recipe.seed, self.epoch, self.batch, 0x5EED)):
             with autocast(self.device, self.amp_dtype):
-                output = self.model(x)
+                output = self._forward(x)
             total, loss, logits = losses(self.model, output, y, self.recipe)
             if self.device.type == "cpu" and not math.isfinite(total.item()):
                 self._diverged(total.item(), self.batch)  # before the weights take part
@@ -263,6 +266,18 @@ class Trainer:
         if len(self._pending) >= in_flight or self.batch == self.batches:
             self._read_pending()
 
+    def _forward(self, x: Tensor) -> Any:
+        try:
+            return self.model(x)
+        except ValueError as error:
+            if len(x) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"The model's batch norm cannot train on a batch of one image (batch_size={self.batch_size}, "
+                f"{len(self.data.train)} training images): it needs more than one number for each channel. "
+                "Give batch_size=2 or more, and two images or more."
+            ) from error
+
     def _open_epoch(self) -> None:
         self._source = iter(
             batches(
@@ -281,7 +296,17 @@ class Trainer:
             next(self._source)
 
     def _set_learning_rate(self) -> None:
-        factor = self.schedule((self.epoch * self.batches + self.batch) / (self.epochs * self.batches))
+        progress = (self.epoch * self.batches + self.batch) / (self.epochs * self.batches)
+        given = self.schedule(progress)
+        try:
+            factor = float(given)  # a plain number: NumPy's would not be read back from a checkpoint
+        except (TypeError, ValueError):
+            factor = math.nan
+        if not math.isfinite(factor):
+            raise ValueError(
+                f"schedule={self.recipe.schedule!r} gave {given!r} for the progress {progress:.3g}: it must return a "
+                "finite number, the factor of the learning rate there."
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
 
@@ -388,9 +413,13 @@ class Trainer:
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write everything that the rest of the training depends on to ``path``, atomically."""
+        """Write everything that the rest of the training depends on to ``path``, atomically.
+
+        Raises:
+            CheckpointError: it cannot be written; an older file is as it was, and the training can go on.
+        """
         self._read_pending()
-        checkpoint_file.save(Path(path), self)
+        checkpoint_file.save(_checkpoint_file(path), self)
         self._saved_at = time.perf_counter()
 
     def restore(self, path: str | Path) -> None:
@@ -399,7 +428,7 @@ class Trainer:
         Raises:
             CheckpointError: damaged, or of another model, data set or set of arguments.
         """
-        self.progress = checkpoint_file.restore(Path(path), self)
+        self.progress = checkpoint_file.restore(_checkpoint_file(path), self)
         self.run.provenance["wall_seconds"] = round(self.progress.seconds, 3)
         self._pending, self._source, self._evaluator = [], None, None
         self._failed = self.run.stopped = False
@@ -433,6 +462,14 @@ class Trainer:
             "seed": self.recipe.seed,
             "wall_seconds": 0.0,
         }
+
+
+def _checkpoint_file(path: str | Path) -> Path:
+    """Raises: CheckpointError: it names a folder."""
+    file = Path(path).expanduser()
+    if not str(path) or file.is_dir():
+        raise CheckpointError(f"checkpoint={str(path)!r} is a folder: give a file in it, such as {file / 'run.pt'}.")
+    return file
 
 
 def _copy_state(model: nn.Module) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.download import DownloadError, cache_folder
+from cnnlab.errors import reason_of
 from cnnlab.weights.table import find_source, library_of
 from cnnlab.weights.transplanting import transplant
 
@@ -105,7 +106,7 @@ def load_official(name: str, model: nn.Module, weights: str = "imagenet", *, pro
         # The checksum held, so this is no broken download: a file of another kind, or of another release.
         raise DownloadError(
             f"{path} is not the checkpoint {source.weights} of {source.library}'s {source.name} "
-            f"({str(error).splitlines()[0]}). Delete the file and try again."
+            f"({reason_of(error)}). Delete the file and try again."
         ) from None
     left_alone = transplant(reference, model, fresh_head=True)
     model.classes = None if left_alone else imagenet_classes()

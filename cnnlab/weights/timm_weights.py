@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from cnnlab.download import DownloadError, download, verify
+from cnnlab.errors import reason_of
 from cnnlab.models.registry import model_info
 from cnnlab.weights.source import Source, mark_default
 
@@ -118,9 +119,8 @@ def _ask_hub(url: str, what: str) -> tuple[str, int | None]:
     try:
         found = get_hf_file_metadata(url)
     except Exception as error:  # of whichever HTTP library this version of the hub's client uses
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DownloadError(
-            f"{what} could not be downloaded: {url} did not answer ({reason}). "
+            f"{what} could not be downloaded: {url} did not answer ({reason_of(error)}). "
             "Check the network connection and try again."
         ) from None
     if not re.fullmatch("[0-9a-f]{64}", found.etag or ""):
