@@ -228,7 +228,7 @@ def dots(
     shades = _shades(["C0"] * len(found) if colors is None else colors, list(found), "rows")
     panel = _Panel(axis, alt, caption, size or (6.4, _MARGIN + _ROW * len(found)))
     for place, (name, each) in enumerate(found.items()):
-        panel.axis.plot(each, [place] * len(each), "o", color=shades[name], alpha=0.75, markeredgewidth=0)
+        panel.axis.plot(each, [place] * len(each), "o", color=shades[name], alpha=0.8, markersize=8, markeredgewidth=0)
         if len(each) > 1:
             panel.axis.plot([each.mean()] * 2, [place - 0.3, place + 0.3], color=light("ink"), linewidth=1.6)
     panel.axis.set_yticks(range(len(found)), labels=[str(name) for name in found])
