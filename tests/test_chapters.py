@@ -5,6 +5,7 @@ What the code of a chapter says is nbval's business; here a notebook is only rea
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -145,6 +146,71 @@ def test_cells_are_short_enough_to_read(notebook) -> None:
         if cell.source.count("\n") + 1 > LONGEST_CELL
     }
     assert not long, f"code cells of more than {LONGEST_CELL} lines: {long}"
+
+
+def test_comments_stand_above_their_line(notebook) -> None:
+    """Behind a closing bracket, a comment is read last, and pushed there it has blown up a call over five lines."""
+    behind = {
+        number: line.strip()
+        for number, cell in enumerate(code_cells(notebook), start=1)
+        for line in cell.source.splitlines()
+        if re.match(r"\s*[)\]}]+[,:]?\s*#", line)
+    }
+    assert not behind, f"comments behind a closing bracket; put them above: {behind}"
+
+
+def test_a_cell_that_only_draws_is_folded(notebook) -> None:
+    """A cell with a figure that says nothing and leaves no name that a later cell reads is there for its picture."""
+    cells = code_cells(notebook)
+    trees = [None if is_setup_cell(cell.source) else ast.parse(cell.source) for cell in cells]
+    read = [_free(tree) if tree else set() for tree in trees]
+    for number, (cell, tree) in enumerate(zip(cells, trees, strict=True), start=1):
+        tags = cell.metadata.get("tags", [])
+        shows = tree is not None and any(_shows(node) for node in ast.walk(tree))
+        if shows and "solution" not in tags and not _says(tree) and not _names(tree) & set().union(*read[number:]):
+            assert {"figure", "hide-input"} <= set(tags), f"cell {number} only draws: tag it hide-input and figure"
+        if "figure" in tags:
+            assert "hide-input" in tags, f"cell {number} is tagged figure and open"
+            assert shows and not _says(tree), f"cell {number} is folded as a figure and does more than draw"
+
+
+def _shows(node: ast.AST) -> bool:
+    """A call that puts a figure on the page, not one that draws into a panel."""
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"draw.show", "draw.bars", "draw.lines", "draw.dots"}
+        and "axis" not in {keyword.arg for keyword in node.keywords}
+    )
+
+
+def _says(tree: ast.AST) -> bool:
+    """It prints, asserts, or defines something."""
+    return any(
+        isinstance(node, ast.Assert | ast.FunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "print")
+        for node in ast.walk(tree)
+    )
+
+
+def _free(tree: ast.Module) -> set[str]:
+    """Names that the cell reads and has not bound by then, in an earlier statement or in a loop of the same one."""
+    free: set[str] = set()
+    bound: set[str] = set()
+    for statement in tree.body:
+        nodes = list(ast.walk(statement))
+        loops = [node.target for node in nodes if isinstance(node, ast.For | ast.comprehension)]
+        inside = {node.id for target in loops for node in ast.walk(target) if isinstance(node, ast.Name)}
+        loaded = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        free |= loaded - bound - inside
+        bound |= _names(statement)
+    return free
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """What the code leaves behind: names that it binds or imports."""
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return bound | {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
 
 
 def test_few_cells_are_excused_from_comparison(notebook) -> None:

@@ -48,7 +48,7 @@ def figure_html(svg: str, alt: str) -> str:
     # A picture wider than a phone scrolls in its own box.
     style = f".cnnlab-figure{{overflow-x:auto}}{','.join(_DARK_HOSTS)}{{{palette.css_variables('dark')}}}"
     return (
-        f'<figure class="cnnlab-figure" role="img" aria-label="{html.escape(_worded("alt", alt), quote=True)}">'
+        f'<figure class="cnnlab-figure" role="img" aria-label="{html.escape(worded("alt", alt), quote=True)}">'
         f"<style>{style}</style>{svg}</figure>"
     )
 
@@ -78,7 +78,7 @@ def image_tag(svg: str, alt: str) -> str:
     width = re.search(r' width="([\d.]+)"', alone).group(1)
     packed = base64.b64encode(alone.encode()).decode("ascii")
     return (
-        f'<img alt="{html.escape(_worded("alt", alt), quote=True)}" width="{float(width):.0f}" style="max-width:100%" '
+        f'<img alt="{html.escape(worded("alt", alt), quote=True)}" width="{float(width):.0f}" style="max-width:100%" '
         f'src="data:image/svg+xml;base64,{packed}">'
     )
 
@@ -198,7 +198,7 @@ def _smaller(match: re.Match[str]) -> str:
     return f"data:image/png;base64,{base64.b64encode(min(packed.getvalue(), raw, key=len)).decode('ascii')}"
 
 
-def _worded(argument: str, text: str) -> str:
+def worded(argument: str, text: str) -> str:
     """``text`` if it holds words, else a ValueError that says what is wanted."""
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{argument}={text!r} is empty; say in a sentence what the picture shows.")
@@ -232,12 +232,12 @@ class Embedded:
 
     def __init__(self, svg: str, alt: str, caption: str | None = None) -> None:
         self.svg = svg
-        self.alt = _worded("alt", alt)
+        self.alt = worded("alt", alt)
         self.captioned(caption)
 
     def captioned(self: Self, caption: str | None) -> Self:
         """Give it this caption, or none; returns itself."""
-        self.caption = None if caption is None else _worded("caption", caption)
+        self.caption = None if caption is None else worded("caption", caption)
         return self
 
     def _line(self) -> str:

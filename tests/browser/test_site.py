@@ -132,6 +132,9 @@ def check_folded_solutions(page: Any) -> None:
     page.keyboard.press("Enter")
     assert code.is_visible()
     assert summary.inner_text().strip() == "Hide solution"
+    figure = page.locator(".cell.tag_figure").first
+    assert figure.locator("details.hide > summary").inner_text().strip() == "Show the figure's code"
+    assert not figure.locator(".cell_input").is_visible() and figure.locator("figure").is_visible()
 
 
 def test_highlighted_code_is_legible_in_light_and_dark(visit: Any, http_site: str, html: Path) -> None:

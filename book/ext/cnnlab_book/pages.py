@@ -16,11 +16,13 @@ _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?)])")
 
 
 def visit_folded_cell(self: HTML5Translator, node: nodes.Element) -> None:
-    """A folded cell as a plain ``<details>``; a cell tagged ``solution`` says so on its bar."""
+    """A folded cell as a plain ``<details>``; one tagged ``solution`` or ``figure`` says so on its bar."""
     cell = node.parent
     show, hide = node["prompt_show"], node["prompt_hide"]
     if "tag_solution" in cell.get("classes", []):
         show, hide = "Show solution", "Hide solution"
+    elif "tag_figure" in cell.get("classes", []):
+        show, hide = "Show the figure's code", "Hide the figure's code"
     classes = " ".join(["hide", *node["classes"]])
     self.body.append(
         f'<details class="{classes}"><summary><span class="when-closed">{html.escape(show)}</span>'
