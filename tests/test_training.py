@@ -1142,6 +1142,22 @@ def test_what_is_no_logits_is_said(data: Dataset, answer, said: str) -> None:
             call()
 
 
+def test_what_a_model_keeps_while_it_is_measured_serves_in_training(data: Dataset) -> None:
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.scale = make_model(), None
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.body(x)
+            self.scale = torch.ones(3, device=y.device) if self.scale is None else self.scale
+            return y * self.scale
+
+    model = Keeping()
+    evaluate(model, data.test, mean=data.mean, std=data.std)
+    assert len(fit(model, data, epochs=1).history) == 1
+
+
 def test_models_that_cannot_be_measured_or_trained_say_why(data: Dataset) -> None:
     with pytest.raises(ValueError, match=r"shape \(48, 2\), and the labels go up to 2.*num_classes=3"):
         evaluate(make_model(classes=2), data.test, mean=data.mean, std=data.std)

@@ -123,7 +123,8 @@ class Evaluator:
         """Put one batch through the model. True while batches are left."""
         if self.batch >= self.batches:
             return False
-        with evaluating(self.model), torch.inference_mode(), autocast(self.device, self.amp_dtype):
+        # Not inference mode: what a model keeps from a pass (positions, masks) must serve in training too.
+        with evaluating(self.model), torch.no_grad(), autocast(self.device, self.amp_dtype):
             x, _ = next(self._source)
             if self.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
