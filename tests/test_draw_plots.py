@@ -62,7 +62,7 @@ def test_bars_have_these_heights_labels_and_colors_in_this_order(shown):
     assert all(a < b for a, b in zip(lefts[:3], lefts[3:], strict=True)), "the second series stands to the right"
     assert ticks(axis.xaxis) == LAYERS and legend(axis) == list(SHARES)
     assert axis.get_title(loc="left") == "T" and axis.get_ylabel() == "share" and axis.get_ylim() == (0, 1)
-    assert axis.yaxis.get_major_formatter()(0.25) == "25%"
+    assert [axis.yaxis.get_major_formatter()(share) for share in (0.25, 0.975, 0.3)] == ["25%", "97.5%", "30%"]
     assert shown[0][1:] == ("alt", "caption")
 
 
@@ -93,6 +93,14 @@ def test_bars_without_names_leave_a_gap_between_kinds(shown):
     centers = [patch.get_x() + patch.get_width() / 2 for patch in axis.patches]
     assert centers == pytest.approx([0, 1, 3]) and ticks(axis.xaxis) == []
     assert axis.get_legend() is None and len(axis.figure.legends) == 1
+
+
+def test_a_legend_below_names_the_lines_of_its_own_panel_only():
+    figure, axes = plt.subplots(1, 2)
+    for axis, place in zip(axes, (None, "below"), strict=True):
+        lines(None, {"one": [1, 2], "two": [2, 3]}, legend=place, axis=axis)
+    (below,) = figure.legends
+    assert [text.get_text() for text in below.get_texts()] == ["one", "two"]
 
 
 def test_lines_keep_places_styles_and_the_mean_of_runs(shown):

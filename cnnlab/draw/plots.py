@@ -18,7 +18,6 @@ from cnnlab.draw.style import show
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PERCENT = "{x:.0%}"
 _ROOMY = 0.07  # of the largest bar: from here on a bar holds its own number
 _MARK = {"textcoords": "offset points", "color": light("muted"), "fontsize": 9}
 _ROW, _MARGIN = 0.38, 0.9  # inches: a row of dots or lying bars, and title and axis around them
@@ -285,10 +284,14 @@ class _Panel:
         if title is not None and self.named_on_top:
             self.axis.set_title(title, pad=18)
         if percent:
-            (self.axis.xaxis if counts == "x" else self.axis.yaxis).set_major_formatter(_PERCENT)
+            (self.axis.xaxis if counts == "x" else self.axis.yaxis).set_major_formatter(
+                lambda share, _: _percent(share)
+            )
         if legend == "below":
-            handles, _ = self.axis.get_legend_handles_labels()
-            self.axis.figure.legend(loc="outside lower center", ncols=min(len(handles), 3))
+            # This panel's own entries: a figure's legend would gather those of all panels.
+            handles, names = self.axis.get_legend_handles_labels()
+            columns = 2 if len(handles) == 4 else min(len(handles), 3)
+            self.axis.figure.legend(handles, names, loc="outside lower center", ncols=columns)
         elif legend is not None:
             self.axis.legend(loc=legend)
         if self.own:
@@ -327,6 +330,11 @@ def _shades(given: Sequence[str] | None, names: list[Any], things: str, argument
         )
     chosen = [f"C{index}" for index in range(len(names))] if given is None else given
     return dict(zip(names, chosen, strict=True))
+
+
+def _percent(share: float) -> str:
+    """With as many digits as it takes: ticks at 95 and 97.5 must not read 95 and 98."""
+    return f"{round(100 * share, 6):g}%"
 
 
 def _no_ticks() -> Any:
