@@ -1,1 +1,0 @@
-"""The explorers of the book, one file each: a function that returns an :class:`~cnnlab.widgets.explorer.Explorer`."""
