@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -90,6 +91,30 @@ def serving(command: Sequence[str], home: Path, **environment: str) -> Iterator[
             yield address
         finally:
             _end(address, server)
+
+
+@contextmanager
+def jupyterlab(home: Path, **settings: dict[str, Any]) -> Iterator[str]:
+    """A quiet JupyterLab that serves ``home / "work"``; yields its address.
+
+    Args:
+        home: a folder of its own.
+        settings: of JupyterLab's extensions, by "package_extension_plugin", such as notebook_extension_tracker.
+    """
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    for name, said in {"apputils_extension_notification": quiet, **settings}.items():
+        package, _, plugin = name.rpartition("_")
+        file = home / "settings" / "@jupyterlab" / package.replace("_", "-") / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(said), encoding="utf-8")
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.port_retries=0"]
+    command += [f"--ServerApp.root_dir={home / 'work'}", f"--IdentityProvider.token={TOKEN}"]
+    folders = {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+    with serving(command, home, **folders) as address:
+        yield address
 
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:

@@ -160,7 +160,6 @@ def test_every_table_and_note_keeps_all_that_it_says(path: Path) -> None:
                 assert after.tags.count(tag) == before.tags.count(tag), f"code cell {cell}: {tag}"
 
 
-@pytest.mark.xfail(strict=False, reason="stills of explorers are on their way")
 def test_every_explorer_keeps_a_still_of_its_first_state_and_says_how_to_run_it(path: Path) -> None:
     for cell, html in outputs(path):
         if kind(html) == "explorer":

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jupyter_server import STOP_AND_TIME, TOKEN, notebook, page_of, serving, status, wait_for_status
+from tests.jupyter_server import STOP_AND_TIME, jupyterlab, notebook, page_of, status, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -35,17 +33,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     work = home / "work"
     work.mkdir()
     (work / "lab.ipynb").write_text(notebook(CELL))
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.root_dir={work}", f"--IdentityProvider.token={TOKEN}"]
-    settings_folders = {
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-    }
-    with serving(command, home, **settings_folders) as address:
+    with jupyterlab(home) as address:
         yield address
 
 
