@@ -90,4 +90,4 @@ def test_every_picture_of_an_untrusted_chapter_is_seen(browser: Browser, clone: 
             assert one["alt"] and one["loaded"] and one["shown"], one
         assert len(stills) == explorers
         for one in stills:
-            assert one["shown"] and "Trust Notebook" in one["words"], one
+            assert one["shown"] and "File, Trust notebook, or run the cell" in one["words"], one
