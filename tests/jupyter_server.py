@@ -157,7 +157,13 @@ def page_of(browser: Browser, address: str, url: str, **options: Any) -> Iterato
         inside = route.request.url.startswith((address, "data:", "blob:", "about:"))
         route.continue_() if inside else route.abort()
 
+    def accept(dialog: Any) -> None:
+        print("The front end asks:", " ".join(dialog.inner_text().split()))
+        dialog.locator(".jp-mod-accept").click()
+
     context.route("**/*", refuse)
+    # On a busy machine JupyterLab may have something to say of its own, such as that its server was slow to answer.
+    page.add_locator_handler(page.locator("dialog.jp-Dialog").first, accept)
     try:
         page.goto(f"{address}/{url}?token={TOKEN}", wait_until="load")
         yield page, thrown

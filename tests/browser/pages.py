@@ -79,15 +79,14 @@ def quickest_change(page: Page, selector: str, values: Iterable[int | float], in
     return best
 
 
-def axe_violations(page: Page, within: str | None = None, without: str | None = None) -> list[str]:
-    """What axe-core finds on the page, or below a selector, or everywhere but in the elements of another."""
+def axe_violations(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core finds on the page, or below a selector."""
     from axe_playwright_python.sync_playwright import Axe
 
-    context = {"include": [[within or "html"]], "exclude": [[without]]} if without else within
     # Preloading would fetch style sheets again, which a page opened from disk may not.
     found: list[dict[str, Any]] = (
         Axe()
-        .run(page, context=context, options={"preload": False, "resultTypes": ["violations"]})
+        .run(page, context=within, options={"preload": False, "resultTypes": ["violations"]})
         .response["violations"]
     )
     return [f"{v['id']} ({v['impact']}): {node['html'][:160]} {node['target']}" for v in found for node in v["nodes"]]
