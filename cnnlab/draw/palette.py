@@ -1,13 +1,13 @@
-"""The book's colours, once: plots, drawings, explorers and the page's CSS all read them here.
+"""The book's colors, once: plots, drawings, explorers and the page's CSS all read them here.
 
-Each colour has a light-mode and a dark-mode value. SVG written by this package names a colour as
+Each color has a light-mode and a dark-mode value. SVG written by this package names a color as
 ``var(--cnnlab-blue, #2563c9)``: inside the book (and inside our own outputs elsewhere) the variable
 follows the page's mode; where nothing defines it, the light value stands.
 """
 
 from __future__ import annotations
 
-# name -> (on light paper, on dark paper); every series colour has a contrast of 4.5 or more on its paper.
+# name -> (on light paper, on dark paper); every series color has a contrast of 4.5 or more on its paper.
 COLORS: dict[str, tuple[str, str]] = {
     "paper": ("#fdfcf9", "#14181f"),
     "surface": ("#f3f1ea", "#1e242d"),
@@ -24,7 +24,7 @@ COLORS: dict[str, tuple[str, str]] = {
     "grey": ("#626c7a", "#9aa4b2"),
 }
 
-# The order in which lines and bars take their colours.
+# The order in which lines and bars take their colors.
 SERIES: tuple[str, ...] = ("blue", "orange", "green", "red", "violet", "teal", "gold", "grey")
 
 
@@ -39,7 +39,7 @@ def dark(name: str) -> str:
 
 
 def css(name: str) -> str:
-    """The colour as SVG and CSS write it: the page's variable, with the light value as fallback."""
+    """The color as SVG and CSS write it: the page's variable, with the light value as fallback."""
     return f"var(--cnnlab-{name}, {light(name)})"
 
 
