@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RENDERER = "cnnlab"
+# What an older version of this file has set is set again.
+_EDITED = Path(__file__).stat().st_mtime_ns
 _COMPONENTS = (
     "startup.js",
     "core.js",
@@ -122,9 +124,7 @@ class Formulas:
         self.changed = False
 
     def html(self, tex: str, *, display: bool) -> str:
-        key = hashlib.sha256(
-            f"{Path(__file__).stat().st_mtime_ns} {display} {tex}".encode()
-        ).hexdigest()[:24]
+        key = hashlib.sha256(f"{_EDITED} {display} {tex}".encode()).hexdigest()[:24]
         if key not in self.known:
             self.known[key] = typeset(tex, display=display)
             self.changed = True

@@ -2,7 +2,7 @@
 
 The theme and its extensions link about ten sheets, the largest of which is half icon-font rules that the book does
 not use. Merging them (in link order) saves as many requests; leaving the icon font out saves 300 kB of fonts. Of what is
-left, six sevenths are rules for classes that no page and no script of the book knows: they would hold up every
+left, three fifths are rules for classes that no page and no script of the book knows: they would hold up every
 page's first paint for nothing, and go.
 """
 
