@@ -80,7 +80,7 @@ def is_separable(kernel: Tensor, tolerance: float = 1e-6) -> bool:
             f"kernel has shape {tuple(kernel.shape)}; give one (height, width). For many see best_rank1(kernels).error."
         )
     # In double precision a kernel of whole or of 32-bit numbers is not blamed for the rounding of the decomposition.
-    return bool(best_rank1(kernel.double()).error <= tolerance)
+    return bool(best_rank1(kernel.cpu().double()).error <= tolerance)
 
 
 def spatial_separable_conv2d(
