@@ -39,15 +39,17 @@ SHARES = """() => {
     return found;
 }"""
 
-# Boxes that hold more than they show, as [kind, how many pixels, the beginning of what they hold].
+# Boxes that hold more than they show, as [kind, how many pixels, the beginning of what they hold, their longest line].
 SIDEWAYS = """() => [...document.querySelectorAll("article *")]
     .filter((e) => !e.closest("svg") && !e.closest(".math-letters") && e.clientWidth > 0
         && e.scrollWidth > e.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(e).overflowX))
     .map((e) => [
         e.closest(".math") ? "formula" : e.closest(".cnnlab-explorer") ? "explorer" : e.closest("figure") ? "figure"
             : e.querySelector(":scope table") || e.closest("table") ? "table"
-            : e.closest(".cell_input, .highlight") && !e.closest(".cell_output") ? "code" : "output",
-        e.scrollWidth - e.clientWidth, e.textContent.trim().slice(0, 60)])"""
+            : e.closest(".cell_input, .highlight") && !e.closest(".cell_output") ? "code"
+            : e.closest(".tabular") ? "printed table" : "output",
+        e.scrollWidth - e.clientWidth, e.textContent.trim().slice(0, 60),
+        Math.max(...e.textContent.split("\\n").map((line) => line.length))])"""
 
 
 def measured(html: Path, width: int) -> list[dict[str, object]]:
@@ -99,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
             flush=True,
         )
         if options.list:
-            for kind, pixels, text in row["sideways"]:
+            for kind, pixels, text, _ in row["sideways"]:
                 print(f"    {kind} by {pixels} px: {text!r}")
     return 0
 

@@ -13,7 +13,9 @@ import pytest
 
 from cnnlab.draw import palette
 from tests.browser.pages import PHONE, axe_violations
+from tests.test_chapters import LONGEST_LINE
 from tools.chapters import colab_link, repository, toc
+from tools.page_shares import SIDEWAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVIEST = 300_000  # bytes of a page's first load, compressed
@@ -71,8 +73,10 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
                 check_header_links(page, name)
             with subtests.test("figures in light"):
                 check_figures(page, palette.light)
-            with subtests.test("solutions are folded"):
-                check_folded_solutions(page)
+            with subtests.test("cells are folded"):
+                check_folds(page)
+        with subtests.test("nothing is cut"):
+            check_nothing_is_cut(page, name)
         page.evaluate(FLATTEN)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []
@@ -122,22 +126,49 @@ def check_figures(page: Any, color: Callable[[str], str]) -> None:
     assert rgb(color("ink")) in {one["ink"] for one in figures}
 
 
-def check_folded_solutions(page: Any) -> None:
-    """Solutions are folded until asked for, by keyboard."""
-    folds = page.locator(".cell.tag_solution details.hide")
+def check_folds(page: Any) -> None:
+    """Solutions, with what they print, are folded until asked for, by keyboard; so is the code of figures."""
+    folds = page.locator(".cell.tag_solution")
     assert folds.count() >= 3
+    assert page.locator(".cell.tag_solution :is(.cell_input, .cell_output):visible").count() == 0
     first = folds.first
-    code = first.locator(".cell_input")
-    assert not code.is_visible()
     summary = first.locator("summary")
     assert summary.inner_text().strip() == "Show solution"
     summary.focus()
     page.keyboard.press("Enter")
-    assert code.is_visible()
+    assert first.locator(".cell_input").is_visible() and first.locator(".cell_output").is_visible()
     assert summary.inner_text().strip() == "Hide solution"
+    page.keyboard.press("Enter")
     figure = page.locator(".cell.tag_figure").first
     assert figure.locator("details.hide > summary").inner_text().strip() == "Show the figure's code"
     assert not figure.locator(".cell_input").is_visible() and figure.locator("figure").is_visible()
+    assert page.locator("details.hide > summary", has_text="Show the set-up").count() == 1
+
+
+# On which pages something is still wider than a window of 1280 pixels, by kind.
+STILL_WIDE = {
+    "choosing": {"table"},
+    "conv3d": {"table"},
+    "depthwise_separable": {"table"},
+    "grouped": {"table"},
+    "pointwise": {"table"},
+    "spatial_separable": {"table"},
+    "zoo": {"explorer"},
+}
+OPEN = "(open) => document.querySelectorAll('article details').forEach((e) => { e.open = open; })"
+
+
+def check_nothing_is_cut(page: Any, name: str) -> None:
+    """At 1280 pixels code, tables, figures and outputs fit the column, those that are folded too."""
+    page.evaluate(OPEN, True)
+    # A line of more characters than fit is found by tests/test_chapters.py.
+    cut = [
+        (kind, pixels, text)
+        for kind, pixels, text, longest in page.evaluate(SIDEWAYS)
+        if kind not in STILL_WIDE.get(Path(name).stem, ()) and not (kind == "code" and longest > LONGEST_LINE)
+    ]
+    page.evaluate(OPEN, False)
+    assert cut == [], f"scrolls sideways at {page.viewport_size['width']} pixels"
 
 
 def test_highlighted_code_is_legible_in_light_and_dark(visit: Any, http_site: str, html: Path) -> None:

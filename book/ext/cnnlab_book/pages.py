@@ -17,7 +17,24 @@ _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?)])")
 
 
 def arrange_folds(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """A solution's output is folded with it, since it often says the answer; a figure stands above its code."""
+    """A solution's output is folded with it, since it often says the answer; a figure stands above its code.
+
+    The set-up cell, which is the same in every chapter, is folded too: what the page is about comes first.
+    """
+    if app.builder.format != "html":
+        return
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") == "cell_code" and cell.astext().startswith(
+            "# Set-up"
+        ):
+            fold = HideCodeCellNode(
+                prompt_show="Show the set-up",
+                prompt_hide="Hide the set-up",
+                classes=["above-input"],
+            )
+            fold.extend(cell.children)
+            cell.children = []
+            cell.append(fold)
     for fold in list(doctree.findall(HideCodeCellNode)):
         cell = fold.parent
         outputs = [
