@@ -3,7 +3,7 @@
     python tools/editions.py [--ref TAG]      # into _build/editions, below the paths that the chapters have
 
 A chapter is written in MyST, which the site typesets and no notebook front end reads: there, roles, boxes and labels
-show as markup. An edition has the same cells, code and outputs, but for those of solutions; its prose is plain Markdown,
+show as markup. An edition has the same cells, code and outputs, but for those of solutions; its prose is Markdown,
 with citations and terms linked to the site, boxes as headings and equations numbered as on the page. Badges open
 editions (``tools/chapters.py`` says where they are kept). Markup that this tool does not know stops it: nothing is left
 unresolved.

@@ -167,7 +167,9 @@ def check_nothing_is_cut(page: Any, name: str) -> None:
         for kind, pixels, text, longest in page.evaluate(SIDEWAYS)
         if kind not in STILL_WIDE.get(Path(name).stem, ()) and not (kind == "code" and longest > LONGEST_LINE)
     ]
+    loose = page.evaluate(LOOSE_MARKS)
     page.evaluate(OPEN, False)
+    assert loose == []
     assert cut == [], f"scrolls sideways at {page.viewport_size['width']} pixels"
 
 
@@ -196,10 +198,50 @@ def test_page_from_disk_on_a_phone(visit: Any, file_site: str, name: str) -> Non
     with visit(f"{file_site}/{name}", viewport=PHONE) as seen:
         assert seen.page.evaluate(UNRENDERED_MATH) == []
         assert seen.page.evaluate(TOO_WIDE) == []
-        for fold in seen.page.locator("details").all():
-            fold.evaluate("(e) => { e.open = true; }")
+        seen.page.evaluate(OPEN, True)
         assert seen.page.evaluate(TOO_WIDE) == [], "with everything unfolded"
+        check_nothing_is_lost(seen.page)
         seen.check()
+
+
+# Where a formula's number stands over the formula, or a table's first column would scroll away.
+OVERPRINTED = """() => [...document.querySelectorAll("article div.math > .eqno")]
+    .filter((e) => e.getBoundingClientRect().left
+        < e.parentElement.querySelector(".math-line").getBoundingClientRect().right - 1)
+    .map((e) => e.textContent)"""
+LOST_NAMES = """() => [...document.querySelectorAll("article table:not(.cnnlab-explorer table)")]
+    .filter((e) => [...e.querySelectorAll("tbody tr")]
+        .some((row) => getComputedStyle(row.firstElementChild).position !== "sticky"))
+    .map((e) => e.textContent.trim().slice(0, 60))"""
+# Of what a reader of a phone wants first, a table shows a column beside the names.
+NARROW_VIEW = """() => [...document.querySelectorAll("article tbody tr:first-child > :nth-child(2)")]
+    .filter((e) => !e.closest(".cnnlab-explorer") && e.checkVisibility()
+        && e.getBoundingClientRect().right > innerWidth)
+    .map((e) => e.closest("table").textContent.trim().slice(0, 60))"""
+# A line that begins with what closes the one before: its first letter stands left of the formula that it follows.
+LOOSE_MARKS = """() => [...document.querySelectorAll("article span.math")].filter((e) => {
+    const next = e.nextSibling;
+    if (!next || next.nodeType !== 3 || !/^[,.;:!?)]/.test(next.data)) return false;
+    const range = document.createRange();
+    range.setStart(next, 0);
+    range.setEnd(next, 1);
+    return range.getBoundingClientRect().left < e.getBoundingClientRect().right - 2;
+}).map((e) => e.parentElement.textContent.slice(0, 60))"""
+
+
+def check_nothing_is_lost(page: Any) -> None:
+    """At 360 pixels figures fit, sentences wrap; only code, printed tables, tables and formulas scroll."""
+    may = {"code", "printed table", "table", "formula", "explorer"}
+    lost = [(kind, pixels, text) for kind, pixels, text, _ in page.evaluate(SIDEWAYS) if kind not in may]
+    assert lost == []
+    assert page.evaluate(OVERPRINTED) == []
+    assert page.evaluate(LOST_NAMES) == []
+    assert page.evaluate(NARROW_VIEW) == []
+    assert page.evaluate(LOOSE_MARKS) == []
+    # Panels that stand in a row at a desk stand below each other.
+    for cut in page.locator(".cnnlab-cut").all():
+        first, second = (cut.locator("svg.cnnlab-half").nth(n).bounding_box() for n in (0, 1))
+        assert first and second and second["y"] >= first["y"] + first["height"] - 1
 
 
 def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -> None:

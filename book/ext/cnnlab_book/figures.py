@@ -11,6 +11,8 @@ from sphinx.application import Sphinx
 
 from cnnlab.draw.embed import inline
 
+from .panels import cut, halves
+
 # As cnnlab.draw.embed.still_html writes it.
 _STILL = re.compile(
     r'<figure class="cnnlab-figure"[^>]*>'
@@ -40,14 +42,21 @@ def _unique(svg: str, used: set[str]) -> str:
 def inline_figures(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Put the SVG of each stored figure in line, each id once in a page; the caption stays below."""
+    """Put the SVG of each stored figure in line, each id once in a page; the caption stays below.
+
+    Where panels stand side by side, the halves of the figure stand beside it for a narrow page.
+    """
     used: set[str] = set()
 
     def put(match: re.Match[str]) -> str:
         alt, packed, caption = match.groups()
-        svg = _unique(
-            inline(base64.b64decode(packed).decode("utf-8"), html.unescape(alt)), used
-        )
+        stored = base64.b64decode(packed).decode("utf-8")
+        svg = _unique(inline(stored, html.unescape(alt)), used)
+        place, kind = cut(stored), ""
+        if place is not None:
+            name = f"panels-{len(used)}"
+            used.add(name)
+            svg, kind = halves(svg, place, name, alt), " cnnlab-cut"
         # A drawing wider than the screen scrolls inside its own box, also from the keyboard; the caption stays put.
         title = _TITLE.search(svg)
         region = (
@@ -55,7 +64,7 @@ def inline_figures(
             if title
             else ""
         )
-        return f'<figure class="cnnlab-figure"><div class="cnnlab-scroll"{region}>{svg}</div>{caption or ""}</figure>'
+        return f'<figure class="cnnlab-figure"><div class="cnnlab-scroll{kind}"{region}>{svg}</div>{caption or ""}</figure>'
 
     if context.get("body"):
         context["body"] = _STILL.sub(put, context["body"])
