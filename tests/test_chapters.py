@@ -49,6 +49,7 @@ LONG_LINES = {
     "transposed": 4,
     "zoo": 7,
 }
+LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)
 EXCUSED_SHARE = 0.20
 LARGEST_FILE = 2_000_000  # bytes
@@ -289,6 +290,14 @@ def test_share_of_strictly_compared_cells(record_property) -> None:
     share = sum(not is_excused(cell) for cell in cells) / len(cells)
     record_property("strictly_compared_share", round(share, 3))
     assert share >= 1 - EXCUSED_SHARE, f"nbval compares {share:.0%} of {len(cells)} code cells strictly"
+
+
+def test_home_page_says_a_line_about_every_chapter_and_about_nothing_else() -> None:
+    """Parts, order and titles come from elsewhere (book/ext/cnnlab_book/contents.py); the line fits one row at 1280."""
+    block = re.search(r"^```\{chapters\}\n(.*?)^```", (ROOT / "index.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    lines = dict(line.split(": ", 1) for line in block[1].splitlines())
+    assert list(lines) == [path.stem for path in NOTEBOOKS], "a line for each chapter, in the order of _toc.yml"
+    assert all(10 < len(text) <= LONGEST_ABOUT for text in lines.values()), lines
 
 
 def test_table_of_contents_lists_files_that_exist() -> None:

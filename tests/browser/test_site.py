@@ -372,6 +372,16 @@ def test_menu_opens_on_a_phone(visit: Any, http_site: str) -> None:
         seen.check()
 
 
+def test_home_page_lists_every_chapter_below_its_part(html: Path) -> None:
+    text = (html / "index.html").read_text(encoding="utf-8")
+    listed = re.findall(r'<section class="cnnlab-part[^"]*" id="[^"]+">(.*?)</section>', text, re.DOTALL)
+    links = [re.findall(r'<li><p><a class="reference internal" href="([^"#]+)', part) for part in listed]
+    assert [link for part in links for link in part] == CHAPTERS
+    assert len(listed) == len({Path(name).parent for name in CHAPTERS})
+    starts = [int(number) for part in listed for number in re.findall(r'<ol [^>]*start="(\d+)"', part)]
+    assert starts == [1 + sum(map(len, links[:part])) for part in range(len(links))]
+
+
 # --- the home page's moving picture -------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ from sphinx.errors import ExtensionError
 from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
 
-from . import formulas
+from . import contents, formulas
 from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
@@ -248,6 +248,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     )
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     formulas.setup(app)
+    contents.setup(app)
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _start)
     app.connect("doctree-resolved", unique_exercise_ids)
