@@ -304,6 +304,20 @@ def test_links_between_pages_lead_somewhere_and_ids_are_unique(html: Path) -> No
     assert not broken, "\n".join(broken)
 
 
+def test_folded_tables_and_sources_are_printed_and_solutions_are_not(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/book/architectures/zoo.html") as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        page.evaluate("() => { dispatchEvent(new Event('beforeprint')); }")
+        table = page.locator("details.cx-table:not([open]) tbody tr").last
+        assert table.bounding_box()["height"] > 10 and table.evaluate("(e) => e.checkVisibility()")
+        assert page.locator("details.hide:not(.hide-figure, .hide-solution) .cell_input").first.is_visible()
+        for folded in ("solution", "figure"):
+            inside = page.locator(f"details.hide-{folded} .cell_input").first
+            assert not inside.evaluate("(e) => e.checkVisibility()")
+        seen.check()
+
+
 # --- the site -----------------------------------------------------------------------------------------------------
 
 
