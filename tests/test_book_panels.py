@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -15,17 +14,10 @@ from cnnlab.draw import image_grid
 from cnnlab.draw.embed import inline, standalone
 from cnnlab.draw.style import figure_svg, use_style
 
-ROOT = Path(__file__).resolve().parent.parent
+pytest.importorskip("sphinx")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "book" / "ext"))
 
-
-@pytest.fixture(scope="module")
-def panels():
-    spec = importlib.util.spec_from_file_location("panels", ROOT / "book" / "ext" / "cnnlab_book" / "panels.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+from cnnlab_book.panels import cut, halves
 
 
 @pytest.fixture(autouse=True)
@@ -42,45 +34,45 @@ def stored(figure) -> str:
 
 
 @pytest.mark.parametrize("count, share", [(2, 1 / 2), (3, 2 / 3), (4, 1 / 2), (8, 1 / 2)])
-def test_a_row_of_pictures_is_cut_between_two_of_them(panels, count, share):
+def test_a_row_of_pictures_is_cut_between_two_of_them(count, share):
     svg = stored(image_grid(np.random.default_rng(0).random((count, 8, 8)), list("abcdefgh")[:count], columns=count))
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
-    place = panels.cut(svg)
+    place = cut(svg)
     assert place == pytest.approx(share * width, rel=0.03)
     for start, end in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', svg.split("<clipPath")[1]):
         assert not float(start) < place < float(start) + float(end)
 
 
-def test_numbers_in_a_panel_without_pixels_stay_together(panels):
+def test_numbers_in_a_panel_without_pixels_stay_together():
     figure, axes = plt.subplots(1, 2, figsize=(6, 2))
     for axis in axes:
         axis.axis("off")
         for x in range(3):
             axis.text((x + 0.5) / 3, 0.5, f"{x}.00", ha="center")
-    place = panels.cut(stored(figure))
+    place = cut(stored(figure))
     assert place == pytest.approx(6 * 72 / 2, rel=0.05)
 
 
-def test_what_stands_across_the_gap_keeps_a_figure_whole(panels):
+def test_what_stands_across_the_gap_keeps_a_figure_whole():
     pictures = np.zeros((2, 8, 8))
     figure = image_grid(pictures, columns=2)
-    assert panels.cut(stored(figure)) is not None
+    assert cut(stored(figure)) is not None
     figure = image_grid(pictures, columns=2)
     figure.suptitle("A title for both of them")
-    assert panels.cut(stored(figure)) is None
+    assert cut(stored(figure)) is None
 
 
-def test_one_panel_and_a_square_of_four_stay_whole(panels):
+def test_one_panel_and_a_square_of_four_stay_whole():
     figure, axis = plt.subplots()
     axis.plot([0, 1])
-    assert panels.cut(stored(figure)) is None
-    assert panels.cut(stored(image_grid(np.zeros((4, 8, 8)), columns=2))) is None
+    assert cut(stored(figure)) is None
+    assert cut(stored(image_grid(np.zeros((4, 8, 8)), columns=2))) is None
 
 
-def test_halves_show_all_of_the_figure_in_the_colors_of_the_page(panels):
+def test_halves_show_all_of_the_figure_in_the_colors_of_the_page():
     svg = stored(image_grid(np.zeros((3, 8, 8)), ["a", "b", "c"], columns=3))
     shown = inline(svg, "Three pictures")
-    page = panels.halves(shown, panels.cut(svg), "one", "Three pictures")
+    page = halves(shown, cut(svg), "one", "Three pictures")
     whole, first, second = (
         [float(n) for n in box.split()] for box in re.findall(r"<svg\b[^>]*viewBox=\"([^\"]*)\"", page)
     )
