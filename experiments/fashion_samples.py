@@ -22,8 +22,8 @@ from cnnlab.training.run import write_json
 NAME = "fashion_samples"
 EACH = 2
 LICENSE = (
-    "MIT License, Copyright (c) 2017 Zalando SE, https://tech.zalando.com. Permission is hereby granted, free of charge, "
-    "to any person obtaining a copy of this software and associated documentation files, to deal in it without "
+    "MIT License, Copyright (c) 2017 Zalando SE, https://tech.zalando.com. Permission is hereby granted, free of "
+    "charge, to any person obtaining a copy of this software and associated documentation files, to deal in it without "
     "restriction, provided that this notice is included in all copies or substantial portions. It is provided as is, "
     "without warranty of any kind."
 )
