@@ -589,6 +589,27 @@ def test_recorded_latencies_stand_beside_todays_counts(channels: int) -> None:
     assert [row.name for row in two] == ["depthwise", "standard"]
 
 
+def test_a_table_shows_its_subject() -> None:
+    """The pages show tables of times in a column of 650 pixels: some 80 letters, and the times first."""
+    recorded = lib.recorded_latency()
+    head, _, first, *_ = str(recorded).splitlines()
+    assert re.split("  +", head) == ["Convolution", "CPU ms", "MACs", "GMAC/s", "MACs per byte", "CPU ms, middle half"]
+    assert re.split("  +", first) == ["standard", "4.81", "462 M", "96.2", "122", "4.59 to 5"]
+    assert len(head) < 90
+    few = lib.recorded_latency("standard", "pointwise").only("params", "cpu")
+    assert few.caption == lib.recorded_latency("standard").caption
+    assert [line.split()[:3] for line in str(few).splitlines()[2:4]] == [
+        ["standard", "147", "k"],
+        ["pointwise", "16.4", "k"],
+    ]
+    assert "Parameters" in few._repr_html_() and "GMAC" not in few._repr_html_()
+    assert few["pointwise"] == recorded["pointwise"] and {"macs", "cpu_lower"} <= set(few.to_dataframe())
+    with pytest.raises(ValueError, match="column='mac' is not known. Did you mean 'macs'"):
+        recorded.only("mac")
+    with pytest.raises(ValueError, match="column='gpu rate': no time was measured on the GPU"):
+        recorded.only("gpu rate")
+
+
 def test_recorded_latency_says_what_there_is() -> None:
     with pytest.raises(ValueError, match="channels=64 was not measured; recorded are 32, 128, 512"):
         lib.recorded_latency(channels=64)
