@@ -85,11 +85,14 @@ def transposed_by_insertion(
 
     Shape: (N, C, H, W) and (C, K, height, width) -> (N, K, H', W').
     """
-    geometry = transposed_geometry(x, weight, bias, stride, padding, output_padding, dilation)
+    numbers = (stride, padding, output_padding, dilation)
+    geometry = transposed_geometry(x, weight, bias, *numbers)
     more = per_axis("output_padding", output_padding, 2, 0)
     spread = insert_zeros(x, stride)
-    # The last tap must reach the first pixel: d (k - 1) zeros, less the padding. A number below 0 cuts pixels off.
-    top, left = (d * (k - 1) - p for d, k, p in zip(geometry.dilation, geometry.kernel, geometry.padding))
+    # The last tap must reach the first pixel: d (k - 1) zeros, less the padding.
+    # A number below 0 cuts pixels off.
+    spans = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel)]
+    top, left = (span - p for span, p in zip(spans, geometry.padding))
     spread = F.pad(spread, (left, left + more[1], top, top + more[0]))
     turned = weight.flip(2, 3).transpose(0, 1)  # (K, C, height, width), by 180 degrees
     return standard_conv2d(spread, turned, bias, dilation=geometry.dilation)
