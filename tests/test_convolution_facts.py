@@ -563,7 +563,7 @@ def test_latency_is_measured() -> None:
     assert lib.measure_latency(layers, repeats=3, seconds=0)["one"].median > 0
 
 
-def test_worked_examples_of_the_lectures() -> None:
+def test_worked_examples_that_are_often_taught() -> None:
     examples_ = lib.worked_examples()
     counted = {name: (example.macs, *(step.macs for step in example.steps)) for name, example in examples_.items()}
     assert counted == {

@@ -18,7 +18,15 @@ from experiments.mlp_vs_lenet import framed
 from experiments.shifted_digits import shifted
 from experiments.shuffled_pixels import shuffled
 
-NAMES = ("mlp_vs_lenet", "shuffled_pixels", "shifted_digits", "degradation", "equal_macs", "lenet_budget")
+NAMES = (
+    "mlp_vs_lenet",
+    "shuffled_pixels",
+    "shifted_digits",
+    "degradation",
+    "equal_macs",
+    "lenet_budget",
+    "separable_width",
+)
 
 
 @pytest.fixture(autouse=True)

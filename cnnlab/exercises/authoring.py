@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, equal, is_blank, plain, simple
+from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, equal, is_blank, listed, plain, simple
 from cnnlab.exercises.reading import (
     Guarded,
     Raised,
@@ -150,6 +150,7 @@ class Exercise:
         """
         with undisturbed():
             try:
+                answer = listed(answer)
                 if is_blank(answer) or has_no_body(answer):
                     return Verdict("blank")
                 with restored(answer):
