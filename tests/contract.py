@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from unittest.mock import patch
 
 import torch
@@ -124,6 +126,25 @@ def sizes(name: str) -> list[int]:
     neighbor, cycle = side + info.step, math.lcm(32, info.step)
     least = max(info.smallest, side // 2)
     return [side, neighbor - max(0, neighbor - least) // cycle * cycle]
+
+
+def shallow(network: nn.Module) -> nn.Module:
+    """The network without what it repeats: of equal neighbors in a row of layers the first one stays.
+
+    Every kind of block is there, in every size, and the code that leads from one to the next; what is left out ran
+    once already. For tests whose time grows with the number of operators.
+    """
+    for row in [m for m in network.modules() if isinstance(m, nn.Sequential | nn.ModuleList)]:
+        layers = list(row.named_children())
+        for (_, before), (name, layer) in pairwise(layers):
+            if next(layer.parameters(), None) is not None and _form(layer) == _form(before):
+                del row._modules[name]
+    return network
+
+
+def _form(layer: nn.Module) -> str:
+    """What a layer is made of; the rate at which chance drops it may differ."""
+    return re.sub(r"\d+\.\d+(e-\d+)?", "", repr(layer))
 
 
 def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tensor:

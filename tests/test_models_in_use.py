@@ -14,7 +14,7 @@ from torch import nn
 import cnnlab
 from cnnlab.layers import DropPath
 from cnnlab.models import model_info
-from tests.contract import small_input
+from tests.contract import shallow, small_input
 from tests.models_contract import ONE_OF_EACH
 from tests.pretend import pretended
 
@@ -137,10 +137,18 @@ def test_copies_and_files(name: str):
         assert torch.equal(torch.load(whole, weights_only=False)(x), y)
 
 
-@pytest.mark.parametrize("name", USED)
-def test_compile_and_export(name: str):
+# Tracing takes ten times as long as computing: of what a network repeats one block is enough, but for make test-full.
+# NASNet counts the cells that it steps over.
+TRACED = [pytest.param(name, name != "nasnet_mobile", id=f"{name}-shallow") for name in ONE_OF_EACH]
+TRACED += [pytest.param(name, False, id=name, marks=pytest.mark.full) for name in cnnlab.list_models()]
+
+
+@pytest.mark.parametrize(("name", "less"), TRACED)
+def test_compile_and_export(name: str, less: bool):
     torch.manual_seed(0)
     model = in_use(name, num_classes=3)
+    if less:
+        shallow(model)
     x = small_input(name)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
