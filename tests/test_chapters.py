@@ -34,21 +34,7 @@ from tools.chapters import (
 LONGEST_CELL = 45  # lines
 LONGEST_LINE = 88  # characters: what a page's column holds (book/ruff.toml, --cnnlab-code in cnnlab.css)
 # Chapters that still have longer lines, and how many; only ever fewer.
-LONG_LINES = {
-    "choosing": 13,
-    "conv3d": 5,
-    "depthwise_separable": 6,
-    "dilated": 5,
-    "grouped": 12,
-    "imagenet": 27,
-    "lenet": 29,
-    "pointwise": 6,
-    "resnet": 10,
-    "seeing": 1,
-    "spatial_separable": 5,
-    "transposed": 4,
-    "zoo": 7,
-}
+LONG_LINES = {"choosing": 13, "resnet": 10, "zoo": 7}
 LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)
 EXCUSED_SHARE = 0.20

@@ -127,7 +127,7 @@ def test_a_chart_is_stored_with_a_layout_for_a_phone(monkeypatch):
 
     use_style()
     assert width(narrow(bar_figure(4))) == pytest.approx(4.4 * 96, abs=15)
-    assert width(narrow(bar_figure(11))) == pytest.approx(5.2 * 96, abs=15)  # eleven years meet on 4.4 inches
+    assert width(narrow(bar_figure(9))) == pytest.approx(5.2 * 96, abs=15)  # nine years meet on 4.4 inches
     assert narrow(bar_figure(4, figsize=(5, 3))) is None
     assert narrow(picture_figure()) is None
     drawing = bar_figure(4)

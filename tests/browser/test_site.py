@@ -146,15 +146,7 @@ def check_folds(page: Any) -> None:
 
 
 # On which pages something is still wider than a window of 1280 pixels, by kind.
-STILL_WIDE = {
-    "choosing": {"table"},
-    "conv3d": {"table"},
-    "depthwise_separable": {"table"},
-    "grouped": {"table"},
-    "pointwise": {"table"},
-    "spatial_separable": {"table"},
-    "zoo": {"explorer"},
-}
+STILL_WIDE = {"choosing": {"table"}, "depthwise_separable": {"table"}, "zoo": {"explorer"}}
 OPEN = "(open) => document.querySelectorAll('article details').forEach((e) => { e.open = open; })"
 
 
@@ -210,8 +202,12 @@ OVERPRINTED = """() => [...document.querySelectorAll("article div.math > .eqno")
         < e.parentElement.querySelector(".math-line").getBoundingClientRect().right - 1)
     .map((e) => e.textContent)"""
 LOST_NAMES = """() => [...document.querySelectorAll("article table:not(.cnnlab-explorer table)")]
-    .filter((e) => [...e.querySelectorAll("tbody tr")]
-        .some((row) => getComputedStyle(row.firstElementChild).position !== "sticky"))
+    .filter((e) => [...e.querySelectorAll("tbody tr")].some((row) => {
+        const name = row.firstElementChild;
+        const letters = name.textContent.trim().length;
+        // A name that is broken between letters is a narrow, tall cell.
+        return getComputedStyle(name).position !== "sticky" || name.offsetWidth < Math.min(8 * letters, 40);
+    }))
     .map((e) => e.textContent.trim().slice(0, 60))"""
 # Of what a reader of a phone wants first, a table shows a column beside the names.
 NARROW_VIEW = """() => [...document.querySelectorAll("article tbody tr:first-child > :nth-child(2)")]
