@@ -370,6 +370,11 @@ def test_forgotten_return_is_not_called_unattempted(said):
     assert "`return`" in said("seeing/output-size", output_size)
 
 
+def test_a_number_that_is_nearly_whole_is_not_shown_as_the_whole_one(said):
+    reply = said("imagenet/enough", lambda percent, error: 160_000 - 3e-11 if error == 0.1 else 100)
+    assert "159999.99999999997; 160000 is right" in reply
+
+
 def test_stub_bodies_are_unattempted(said):
     def dots(size, kernel, stride, padding): ...
 

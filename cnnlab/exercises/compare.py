@@ -124,7 +124,9 @@ def describe(value: Any, depth: int = 0) -> str:
             return f"an array {np.array2string(value, precision=4, separator=', ')} of shape {value.shape}"
         return f"an array of shape {value.shape}"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        text = f"{value:.6g}"
+        # 159999.99999999997 is not to read as the 160000 that it should have been.
+        return repr(value) if text.lstrip("-").isdigit() and float(text) != value else text
     if isinstance(value, nn.Module):
         return f"a {type(value).__name__} module"
     if isinstance(value, str):

@@ -49,13 +49,14 @@ class Guarded:
         return result
 
 
-def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
+def call(function: Callable[..., Any], arguments: tuple, shown: str, *, copied: bool = True) -> Any:
     """What a reader's function gives for copies of these arguments.
 
     Args:
         function: the reader's function, or a network of theirs.
         arguments: copied before they are handed on.
         shown: the call in words, for the sentence on what it raised.
+        copied: False hands on the arguments themselves, for one who looks at them afterwards.
 
     Raises:
         NotImplementedError: it raised that, so it is a stub.
@@ -63,7 +64,7 @@ def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
         Raised: it raised anything else, SystemExit included.
     """
     try:
-        return listed(function(*copy.deepcopy(arguments)))
+        return listed(function(*(copy.deepcopy(arguments) if copied else arguments)))
     except (KeyboardInterrupt, NotImplementedError):
         raise
     except BaseException as error:

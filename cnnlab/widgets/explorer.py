@@ -24,6 +24,7 @@ from typing import Any
 from cnnlab import chapters
 from cnnlab.draw.palette import css_variables
 from cnnlab.errors import unknown_name
+from cnnlab.widgets.shorten import shorten
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -44,10 +45,13 @@ def _stripped(text: str) -> str:
 def _styles(file: Path) -> str:
     """A style sheet without line ends, or nothing where there is no such file."""
     text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL) if file.is_file() else ""
-    return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
+    return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", re.sub(r"\s+", " ", text)).strip().replace(";}", "}")
 
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
+_STRING = re.compile(r'"(?:\\.|[^"\\\n`$])*"')
+# A name that is no property: not behind a single dot.
+_NAME = re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))[A-Za-z_]\w*")
 _DEFINITION = re.compile(r"^(?:export )?const (\w+) = ", re.MULTILINE)
 
 
@@ -93,7 +97,7 @@ def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
                 raise ValueError(f"{name!r} is defined in {homes[name].name} and in {module.name}; rename one.")
             return None
         homes[name] = module  # before what it uses, so that two that use each other end
-        for used in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", definitions[name])):
+        for used in dict.fromkeys(_NAME.findall(_STRING.sub("", definitions[name]))):
             if used != name and (used in definitions or used in imported):
                 write(module, used)
         written[name] = definitions[name]
@@ -102,6 +106,11 @@ def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
     write(core, "start")
     write(view, "explore")
     return "\n".join(written.values())
+
+
+@cache
+def _script(view: Path) -> str:
+    return shorten(_bundle(view))
 
 
 def whole(argument: str, value: object, low: int, high: int, why: str = "") -> int:
@@ -169,7 +178,7 @@ class Explorer:
             f"{_styles(_STATIC / 'core.css')}\n{_styles(view.with_suffix('.css'))}"
         )
         script = (
-            f'(() => {{\n"use strict";\n{_bundle(view)}\n'
+            f'(() => {{\n"use strict";\n{_script(view)}\n'
             f"start({_json(self.id)}, {_json(self.params)}, {_json(self.title)}, explore);\n}})();"
         )
         return (
