@@ -83,7 +83,7 @@ export const typing = (own, { state, set, cells }) => {
   const node = el("div", { class: "cx-numbers", role: "group", "aria-label": own.label });
   const side = (values) => Math.round(Math.sqrt(values.length));
   const named = (i, n) => own.names?.[i] || `weight, row ${Math.floor(i / n) + 1}, column ${(i % n) + 1}`;
-  const written = (value) => +value.toFixed(2);
+  const written = (value) => +value.toFixed(own.decimals || 2);
   const field = (i, n) =>
     el("input", {
       type: "number",
@@ -132,8 +132,9 @@ export const picking = (own, { state, set, part }, { move }) => {
   return { node, show() {} };
 };
 
-// Back, Next, Play, the end, and where one stands. An explorer's steps(state) gives { count, at, to(number), end }.
-export const stepping = (own, { state, set, live }, { steps: of }) => {
+// Back, Next, Play, the end, and where one stands. An explorer's steps(state, data) gives { count, at, to(number), end }.
+export const stepping = (own, { data, state, set, live }, { steps }) => {
+  const of = (now) => steps(now, data);
   const go = (to) => set(of(state).to(to), own.name);
   const left = () => of(state).count - 1 - of(state).at;
   const by = (step) => go((of(state).at + step + of(state).count) % of(state).count);
@@ -267,7 +268,18 @@ export const panel = (view, options = {}) => {
       [slots.text, slots.hint].forEach((node) => node?.setAttribute("aria-live", on ? "polite" : "off"));
 
     // --- controls ---
-    const at = { p, state, set, live, part, slots, made, limits: bound, cells: (name) => seen.cells?.[name] || [] };
+    const at = {
+      p,
+      data,
+      state,
+      set,
+      live,
+      part,
+      slots,
+      made,
+      limits: bound,
+      cells: (name) => seen.cells?.[name] || [],
+    };
     for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
     const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
     const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
@@ -296,6 +308,7 @@ export const panel = (view, options = {}) => {
       );
     const group = { class: "cx-bar", role: "group", "aria-label": p.trying };
     const laid = layout({
+      data,
       bar,
       set,
       part,
