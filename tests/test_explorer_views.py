@@ -207,12 +207,14 @@ def test_every_kernel_on_every_clip_is_conv3d(ask):
         for i, (kernel, shape, direction) in enumerate(product(CLIP_KERNELS, CLIP_SHAPES, CLIP_DIRECTIONS))
     ]
     made = f"m.compute(v, {json.dumps(data)})"
-    asked = ask("clip_kernel", every, f"[{made}.sums, m.summary(v, {made}), m.reading(v, {made})]")
+    at = f"m.steps(v, {json.dumps(data)}).at"
+    hint = f"m.reading(v, {made}.seen({at}), {made}, {made}.sums[{at}])"
+    asked = ask("clip_kernel", every, f"[{made}.sums, m.summary(v, {made}), {hint}]")
     for state, (sums, text, hint) in zip(every, asked):
         weight, divisor = CLIP_KERNELS[state["kernel"]]
         clip = torch.tensor(clip_pixels(state["shape"], state["direction"])).double()[None, None]
         wanted = standard_conv3d(clip, torch.tensor(weight).double()[None, None])[0, 0]
-        assert torch.equal(torch.tensor(sums).double(), wanted)
+        assert sums == wanted.flatten().tolist()
         here = float(wanted[state["time"] - 1, state["row"] - 1, state["column"] - 1])
         end = f"Sum {said(here)}" + (f", divided by {divisor}: {said(here / divisor)}." if divisor > 1 else ".")
         assert hint.endswith(end) and hint.startswith(f"Output {state['time']}, row {state['row']}, ")
@@ -231,11 +233,9 @@ def test_every_kernel_on_every_clip_is_conv3d(ask):
 def test_the_kernel_goes_along_the_row_then_down_then_on_in_time(ask):
     data = json.dumps(clip_kernel().params["data"])
     places = [*product(range(1, 5), range(1, 5), range(1, 8))]
-    steps = ask(
-        "clip_kernel", [dict(zip(("time", "row", "column"), place)) for place in places], f"m.stepsOf(v, {data})"
-    )
+    steps = ask("clip_kernel", [dict(zip(("time", "row", "column"), place)) for place in places], f"m.steps(v, {data})")
     assert [step["at"] for step in steps] == [*range(112)] and {step["count"] for step in steps} == {112}
-    reached = ask("clip_kernel", [*range(112)], f"m.stepsOf({{time: 1, row: 1, column: 1}}, {data}).to(v)")
+    reached = ask("clip_kernel", [*range(112)], f"m.steps({{time: 1, row: 1, column: 1}}, {data}).to(v)")
     assert [tuple(one.values()) for one in reached] == places
 
 

@@ -16,7 +16,11 @@ def check_page(page, kernel: str, shape: str, direction: str) -> None:
     clip = torch.tensor(clip_pixels(shape, direction), dtype=torch.float64)[None, None]
     weight = torch.tensor(CLIP_KERNELS[kernel][0], dtype=torch.float64)
     wanted = standard_conv3d(clip, weight[None, None])[0, 0]  # (4, 4, 7)
-    cells = page.locator("[data-sum]").evaluate_all("all => all.map((one) => +one.dataset.sum)")
+    cells = (
+        page.get_by_role("application")
+        .locator("rect[data-value]")
+        .evaluate_all("all => all.map((one) => +one.dataset.value)")
+    )
     assert cells == wanted.flatten().tolist()
     weights = page.locator(".ck-kernel .ck-number").all_text_contents()
     assert [int(w.replace("−", "-")) for w in weights] == weight.flatten().tolist()
@@ -51,10 +55,10 @@ def test_the_place_moves_by_sliders_keys_and_mouse(opened):
             page.keyboard.press("ArrowRight")
             page.keyboard.press("Shift+ArrowRight")
         is_at(3, 2, 6)
-        box = page.locator("[data-sum]").nth((2 * 4 + 1) * 7 + 3).bounding_box()
+        box = page.get_by_role("application").locator("rect[data-value]").nth((2 * 4 + 1) * 7 + 3).bounding_box()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         is_at(2, 1, 3)
-        cube = page.locator(".ck-clip .ck-0").bounding_box()  # its middle, in the first of its three frames
+        cube = page.locator(".ck-cube").first.bounding_box()  # its middle, in the first of its three frames
         page.mouse.click(cube["x"] + cube["width"] / 2, cube["y"] + cube["height"] / 2)
         is_at(1, 1, 3)
 

@@ -102,10 +102,10 @@ def clip_kernel(
         for s in CLIP_SHAPES
         for d in CLIP_DIRECTIONS
     }
-    kernels = [
-        [name, [w for plane in planes for row in plane for w in row], divisor]
+    kernels = {
+        name: [[w for plane in planes for row in plane for w in row], divisor]
         for name, (planes, divisor) in CLIP_KERNELS.items()
-    ]
+    }
     return PANEL(
         kernel=kernel,
         shape=shape,
