@@ -178,8 +178,8 @@ export const view = (state, width) => {
       HEIGHT,
       {},
       svg("g", {}, grid(geo, at)),
-      svg("g", {}, cone(layers, state, counts, at)),
-      svg("g", {}, named(layers, at)),
+      svg("g", { class: "cx-over" }, cone(layers, state, counts, at)),
+      svg("g", { class: "cx-over" }, named(layers, at)),
     ),
     parts: Object.fromEntries(
       MOST.flatMap((l) => {
@@ -233,10 +233,10 @@ const rule = () => [
   [",   ", sub("j", "l"), " = ", sub("j", "l−1"), "·", sub("s", "l")],
 ];
 const layout = (own) => [
-  own.bar("stack", "layers", "paths"),
+  own.bar("stack", "paths"),
   own.picture,
   own.text,
-  el("p", { class: "cx-rule" }, rule()),
+  own.bar(el("p", { class: "cx-rule" }, rule()), "layers"),
   el(
     "div",
     { class: "cx-layers" },
