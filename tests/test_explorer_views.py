@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from skimage import data as photographs
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +25,7 @@ from cnnlab.chapters.seeing.kernel_playground import KERNELS
 from cnnlab.chapters.seeing.receptive_field import RECEPTIVE_FIELD_CHOICES, RECEPTIVE_FIELD_PRESETS
 from cnnlab.convolutions import connections, pointwise_conv2d, shuffled_order, standard_conv3d
 from cnnlab.widgets import channel_mixer, clip_kernel, group_wiring, kernel_playground, receptive_field
+from cnnlab.widgets.photos import small_photo
 from tests.explorers import VIEWS
 from tests.test_explorer_arithmetic import node  # noqa: F401 a fixture
 
@@ -237,6 +239,17 @@ def test_the_kernel_goes_along_the_row_then_down_then_on_in_time(ask):
     assert [step["at"] for step in steps] == [*range(112)] and {step["count"] for step in steps} == {112}
     reached = ask("clip_kernel", [*range(112)], f"m.steps({{time: 1, row: 1, column: 1}}, {data}).to(v)")
     assert [tuple(one.values()) for one in reached] == places
+
+
+# --- photographs ------------------------------------------------------------------------------------------------------
+
+
+def test_small_photos_are_means_of_blocks():
+    gray, color = small_photo("camera", 4, top=30, left=60, across=384), small_photo("astronaut", 8, across=504)
+    assert gray.dtype == color.dtype == np.uint8 and color.shape == (8, 8, 3)
+    square = torch.from_numpy(photographs.camera()[30:414, 60:444]).double()
+    assert np.abs(gray - F.avg_pool2d(square[None], 96)[0].numpy()).max() <= 0.5
+    assert np.abs(color[1, 2] - photographs.astronaut()[63:126, 126:189].mean((0, 1))).max() <= 0.5
 
 
 # --- channel mixer ---------------------------------------------------------------------------------------------------

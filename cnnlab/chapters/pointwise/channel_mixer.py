@@ -122,8 +122,8 @@ def channel_mixer(
     settings = {
         mix.name: {
             "weights": np.ravel(mix.weights).tolist(),
-            "biases": list(mix.bias),
-            "relu": mix.relu,
+            "biases": np.ravel(mix.bias).tolist(),
+            "relu": bool(mix.relu),
             "show": mix.show,
         }
         for mix in mixes

@@ -94,7 +94,7 @@ def kernel_playground(
     settings = {
         kernel.name: {
             "weights": np.ravel(kernel.weights).tolist(),
-            "divisor": [kernel.divisor],
+            "divisor": np.ravel(kernel.divisor).tolist(),
             "show": kernel.show,
         }
         for kernel in kernels
