@@ -160,7 +160,7 @@ const named = (layers, at) =>
   });
 
 const FIELDS = ["kernel", "stride", "dilation"];
-const MOST = range(6).map((l) => l + 1);
+const LAYERS = range(6).map((l) => l + 1);
 export const layersOf = (state) =>
   range(state.layers).map((l) => [...FIELDS.map((field) => state[`${field}${l + 1}`]), state.names[l]]);
 
@@ -182,7 +182,7 @@ export const view = (state, width) => {
       svg("g", { class: "cx-over" }, named(layers, at)),
     ),
     parts: Object.fromEntries(
-      MOST.flatMap((l) => {
+      LAYERS.flatMap((l) => {
         const [number, sum] = l > layers.length ? ["", ""] : row(l);
         return [
           [`number${l}`, number],
@@ -191,7 +191,7 @@ export const view = (state, width) => {
       }),
     ),
     place: (px, py) => {
-      const l = MOST.find((own) => geo[own] && py >= at.top(own) && py <= at.top(own) + TALL);
+      const l = LAYERS.find((own) => geo[own] && py >= at.top(own) && py <= at.top(own) + TALL);
       return l && { layer: l, unit: nearest(geo, l, (px - at.left) / at.u) };
     },
   };
@@ -213,7 +213,7 @@ export const settle = (state, moved, { stacks }) => {
   const loaded = moved === "stack" && stacks[state.stack];
   const layers = loaded || layersOf(state).map((layer, l) => (moved?.endsWith(l + 1) ? layer.slice(0, 3) : layer));
   const set = Object.fromEntries(
-    MOST.flatMap((l) => FIELDS.map((field, i) => [`${field}${l}`, (layers[l - 1] || [3, 1, 1])[i]])),
+    LAYERS.flatMap((l) => FIELDS.map((field, i) => [`${field}${l}`, (layers[l - 1] || [3, 1, 1])[i]])),
   );
   return {
     ...set,
@@ -225,7 +225,7 @@ export const settle = (state, moved, { stacks }) => {
   };
 };
 const limits = ({ layers }) =>
-  Object.fromEntries(MOST.flatMap((l) => FIELDS.map((field) => [`${field}${l}`, { hidden: l > layers }])));
+  Object.fromEntries(LAYERS.flatMap((l) => FIELDS.map((field) => [`${field}${l}`, { hidden: l > layers }])));
 
 const sub = (name, index) => [el("i", {}, name), el("sub", {}, index)];
 const rule = () => [
@@ -241,7 +241,7 @@ const layout = (own) => [
     "div",
     { class: "cx-layers" },
     ["l", "k", "s", "d"].map((text) => el("i", {}, text)),
-    MOST.map((l) => [
+    LAYERS.map((l) => [
       own.part(`number${l}`, { class: "cx-number" }),
       FIELDS.map((field) => own.control(`${field}${l}`)),
       own.part(`sum${l}`, { class: "cx-sum" }),
