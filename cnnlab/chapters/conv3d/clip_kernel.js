@@ -65,31 +65,39 @@ const lay = (width, h, w, columns, most, gap = 10) => {
   const u = Math.min(most, (width - gap * (columns - 1)) / (columns * w));
   const tall = h * u + gap + 16;
   const corner = (i) => [(i % columns) * (w * u + gap), Math.floor(i / columns) * tall + 16];
-  const box = ([frame, y, x], side, attrs, inset = 0) => {
-    const [left, top] = corner(frame);
-    const wide = side * u - 2 * inset;
-    return svg("rect", { x: left + x * u + inset, y: top + y * u + inset, width: wide, height: wide, ...attrs });
+  const spot = ([frame, y, x], inset = 0) => [corner(frame)[0] + x * u + inset, corner(frame)[1] + y * u + inset];
+  const box = (at, side, attrs, inset = 0) => {
+    const [x, y] = spot(at, inset);
+    return svg("rect", { x, y, width: side * u - 2 * inset, height: side * u - 2 * inset, ...attrs });
   };
-  // kind(value, i) is the class of cell i, style and label what it may have besides; over stands on top.
-  const draw = (title, values, { kind, style, label }, over) => {
-    const count = values.length / (h * w);
-    return sized(
+  // Cells with a number each. look(value, i): the cell's class and the strength of its color, null for all of it;
+  // without one the number is not written.
+  const numbers = (values, look) =>
+    values.map((value, i) => {
+      const [name, strength] = look(value, i);
+      const [x, y] = spot(split(i, h, w), u / 2);
+      return [
+        box(split(i, h, w), 1, { class: name, "fill-opacity": strength, "data-value": value }, 0.6),
+        strength !== undefined && svg("text", { x, y: y + 3.5, class: `ck-number ${name}` }, signed(value)),
+      ];
+    });
+  // Cells that are only on or off: a path each for all of a kind, since they are many
+  const pixels = (values) =>
+    [0, 1].map((kind) => {
+      const at = values.flatMap((value, i) => (value === kind ? [spot(split(i, h, w), 0.6)] : []));
+      const d = at.map(([x, y]) => `M${x} ${y}h${u - 1.2}v${u - 1.2}h${1.2 - u}z`).join("");
+      return svg("path", { class: lit(kind), d });
+    });
+  // title(i) stands over frame i; frames is a list of [place, cells a side, class].
+  const draw = (count, title, cells, frames) =>
+    sized(
       columns * w * u + gap * (columns - 1),
       Math.ceil(count / columns) * tall,
       {},
       range(count).map((i) => svg("text", { x: corner(i)[0], y: corner(i)[1] - 4 }, title(i))),
-      values.map((value, i) => {
-        const at = split(i, h, w);
-        const [left, top] = corner(at[0]);
-        const middle = { x: left + (at[2] + 0.5) * u, y: top + (at[1] + 0.5) * u + 3.5 };
-        return [
-          box(at, 1, { class: kind(value, i), style: style?.(value), "data-value": value }, 0.6),
-          label?.(value) && svg("text", { ...middle, class: `ck-number ${kind(value, i)}` }, signed(value)),
-        ];
-      }),
-      over.map(([at, side, name]) => box(at, side, { class: name, rx: 2 })),
+      cells,
+      frames.map(([at, side, name]) => box(at, side, { class: name, rx: 2 })),
     );
-  };
   // The cell under a point: its frame, row and column, from 1
   const under = (px, py) => {
     const [i, j] = [Math.floor(px / (w * u + gap)), Math.floor(py / tall)];
@@ -100,41 +108,39 @@ const lay = (width, h, w, columns, most, gap = 10) => {
     ];
     return row >= 0 && row < h && column < w && [frame + 1, row + 1, column + 1];
   };
-  return { draw, under };
+  return { draw, numbers, pixels, under };
 };
+const lit = (value) => (value ? "ck-lit" : "ck-dark");
 const cubes = (t, y, x) => range(3).map((i) => [[t + i, y, x], 3, `ck-cube ck-${i}`]);
 
 // A 3 × 3 × 3 kernel at its place in a clip, the sum of the products there, and the output frames.
 export const view = (state, width, data) => {
-  const [, H, W] = data.size;
+  const [T, H, W] = data.size;
   const made = compute(state, data);
   const { at } = steps(state, data);
   const [t, y, x] = split(at, H - 2, W - 2);
   const looks = made.seen(at);
   const phone = width < 480;
   const clip = lay(width, H, W, phone ? 3 : 6, 14);
+  const kernel = lay(262, 3, 3, 3, 26, 14);
   const outputs = lay(width, H - 2, W - 2, phone ? 2 : 4, 26);
   const most = Math.max(1, ...made.sums.map(Math.abs));
-  const lit = (value) => (value ? "ck-lit" : "ck-dark");
+  const strength = (value) => 0.15 + (0.5 * Math.abs(value)) / most;
   return {
     text: summary(state, made),
     hint: reading(state, looks, made, made.sums[at]),
     parts: {
-      clip: clip.draw((i) => `frame ${i + 1}`, made.clip, { kind: lit }, cubes(t, y, x)),
-      weights: lay(262, 3, 3, 3, 26, 14).draw(
+      clip: clip.draw(T, (i) => `frame ${i + 1}`, clip.pixels(made.clip), cubes(t, y, x)),
+      weights: kernel.draw(
+        3,
         (i) => `frame ${t + i + 1}`,
-        made.weights,
-        { kind: (_, i) => lit(looks[i]), label: () => true },
+        kernel.numbers(made.weights, (_, i) => [lit(looks[i]), null]),
         cubes(0, 0, 0),
       ),
       outputs: outputs.draw(
+        T - 2,
         (i) => `output ${i + 1}`,
-        made.sums,
-        {
-          kind: (value) => (value ? (value > 0 ? "ck-plus" : "ck-minus") : "ck-dark"),
-          style: (value) => value && `fill-opacity:${0.15 + (0.5 * Math.abs(value)) / most}`,
-          label: (value) => value !== 0,
-        },
+        outputs.numbers(made.sums, (v) => (v ? [v > 0 ? "ck-plus" : "ck-minus", strength(v)] : ["ck-dark"])),
         [[[t, y, x], 1, "ck-here"]],
       ),
     },
