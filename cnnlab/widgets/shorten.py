@@ -104,7 +104,7 @@ def _joined(tokens: list[str]) -> str:
             constants.pop()
         if _opens(tokens[a]):
             constants.append(tokens[b] == "const" and tokens[a] == "{")
-            if (tokens[a], tokens[c], tokens[d]) == ("(", ")", "=>") and _NAME.match(tokens[b]):
+            if (tokens[a], tokens[c], tokens[d]) == ("(", ")", "=>") and re.match(r"[A-Za-z_$]", tokens[b]):
                 tokens[a] = tokens[c] = ""
                 constants.pop()
         elif tokens[a] == ";" and tokens[b] == "const" and constants[-1]:
