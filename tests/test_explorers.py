@@ -127,8 +127,8 @@ def test_names_are_shortened_and_nothing_else():
         "const start = (low) => twice(low) / low;"
     )
     assert shorten(text) == (
-        "const Aa=1,Ab=b=>{const{low:Aa,high:a=Aa,other:c=2}=b,d=`${Aa} low ${{low:Aa,top:a}.low}`;let e=a++ + +c;"
-        'return{low:Aa,get size(){return e;},number:"number",of:d.low?.top??/low/.test(a)};},start=Aa=>Ab(Aa)/Aa;'
+        "const te=1,tt=o=>{const{low:t,high:e=t,other:r=2}=o,s=`${t} low ${{low:t,top:e}.low}`;let l=e++ + +r;"
+        'return{low:t,get size(){return l;},number:"number",of:s.low?.top??/low/.test(e)};},start=t=>tt(t)/t;'
     )
 
 

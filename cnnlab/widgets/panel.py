@@ -41,10 +41,10 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
-- ``move(state, dx, dy, shift, name)`` -> change: the arrow keys of a `Pick`, where they do not add to its variables;
+- ``move(state, dx, dy, shift, name, data)`` -> change: a `Pick`'s arrow keys, where they do not add to its variables;
 - ``decode(data)``: once, what the view gets as ``data``;
-- ``also``: [painting, gliding] from panel.js, where the view returns ``images`` or ``glide``; ``presses``: that of
-  panel.js, where it uses ``pressing``;
+- ``also``: [painting, gliding, scrolling] from panel.js, where the view returns ``images``, ``glide`` or ``scroll``
+  ({part: [top, bottom]}, what is kept in view); ``presses``: that of panel.js, where it uses ``pressing``;
 - ``layout(own)`` -> nodes, of ``own.presets(...)``, ``.sliders``, ``.choices``, ``.steps``, ``.picture``, ``.text``,
   ``.hint``, ``.facts``, ``.control(name)``, ``.bar(...names or nodes)``, ``.part(name, attrs, tag)``,
   ``.set(change)``, ``.data``. A `Pick` called "picture" is ``own.picture``; under another name it is ``own.control``.

@@ -120,7 +120,7 @@ export const typing = (own, { state, set, seen }) => {
 };
 
 // A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
-export const picking = ({ name, label, sets, hover, role = "application" }, { state, set, part }, { move }) => {
+export const picking = ({ name, label, sets, hover, role = "application" }, { state, set, part, data }, { move }) => {
   const [x, y] = sets;
   const usual = (_state, dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
   const onkeydown = (event) => {
@@ -128,7 +128,7 @@ export const picking = ({ name, label, sets, hover, role = "application" }, { st
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
-    set((move || usual)(state, ...step, event.shiftKey, name), "place");
+    set((move || usual)(state, ...step, event.shiftKey, name, data), "place");
   };
   const attrs = { role, tabindex: role === "application" && 0, ...KEYS, "aria-label": label, onkeydown };
   return { node: part(name, { ...attrs, class: "cx-picture cx-pick" }, "div", hover !== false), show() {} };
@@ -176,7 +176,7 @@ export const stepping = (own, { data, state, set, slots }, options) => {
     show(_value, _limits, moved) {
       const { at, count, done, end } = now();
       if (timer && (!count || (moved !== own.name && (moved === "place" || !own.loop)))) run(0);
-      where.textContent = `step ${count && at + 1} of ${count}`;
+      where.textContent = count ? `step ${at + 1} of ${count}` : "";
       last.textContent = end ? own.finish || "Finish" : "Start again";
       const some = count > 1;
       able(play, some);
@@ -215,6 +215,15 @@ export const gliding = ({ state, p, made }) => {
   };
 };
 
+// scroll: { part: [top, bottom] } keeps what lies between in view, in a part that scrolls.
+export const scrolling = ({ slots }) => {
+  return ({ scroll }) => {
+    for (const [name, [top, bottom]] of Object.entries(scroll)) {
+      slots[name].scrollTop = clamp(slots[name].scrollTop, bottom - slots[name].clientHeight, top);
+    }
+  };
+};
+
 // What a node of a view sets when it is pressed, and the key under which it gets the focus back when drawn anew.
 export const pressing = (change, key = JSON.stringify(change)) => ({
   ...KEYS,
@@ -232,8 +241,8 @@ export const presses = {
   keep(node) {
     const { activeElement } = document;
     const held = node.contains(activeElement) && activeElement.dataset.key;
-    return (key = held) =>
-      held && [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key)?.focus();
+    const keyed = (key) => [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key);
+    return (key) => held && (keyed(key) || keyed(held))?.focus({ preventScroll: true });
   },
 };
 
