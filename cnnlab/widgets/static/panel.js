@@ -248,7 +248,7 @@ export const presses = {
 
 // --- the panel -------------------------------------------------------------------------------------------------------
 
-export const panel = (view, options = {}) => {
+export const panel = (view, options) => {
   const { kinds, also = [], layout, limits = () => ({}), settle, decode } = options;
   return (p) => {
     const data = decode ? decode(p.data) : p.data;
@@ -314,14 +314,13 @@ export const panel = (view, options = {}) => {
 
     const nodes = (row) => Object.values(made).flatMap((own) => (own.row === row ? own.node : []));
     const bar = (...kids) => el("div", { class: "cx-bar" }, ...kids.map((kid) => made[kid]?.node || kid));
-    const group = { class: "cx-bar", role: "group", "aria-label": p.trying };
     const laid = layout({
       data,
       bar,
       set,
       part,
       control: (name) => made[name].node,
-      presets: (...kids) => el("div", group, kids, presets),
+      presets: (...kids) => el("div", { class: "cx-bar", role: "group", "aria-label": p.trying }, kids, presets),
       sliders: el("div", { class: "cx-controls" }, nodes("sliders")),
       choices: bar(...nodes("choices")),
       steps: nodes("steps"),
@@ -332,7 +331,7 @@ export const panel = (view, options = {}) => {
     });
     set({});
     return {
-      nodes: laid.flat(9).filter((node) => node != null),
+      nodes: laid.flat(9).filter(Boolean),
       draw: (to) => {
         width = to;
         update();
