@@ -249,9 +249,9 @@ export const presses = {
 // --- the panel -------------------------------------------------------------------------------------------------------
 
 export const panel = (view, options) => {
-  const { kinds, also = [], layout, limits = () => ({}), settle, decode } = options;
+  const { kinds, also = [], layout, limits = () => ({}) } = options;
   return (p) => {
-    const data = decode ? decode(p.data) : p.data;
+    const data = options.decode?.(p.data) ?? p.data;
     const state = { ...p.state };
     const colors = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
     const slots = {};
@@ -262,7 +262,7 @@ export const panel = (view, options) => {
     // The change, what follows from it, and every value within its limits as they are then.
     const bound = (name) => limits(state, data)[name] || {};
     const set = (change, moved) => {
-      Object.assign(state, change, settle?.({ ...state, ...change }, moved, data));
+      Object.assign(state, change, options.settle?.({ ...state, ...change }, moved, data));
       for (const name of Object.keys(limits(state, data))) {
         const { values, low = -Infinity, high = Infinity } = bound(name);
         state[name] = values
