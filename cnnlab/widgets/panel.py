@@ -41,7 +41,7 @@ The options of ``panel``, all but ``kinds`` optional, all pure:
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
-- ``move(state, dx, dy, shift, name)`` -> change: the arrow keys of a `Pick`, where they do not add to its variables;
+- ``move(state, dx, dy, shift, name, data)`` -> change: a `Pick`'s arrow keys, where they do not add to its variables;
 - ``decode(data)``: once, what the view gets as ``data``;
 - ``also``: [painting, gliding] from panel.js, where the view returns ``images`` or ``glide``;
 - ``layout(own)`` -> nodes, of ``own.presets(...)``, ``.sliders``, ``.choices``, ``.steps``, ``.picture``, ``.text``,

@@ -11,7 +11,7 @@ const cost = (name, params, macs, ops, field, formula, more = {}) => {
     macs,
     activation_bytes: bytes((op) => op[2]),
     bytes_moved: moved,
-    intensity: macs / moved,
+    intensity: moved ? macs / moved : 0,
     receptive_field: field,
     formula,
     ...more,

@@ -65,8 +65,7 @@ export const explore = panel(view, {
   kinds: { searching, toggling },
   decode,
   layout: (own) => [
-    own.presets(own.control("word")),
-    own.choices,
+    own.bar(own.presets(own.control("word")), own.choices),
     own.part("models", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" }),
     own.text,
   ],

@@ -117,11 +117,11 @@ export const typing = (own, { state, set, cells }) => {
 };
 
 // A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
-export const picking = (own, { state, set, part }, { move }) => {
+export const picking = (own, { state, set, part, data }, { move }) => {
   const [x, y] = own.sets;
   const usual = (dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
   let shift = false;
-  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name) : usual(dx, dy), "place"));
+  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name, data) : usual(dx, dy), "place"));
   const onkeydown = (event) => {
     shift = event.shiftKey;
     keys(event);
@@ -202,6 +202,15 @@ export const gliding = ({ state, p, made }) => {
   };
 };
 
+// scroll: { part: [top, bottom] } keeps what lies between in view, in a part that scrolls.
+export const scrolling = ({ slots }) => {
+  return ({ scroll }) => {
+    for (const [name, [top, bottom]] of Object.entries(scroll)) {
+      slots[name].scrollTop = clamp(slots[name].scrollTop, bottom - slots[name].clientHeight, top);
+    }
+  };
+};
+
 // --- the panel -------------------------------------------------------------------------------------------------------
 
 // What a node of a view sets when it is pressed; it gets the focus back under its key when its part is drawn anew.
@@ -260,14 +269,26 @@ export const panel = (view, options = {}) => {
       const active = node.contains(document.activeElement) && document.activeElement.dataset.key;
       node.replaceChildren();
       make(node, {}, [content]);
-      const key = active && (seen.focus ?? active);
-      if (key) [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key)?.focus();
+      if (!active) return;
+      const keyed = (key) => [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key);
+      (keyed(seen.focus) || keyed(active))?.focus({ preventScroll: true });
     };
     const live = (on) =>
       [slots.text, slots.hint].forEach((node) => node?.setAttribute("aria-live", on ? "polite" : "off"));
 
     // --- controls ---
-    const at = { p, state, set, live, part, slots, made, limits: bound, cells: (name) => seen.cells?.[name] || [] };
+    const at = {
+      p,
+      data,
+      state,
+      set,
+      live,
+      part,
+      slots,
+      made,
+      limits: bound,
+      cells: (name) => seen.cells?.[name] || [],
+    };
     for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
     const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
     const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
