@@ -1,5 +1,5 @@
 import { el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
-import { panel, picking, pressing, scrolling } from "../../widgets/static/panel.js";
+import { panel, picking, presses, pressing, scrolling } from "../../widgets/static/panel.js";
 
 const FIELDS = ["title", "year", "paper", "url", "idea", "parents", "models"];
 const ROW = 34;
@@ -108,6 +108,7 @@ const view = ({ at }, width, rows) => {
 
 export const explore = panel(view, {
   kinds: { picking },
+  presses,
   decode,
   also: [scrolling],
   limits: (_state, rows) => ({ at: { low: 0, high: rows.length - 1 } }),

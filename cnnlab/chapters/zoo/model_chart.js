@@ -1,5 +1,5 @@
 import { clamp, el, KEYS, listed, many, percent, range, short, sized, svg } from "../../widgets/static/core.js";
-import { choosing, listing, panel, picking, toggling } from "../../widgets/static/panel.js";
+import { choosing, listing, panel, picking, presses, toggling } from "../../widgets/static/panel.js";
 import { ordered, table } from "../../widgets/static/table.js";
 
 const FIELDS = ["name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency", "extra", "recipes"];
@@ -347,6 +347,7 @@ const view = (state, width, data) => {
 
 export const explore = panel(view, {
   decode,
+  presses,
   kinds: { choosing, listing, picking, toggling },
   move: (state, dx, dy, _shift, _name, data) => ({ at: walk(state, dx, dy, data), picked: true }),
   // A control's change asks for the summary again.

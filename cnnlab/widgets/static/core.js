@@ -205,8 +205,7 @@ export const isDark = () => {
 export const followTheme = (root) => {
   const apply = () => root.setAttribute("data-mode", isDark() ? "dark" : "light");
   const watch = new MutationObserver(apply);
-  const attributeFilter = ["data-theme", "theme", "data-jp-theme-light", "data-vscode-theme-kind"];
-  for (const node of [document.documentElement, document.body]) watch.observe(node, { attributeFilter });
+  for (const node of [document.documentElement, document.body]) watch.observe(node, { attributes: true });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
   apply();
 };
