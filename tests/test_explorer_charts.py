@@ -325,12 +325,11 @@ def test_relatives_are_all_that_can_be_reached(node):
     rows = json.dumps(family_tree().params["data"])
     found = node(
         VIEWS["family_tree"],
-        "((rows) => rows.map((_, at) => Object.values(m.relatives(rows, at)).map((own) => [...own])))"
-        f"(m.decode({rows}))",
+        f"((rows) => rows.map((_, at) => Object.values(m.relatives(rows, at)).map((own) => [...own])))({rows})",
     )
     for key, (above, below) in zip(keys, found):
         assert {keys[i] for i in above} == up[key]
         assert {keys[i] for i in below} == {other for other in keys if key in up[other]}
     resnet = keys.index("resnet")
-    lines = dict(node(VIEWS["family_tree"], f"m.lines(m.decode({rows}), {resnet})"))
+    lines = dict(node(VIEWS["family_tree"], f"m.lines({rows}, {resnet})"))
     assert lines["Builds on"] == "VGG" and "DenseNet" in lines["Taken up by"] and "and 12 more" in lines["In cnnlab:"]

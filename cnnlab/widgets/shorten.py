@@ -91,7 +91,9 @@ def _names(tokens: list[str]) -> Iterator[tuple[int, int, bool, bool]]:
             first = is_object and before in ("{", ",")
             accessor = is_object and before in ("get", "set") and text[n - 2] in ("{", ",")
             if not accessor and not (first and after in (":", "(")):
-                yield solid[n], definition, first and after in (",", "}", "="), listed or declares or after == "=>"
+                # What a parameter is without a value, as JSON in (key = JSON.stringify(x)) => 1, is declared elsewhere.
+                declared = listed or (declares and before != "=") or after == "=>"
+                yield solid[n], definition, first and after in (",", "}", "="), declared
 
 
 def _joined(tokens: list[str]) -> str:

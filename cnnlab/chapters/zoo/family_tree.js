@@ -1,9 +1,7 @@
 import { el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
 import { panel, picking, presses, pressing, scrolling } from "../../widgets/static/panel.js";
 
-const FIELDS = ["title", "year", "paper", "url", "idea", "parents", "models"];
 const ROW = 34;
-export const decode = (rows) => rows.map((row) => Object.fromEntries(FIELDS.map((field, i) => [field, row[i]])));
 
 // Who can be reached from a paper by steps of `next`, itself left out.
 const reach = (start, next) => {
@@ -21,11 +19,10 @@ export const relatives = (rows, at) => ({
 // What the card of a paper says, line by line.
 export const lines = (rows, i) => {
   const names = (list) => listed(list.map((k) => rows[k].title));
-  const [some, more] = [rows[i].models.slice(0, 6).join(", "), rows[i].models.length - 6];
   return [
     ["Builds on", names(rows[i].parents)],
     ["Taken up by", names(taken(rows, i))],
-    ["In cnnlab:", more > 0 ? `${some} and ${more} more` : some],
+    ["In cnnlab:", rows[i].models],
   ].filter(([, text]) => text);
 };
 
@@ -109,7 +106,6 @@ const view = ({ at }, width, rows) => {
 export const explore = panel(view, {
   kinds: { picking },
   presses,
-  decode,
   also: [scrolling],
   limits: (_state, rows) => ({ at: { low: 0, high: rows.length - 1 } }),
   move: ({ at }, dx, dy) => ({ at: at + dx + dy }),

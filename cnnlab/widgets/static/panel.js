@@ -213,13 +213,13 @@ export const gliding = ({ state, p, made }) => {
 };
 
 // scroll: { part: [top, bottom] } keeps what lies between in view, in a part that scrolls.
-export const scrolling =
-  ({ slots }) =>
-  ({ scroll }) => {
+export const scrolling = ({ slots }) => {
+  return ({ scroll }) => {
     for (const [name, [top, bottom]] of Object.entries(scroll)) {
       slots[name].scrollTop = clamp(slots[name].scrollTop, bottom - slots[name].clientHeight, top);
     }
   };
+};
 
 // What a node of a view sets when it is pressed, and the key under which it gets the focus back when drawn anew.
 export const pressing = (change, key = JSON.stringify(change)) => ({
