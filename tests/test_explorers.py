@@ -127,8 +127,8 @@ def test_names_are_shortened_and_nothing_else():
         'return { low, get size() {\nreturn count;\n}, number: "number", of: text.low?.top ?? /low/.test(top) };\n};\n'
         "const start = (low) => twice(low) / low;"
     )
-    assert shorten("const start = (from, text = JSON.stringify(from)) => text;") == (
-        "const start=(a,b=JSON.stringify(a))=>b;"  # a default value declares nothing
+    assert shorten("const say = (from, text = JSON.stringify(from)) => text;") == (
+        "const Aa=(a,b=JSON.stringify(a))=>b;"  # a default value declares nothing
     )
     assert shorten(text) == (
         "const Aa=1,Ab=b=>{const{low:Aa,high:a=Aa,other:c=2}=b,d=`${Aa} low ${{low:Aa,top:a}.low}`;let e=a++ + +c;"
