@@ -6,16 +6,37 @@ import json
 import os
 import shutil
 import subprocess
+from itertools import product
 from math import comb
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
+from cnnlab.arithmetic import extent, output_size
+from cnnlab.chapters.transposed.zero_insertion import ZERO_INSERTION_INPUT, ZERO_INSERTION_KERNEL
+from cnnlab.convolutions import compose_depthwise_separable, grid_coverage, overlap_counts
+from cnnlab.widgets import zero_insertion
 from tests.explorers import VIEWS
 
 CORE = next(iter(VIEWS.values())).parents[2] / "widgets" / "static" / "core.js"
+
+
+def mixed(salt: int, a: int, b: int, c: int, modulus: int) -> int:
+    """The small whole numbers of the depthwise steps."""
+    return ((salt + 73 * a + 179 * b + 283 * c + 31 * a * b + 17 * b * c + 41 * a * c) % 101) % modulus
+
+
+def step_tensors(channels: int, filters: int, kernel: int, size: int) -> tuple[torch.Tensor, ...]:
+    """Input (1, C, n, n), depthwise (C, 1, k, k) and pointwise weights (K, C, 1, 1), as the explorer makes them."""
+    C, K, k, n = range(channels), range(filters), range(kernel), range(size)
+    x = [[[mixed(3, c, i, j, 5) for j in n] for i in n] for c in C]
+    depthwise = [[[[mixed(11, c, u, v, 3) - 1 for v in k] for u in k]] for c in C]
+    pointwise = [[[[mixed(66, f, c, f * f + 5 * c, 3) - 1]] for c in C] for f in K]
+    return tuple(torch.tensor(values, dtype=torch.double) for values in ([x], depthwise, pointwise))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +87,81 @@ def test_powers_of_ten_in_words(node):
         "10³³",
         "10⁻¹⁴³",
     ]
+
+
+def test_dilation_grid_counts_the_paths_of_grid_coverage(node):
+    stacks = [*product((1, 2, 3, 9), repeat=2), (1,), (9, 9, 9, 9), (1, 2, 5), (3, 5, 2, 9)]
+    for rates, geo in zip(stacks, node(VIEWS["dilation_grid"], f"{json.dumps(stacks)}.map(m.measure)"), strict=True):
+        ways = grid_coverage(3, rates)
+        assert torch.equal(torch.tensor(geo["ways"]).outer(torch.tensor(geo["ways"])), ways.long())
+        assert (geo["field"], geo["read"]) == (ways.shape[0], int((ways > 0).sum()))
+        assert (geo["least"], geo["most"]) == (int(ways[ways > 0].min()), int(ways.max()))
+
+
+def test_convolution_arithmetic_has_the_sizes_and_reads_of_torch(node):
+    names = ("size", "kernel", "stride", "padding", "dilation")
+    states = [dict(zip(names, values)) for values in product((1, 5, 8, 14), (1, 3, 7), (1, 3), (0, 1, 4), (1, 2))]
+    for state, geo in zip(states, node(VIEWS["convolution_arithmetic"], f"{json.dumps(states)}.map(m.measure)")):
+        n, k, s, p, d = state.values()
+        if extent(k, d) > n + 2 * p:
+            assert geo["out"] == 0 and not any(geo["reads"]), state
+            continue
+        assert geo["out"] == output_size(n, k, s, p, d), state
+        # How often an input is read is its gradient under a kernel of ones.
+        row = torch.zeros(1, 1, n + 2 * p, requires_grad=True)
+        F.conv1d(row, torch.ones(1, 1, k), stride=s, dilation=d).sum().backward()
+        assert geo["reads"] == row.grad.flatten().int().tolist(), state
+
+
+def test_depthwise_steps_has_the_numbers_and_the_bill_of_torch(node):
+    names = ("channels", "filters", "kernel", "size")
+    states = [dict(zip(names, values)) for values in ((3, 5, 3, 6), (8, 128, 5, 12), (1, 1, 1, 1), (5, 2, 2, 7))]
+    for state, geo in zip(states, node(VIEWS["depthwise_steps"], f"{json.dumps(states)}.map(m.measure)")):
+        x, depthwise, pointwise = step_tensors(*state.values())
+        middle = F.conv2d(x, depthwise, groups=state["channels"])
+        assert geo["mid"] == middle[0].flatten(1).tolist()
+        whole = F.conv2d(x, compose_depthwise_separable(depthwise, pointwise))[0].flatten(1)
+        assert geo["out"] == whole[:5].tolist()
+        assert geo["whole"] == depthwise[0].numel() * pointwise.numel()
+        assert (geo["deep"], geo["point"]) == (depthwise.numel(), pointwise.numel())
+    asked = "[1, 16, 17, 32].map((t) => m.progress(m.measure({channels: 3, filters: 5, kernel: 3, size: 6}), t).now)"
+    assert node(VIEWS["depthwise_steps"], asked) == [[27, 135], [432, 2160], [447, 2160], [672, 2160]]
+
+
+def test_zero_insertion_is_conv_transpose2d(node):
+    names = ("size", "kernel", "stride", "padding", "output_padding")
+    states = [
+        dict(zip(names, values)) | {"weights": weights, "pixels": pixels}
+        for values in product((1, 3, 6), (1, 2, 5), (1, 2, 3), (0, 1, 4), (0, 1, 2))
+        if values[4] < values[2] and values[3] < values[1] and values[2] * (values[0] - 1) + values[1] > 2 * values[3]
+        for weights, pixels in (("ones", "numbers"), ("triangle", "ones"), ("numbers", "numbers"))
+    ]
+    data = json.dumps(zero_insertion().params["data"])
+    asked = f"{json.dumps(states)}.map((own) => m.measure(own, {data})).map(({{ value, count }}) => [value, count])"
+    for state, (value, count) in zip(states, node(VIEWS["zero_insertion"], asked), strict=True):
+        n, k, s, p, o, weights, pixels = state.values()
+        x = torch.tensor(ZERO_INSERTION_INPUT, dtype=torch.double)[:n, :n]
+        x = torch.ones_like(x) if pixels == "ones" else x
+        hat = (1 - (torch.arange(k, dtype=torch.double) - (k - 1) / 2).abs() / s).clamp(min=0)
+        kernel = {
+            "ones": torch.ones(k, k, dtype=torch.double),
+            "triangle": hat.outer(hat),
+            "numbers": torch.tensor(ZERO_INSERTION_KERNEL, dtype=torch.double)[:k, :k],
+        }[weights]
+        expected = F.conv_transpose2d(x[None, None], kernel[None, None], None, s, p, o)[0, 0]
+        assert torch.allclose(torch.tensor(value, dtype=torch.double), expected, rtol=0, atol=1e-9), state
+        if not o:
+            assert torch.equal(torch.tensor(count), overlap_counts(k, s, n, p)), state
+
+
+def test_zero_insertion_offers_what_is_possible(node):
+    asked = (
+        "[[4, 1, 1], [1, 5, 1], [6, 5, 3], [5, 2, 3]].map(([size, kernel, stride]) =>"
+        " m.limits({ size, kernel, stride, padding: 4, output_padding: 2, stamps: false }))"
+    )
+    found = node(VIEWS["zero_insertion"], asked)
+    assert [own["padding"]["high"] for own in found] == [0, 2, 4, 1]
+    assert [own["output_padding"]["high"] for own in found] == [0, 0, 2, 2]
 
 
 def test_every_view_is_a_module_that_exports_explore(node):

@@ -1,13 +1,14 @@
 """Short names for the variables of a script, which say nothing to a browser: an output is a seventh smaller.
 
-For scripts as ours are: ``const``, ``let`` and arrow functions, no ``var``, ``function`` or labels. One name gets one
-short name wherever it stands, so scopes need not be told apart; properties, keys and text stay.
+For scripts as ours are: ``const``, ``let`` and arrow functions, no ``var``, ``function`` or labels. The variables of a
+function share the short names of another's where neither sees the other; properties, keys and text stay.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from dataclasses import dataclass
 from itertools import product
 from string import ascii_letters
 
@@ -56,8 +57,18 @@ def _closes(token: str) -> bool:
     return token in (")", "]") or token[:1] == "}"
 
 
-def _names(tokens: list[str]) -> Iterator[tuple[int, int, bool, bool]]:
-    """Where variables stand: (place, in which definition, whether as an object's shorthand, whether declared there)."""
+@dataclass(frozen=True)
+class _Name:
+    """Where a variable stands: in which function, whether as an object's shorthand, whether it is declared there."""
+
+    place: int
+    scope: int
+    shorthand: bool
+    declared: bool
+
+
+def _names(tokens: list[str]) -> tuple[list[_Name], list[int]]:
+    """All variables of a script, and for each function the one around it; 0 is the margin."""
     solid = [i for i, token in enumerate(tokens) if not token.isspace()]
     text = [tokens[i] for i in solid] + [""]
     ends: dict[int, int] = {}
@@ -67,24 +78,41 @@ def _names(tokens: list[str]) -> Iterator[tuple[int, int, bool, bool]]:
             ends[opened.pop()] = n
         if _opens(token):
             opened.append(n)
+
+    def last(n: int) -> int:
+        """Where the arrow function whose body begins here ends."""
+        if text[n] == "{":
+            return ends[n]
+        while text[n] not in (",", ";", "") and not _closes(text[n]):
+            while _opens(text[n]):
+                n = ends[n]
+            n += 1
+        return n - 1
+
+    found: list[_Name] = []
+    around = [0]
+    scopes = [(0, len(text))]  # those that are open, and where they end
     # Of each bracket that is open: whether it is an object or its pattern, and whether names in it are declared.
     within: list[tuple[bool, bool]] = [(False, False)]
-    definition = 0
     depth = 0  # at which a const or let lists its names; 0: none does
     for n, token in enumerate(text[:-1]):
         before, after = text[n - 1] if n else "", text[n + 1]
+        while n > scopes[-1][1]:
+            scopes.pop()
         is_object, declares = within[-1]
         listed = before in ("const", "let") or (before == "," and depth == len(within))
         if _closes(token):
             within.pop()
-            depth = min(depth, len(within)) if depth <= len(within) else 0
+            depth = depth if depth <= len(within) else 0
         if _opens(token):
             arrow = token == "(" and text[ends[n] + 1] == "=>"
+            if arrow:
+                around.append(scopes[-1][0])
+                scopes.append((len(around) - 1, last(ends[n] + 2)))
             pattern = token in ("[", "{") and (listed or (declares and before != "="))
             within.append((token == "{" and before not in _BEFORE_BLOCK, arrow or pattern))
         elif token in ("const", "let"):
             depth = len(within)
-            definition += depth == 1
         elif token == ";" and depth == len(within):
             depth = 0
         elif _NAME.match(token) and token not in _KEPT and before not in (".", "?."):
@@ -92,8 +120,9 @@ def _names(tokens: list[str]) -> Iterator[tuple[int, int, bool, bool]]:
             accessor = is_object and before in ("get", "set") and text[n - 2] in ("{", ",")
             if not accessor and not (first and after in (":", "(")):
                 # What a parameter is without a value, as JSON in (key = JSON.stringify(x)) => 1, is declared elsewhere.
-                declared = listed or (declares and before != "=") or after == "=>"
-                yield solid[n], definition, first and after in (",", "}", "="), declared
+                declared = listed or (declares and before != "=")
+                found.append(_Name(solid[n], scopes[-1][0], first and after in (",", "}", "="), declared))
+    return found, around
 
 
 def _joined(tokens: list[str]) -> str:
@@ -121,32 +150,38 @@ def _joined(tokens: list[str]) -> str:
 
 
 def shorten(text: str) -> str:
-    """The script with short names for what it declares; ``start`` and ``explore`` keep theirs.
-
-    A name defined at the left margin is the same everywhere; the others are given anew in each definition, so that
-    most have one letter.
-    """
+    """The script with short names for what it declares; ``start`` and ``explore`` keep theirs."""
     tokens = _tokens(text)
-    found = [*_names(tokens)]
-    starts = {definition: tokens[i] for i, definition, _, _ in reversed(found)}
-    margin = set(starts.values())
-    ours = {(definition, tokens[i]) for i, definition, _, declared in found if declared} | {
-        (0, name) for name in margin
-    }
-    places: dict[tuple[int, str], list[int]] = {}
-    for i, definition, _, _ in found:
-        owner = (0 if tokens[i] in margin else definition, tokens[i])
-        if owner in ours:
-            places.setdefault(owner, []).append(i)
-    taken = _KEPT | set(tokens) - {name for _, name in ours}
-    names = [new for size in (1, 2) for new in map("".join, product(ascii_letters, repeat=size)) if new not in taken]
-    # A capital and a letter at the margin: the single letters are left to all others, the same over and over.
-    wide = [new for new in names if len(new) == 2 and new[0].isupper()]
-    narrow = [new for new in names if new not in wide]
-    free = {definition: iter(narrow if definition else wide) for definition, _ in ours}
-    shorthand = {i for i, _, is_shorthand, _ in found if is_shorthand}
-    for (definition, name), where in sorted(places.items(), key=lambda item: -len(item[1])):
-        new = next(free[definition])
-        for i in where:
-            tokens[i] = f"{name}:{new}" if i in shorthand else new
+    found, around = _names(tokens)
+    declared = {(name.scope, tokens[name.place]) for name in found if name.declared}
+    places: dict[tuple[int, str], list[_Name]] = {}
+    seen_in: dict[tuple[int, str], set[int]] = {}  # the functions that a variable reaches into
+    foreign = set(tokens) - {name for _, name in declared}
+    for name in found:
+        called, scope, passed = tokens[name.place], name.scope, {name.scope}
+        while scope and (scope, called) not in declared:
+            scope = around[scope]
+            passed.add(scope)
+        if (scope, called) in declared:
+            places.setdefault((scope, called), []).append(name)
+            seen_in.setdefault((scope, called), set()).update(passed)
+        else:
+            foreign.add(called)
+    # Letters that the rest is full of come first: compressed, they take fewer bits. At the margin names have two.
+    rest = Counter("".join(foreign))
+    letters = sorted(ascii_letters, key=lambda letter: -rest[letter])
+    short = [
+        new for size in (1, 2) for new in map("".join, product(letters, repeat=size)) if new not in _KEPT | foreign
+    ]
+    taken: list[set[str]] = [set() for _ in around]
+    for owner, where in sorted(places.items(), key=lambda item: (item[0][0], -len(item[1]))):
+        new = next(
+            new
+            for new in short
+            if (owner[0] or len(new) > 1) and not any(new in taken[scope] for scope in seen_in[owner])
+        )
+        for scope in seen_in[owner]:
+            taken[scope].add(new)
+        for name in where:
+            tokens[name.place] = f"{owner[1]}:{new}" if name.shorthand else new
     return _joined(tokens)

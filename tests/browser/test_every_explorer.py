@@ -73,4 +73,30 @@ def test_every_control_answers_keys_and_the_pointer(opened, name):
             assert picture.get_attribute("aria-label")
             for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
                 v.page.keyboard.press(key)
+                assert picture.evaluate("(node) => node === document.activeElement")
+            picture.hover()
+            picture.click()
         assert root.get_by_role("status").count() == 1
+        # To the end by Enter alone: a button that can do nothing more keeps the focus.
+        for name in ("Finish the step", "Finish", "Next", "Back", "Add a layer", "Remove the last"):
+            button = root.get_by_role("button", name=name, exact=True)
+            if button.count():
+                button.focus()
+                for _ in range(6):
+                    v.page.keyboard.press("Enter")
+                assert v.page.evaluate("document.activeElement.tagName") == "BUTTON", name
+        for preset in reversed(root.get_by_role("group", name="to try").get_by_role("button").all()):
+            preset.click()
+            assert preset.get_attribute("aria-pressed") == "true"
+        if root.get_by_role("button", name="Play").count():
+            quiet = root.locator("[aria-live=off]")
+            root.get_by_role("button", name="Play").press("Enter")
+            assert quiet.count() > 0
+            root.get_by_role("button", name="Pause").press("Enter")
+            assert quiet.count() == 0
+        # The same visit in the dark and on a phone.
+        v.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        v.page.wait_for_selector(".cnnlab-explorer[data-mode=dark]")
+        v.page.set_viewport_size({"width": 360, "height": 740})
+        v.page.wait_for_timeout(100)
+        assert v.page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -46,7 +46,7 @@ PANEL = Panel(
     ),
     alt=_alt,
     room=175,
-    hint=640,
+    hint=750,
     presets={
         name: dict(zip(("channels", "filters", "kernel", "size"), sizes))
         for name, sizes in DEPTHWISE_STEPS_PRESETS.items()

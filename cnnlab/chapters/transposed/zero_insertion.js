@@ -21,10 +21,10 @@ export const measure = (state, numbers) => {
   const out = s * (n - 1) - 2 * pad + k + o;
   const border = k - 1 - pad;
   const wide = s * (n - 1) + 1 + 2 * border + o;
-  const X = (i, j) => (state.pixels === "ones" ? 1 : numbers.pixels[i][j]);
+  const X = (i, j) => (state.pixels === "ones" ? 1 : +numbers.pixels[i][j]);
   const hat = (u) => Math.max(0, 1 - Math.abs(u - (k - 1) / 2) / s);
   const W = (u, v) =>
-    state.weights === "ones" ? 1 : state.weights === "triangle" ? hat(u) * hat(v) : numbers.weights[u][v];
+    state.weights === "ones" ? 1 : state.weights === "triangle" ? hat(u) * hat(v) : +numbers.weights[u][v];
   // Which taps of which pixels reach output r, along one axis.
   const taps = range(out).map((r) =>
     range(k)

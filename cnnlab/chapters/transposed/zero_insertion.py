@@ -121,5 +121,9 @@ def zero_insertion(
         whole(name, value, *ZERO_INSERTION_LIMITS[name], _WHY)
     whole("padding", padding, 0, kernel - 1, "More than kernel - 1 would cut away pixels of the input.")
     transposed_output_size(**sizes)
-    data = {"pixels": ZERO_INSERTION_INPUT, "weights": ZERO_INSERTION_KERNEL}
+    # Digits, row by row.
+    pixels, weights = (
+        ["".join(map(str, row)) for row in table] for table in (ZERO_INSERTION_INPUT, ZERO_INSERTION_KERNEL)
+    )
+    data = {"pixels": pixels, "weights": weights}
     return PANEL(**sizes, stamps=False, counts=False, weights="ones", pixels="numbers", data=data, key=key)

@@ -224,8 +224,8 @@ export const start = (id, params, title, explore) => {
       const now = Math.floor(root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
       if (now < 1 || now === width) return;
       width = now;
-      root.querySelectorAll("[data-room]").forEach(keepRoom);
       draw(width);
+      root.querySelectorAll("[data-room]").forEach(keepRoom);
       // Colab shows the first 1000 pixels of an output and a scroll bar, unless it is asked for more.
       const colab = window.google && google.colab;
       if (colab?.output) colab.output.setIframeHeight(0, true, { maxHeight: 5000 });

@@ -174,7 +174,7 @@ export const stepping = (own, { state, set, slots }, options) => {
     show(_value, _limits, moved) {
       const { at, count, done, end } = now();
       if (timer && (!count || (moved !== own.name && (moved === "place" || !own.loop)))) run(0);
-      where.textContent = `step ${count && at + 1} of ${count}`;
+      where.textContent = count ? `step ${at + 1} of ${count}` : "";
       last.textContent = end ? own.finish || "Finish" : "Start again";
       const some = count > 1;
       able(play, some);
