@@ -43,8 +43,9 @@ def _stripped(text: str) -> str:
 
 @cache
 def _styles(file: Path) -> str:
-    """A style sheet without line ends, or nothing where there is no such file."""
+    """A style sheet without line ends, with those that it imports, or nothing where there is no such file."""
     text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL) if file.is_file() else ""
+    text = re.sub(r'@import "([^"]+)";', lambda found: _styles((file.parent / found[1]).resolve()), text)
     return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", re.sub(r"\s+", " ", text)).strip().replace(";}", "}")
 
 

@@ -119,7 +119,9 @@ def _names(tokens: list[str]) -> tuple[list[_Name], list[int]]:
             first = is_object and before in ("{", ",")
             accessor = is_object and before in ("get", "set") and text[n - 2] in ("{", ",")
             if not accessor and not (first and after in (":", "(")):
-                found.append(_Name(solid[n], scopes[-1][0], first and after in (",", "}", "="), listed or declares))
+                # What a parameter is without a value, as JSON in (key = JSON.stringify(x)) => 1, is declared elsewhere.
+                declared = listed or (declares and before != "=")
+                found.append(_Name(solid[n], scopes[-1][0], first and after in (",", "}", "="), declared))
     return found, around
 
 

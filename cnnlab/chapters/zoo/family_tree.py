@@ -7,10 +7,25 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Panel, Pick
 
 __all__ = ["family_tree"]
 
 _FIELDS = ("key", "title", "year", "paper", "url", "idea", "parents", "models")
+
+PANEL = Panel(
+    "family_tree",
+    title="The family tree",
+    controls=(Pick("papers", "Papers by year", sets=("at",), hover=False, role="group"),),
+    alt=lambda: "A list of papers with arcs to those that each builds on.",
+    room=90,
+    variables={"at": 0},
+)
+
+
+def _some(models: Sequence[str]) -> str:
+    more = len(models) - 6
+    return ", ".join(models[:6]) + (f" and {more} more" if more > 0 else "")
 
 
 def family_tree(
@@ -49,22 +64,15 @@ def family_tree(
     if selected is not None and selected not in keys:
         raise unknown_name("selected", selected, keys)
     rows = [
-        [
-            n["title"],
-            n["year"],
-            n["paper"],
-            n["url"],
-            n["idea"],
-            [keys.index(p) for p in n["parents"]],
-            list(n["models"]),
-        ]
+        {name: n[name] for name in ("title", "year", "paper", "url", "idea")}
+        | {"parents": [keys.index(parent) for parent in n["parents"]], "models": _some(n["models"])}
         for n in nodes
     ]
-    return Explorer(
-        "family_tree",
-        {"rows": rows, "selected": 0 if selected is None else keys.index(selected)},
+    first, last = rows[0], rows[-1]
+    return PANEL(
+        at=0 if selected is None else keys.index(selected),
+        data=rows,
+        alt=f"A list of {len(rows)} papers from {first['year']} to {last['year']}, from {first['title']} to "
+        f"{last['title']}, with arcs to the papers that each builds on. Choosing one shows its idea and its relatives.",
         key=key,
-        title="The family tree",
-        alt=f"A list of {len(rows)} papers from {rows[0][1]} to {rows[-1][1]}, from {rows[0][0]} to {rows[-1][0]}, "
-        "with arcs to the papers that each builds on. Choosing one shows its idea and its relatives.",
     )
