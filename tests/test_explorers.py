@@ -78,7 +78,7 @@ def test_nothing_is_asked_from_outside_and_nothing_is_evaluated(name):
     for never in ("http:", "https:", "//cdn", "@import", "url(//", "eval(", "new Function", "innerHTML", "import("):
         assert never not in html
     assert css_variables("light") in html and css_variables("dark") in html
-    assert 'data-lm-suppress-shortcuts": "true"' in html
+    assert 'data-lm-suppress-shortcuts":"true"' in html
 
 
 @every_explorer
@@ -110,7 +110,10 @@ def test_size_bounds():
 
 def test_stripping_says_the_same():
     text = "const a = [\n  1, // one\n  (2),\n];\n// no\nif (a)\n  b({\n    c: `, ]`,\n  });\nelse c = d // e;\n"
-    assert _stripped(text) == "const a = [1,(2)];if (a)\nb({c: `, ]`});else c = d // e;"
+    assert _stripped(text) == "const a=[1,(2)];if(a)\nb({c:`, ]`});else c=d//e;"
+    assert _stripped('a = b + +c - -d ? " = " : `x + ${ e } y` + f.replace(/ ,+ /g, "");') == (
+        'a=b+ +c- -d?" = ":`x + ${ e } y`+f.replace(/ ,+ /g,"");'
+    )
     assert _styles(STATIC / "no_such_file.css") == ""
     css = _styles(STATIC / "core.css")
     assert "\n" not in css and "/*" not in css and ".cnnlab-explorer *{box-sizing: border-box;}" in css
@@ -128,8 +131,7 @@ def test_a_bundle_holds_what_is_used_and_in_order(tmp_path):
         'import { twice } from "./more.js";\n\nconst four = twice(2);\nexport const explore = () => four;\n'
     )
     assert _bundle(view, tmp_path / "core.js") == (
-        "const start = () => 1;\nconst low = 1;\nconst twice = (x) =>\nlow * x * 2;\n"
-        "const four = twice(2);\nconst explore = () => four;"
+        "const start=()=>1;\nconst low=1;\nconst twice=(x)=>\nlow*x*2;\nconst four=twice(2);\nconst explore=()=>four;"
     )
     view.write_text('import { thrice } from "./more.js";\nexport const explore = () => thrice(2);\n')
     _module.cache_clear(), _bundle.cache_clear()

@@ -7,6 +7,7 @@ of each checkpoint.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,16 @@ class Checkpoint:
     extra_data: bool
 
 
+# What the libraries write into a checkpoint's name when the network saw other pictures first: Instagram's (SWAG, ig),
+# all of ImageNet's 21,841 classes (in21k, in22k) or a part of them (in12k), Google's (jft), Flickr's (yfcc), the web's.
+_EXTRA = re.compile(r"swag|(^|_)(in12k|in2[12]k|jft|ns|ig\d*b?|swsl|ssl|wsl|yfcc\d*m?|laion\w*|openai)(_|$)")
+
+
+def extra_data(weights: str) -> bool:
+    """Whether a checkpoint's name says that the network saw other pictures before ImageNet's 1.28 million."""
+    return _EXTRA.search(weights.lower()) is not None
+
+
 def imagenet_checkpoints() -> list[Checkpoint]:
     """All classification checkpoints of the installed torchvision that were measured on ImageNet.
 
@@ -92,7 +103,7 @@ def imagenet_checkpoints() -> list[Checkpoint]:
                     acc5=measured["acc@5"],
                     size=entry.transforms().crop_size[0],
                     default=entry is entries.DEFAULT,
-                    extra_data="SWAG" in entry.name,  # pretrained on pictures from Instagram
+                    extra_data=extra_data(entry.name),
                 )
             )
     return found

@@ -33,11 +33,23 @@ def _views() -> dict[str, Path]:
     return {path.stem: path for path in chapters.files("*.js")}
 
 
+# What stays as it is written: strings, templates (with what stands in ${}), and regular expressions.
+_LITERAL = re.compile(
+    r"""("(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^{}`]|\{[^{}]*\}|`[^`]*`)*\}|[^`\\])*`"""
+    r"""|(?<=[(,=:\[!&|?;])\s*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n])+/[a-z]*)"""
+)
+_OPERATOR = re.compile(r" ?(=>|[-+*/%<>=!&|?:]+|[{}()\[\],;.]) ?")
+
+
 def _stripped(text: str) -> str:
-    """Without indentation, comments, and line ends and commas that only the formatter wants. Says the same."""
+    """Without indentation, comments, and spaces, line ends and commas that only the formatter wants. Says the same."""
     lines = (re.sub(r"(?:^|(?<=[;,{(\[])\s*)// .*", "", line.strip()) for line in text.splitlines())
     joined = re.sub(r"(?<=[{(\[,;])\n", "", "\n".join(line for line in lines if line))
-    return re.sub(r",?\n?([\])}])", r"\1", joined)
+    joined = re.sub(r",?\n?([\])}])", r"\1", joined)
+    parts = _LITERAL.split(joined)
+    parts[::2] = [re.sub(r"([-+]) (?=[-+])", r"\1\0", part) for part in parts[::2]]  # a + +b is not a ++b
+    parts[::2] = [_OPERATOR.sub(r"\1", part).replace("\0", " ") for part in parts[::2]]
+    return "".join(parts)
 
 
 @cache
@@ -48,6 +60,9 @@ def _styles(file: Path) -> str:
 
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
+_STRING = re.compile(r'"(?:\\.|[^"\\\n`$])*"')
+# A name that is no property: not behind a single dot.
+_NAME = re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))[A-Za-z_]\w*")
 _DEFINITION = re.compile(r"^(?:export )?const (\w+) = ", re.MULTILINE)
 
 
@@ -93,7 +108,7 @@ def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
                 raise ValueError(f"{name!r} is defined in {homes[name].name} and in {module.name}; rename one.")
             return None
         homes[name] = module  # before what it uses, so that two that use each other end
-        for used in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", definitions[name])):
+        for used in dict.fromkeys(_NAME.findall(_STRING.sub("", definitions[name]))):
             if used != name and (used in definitions or used in imported):
                 write(module, used)
         written[name] = definitions[name]

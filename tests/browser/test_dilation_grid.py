@@ -31,7 +31,7 @@ def check_page(page, rates: tuple[int, ...]) -> None:
     )
     assert {w: n for w, n, _ in groups} == dict(Counter(ways.flatten().tolist()))
     assert all(n == drawn for _, n, drawn in groups)
-    facts = page.locator(".dg-facts dd").all_text_contents()
+    facts = page.locator(".cx-facts dd").all_text_contents()
     assert facts[0] == f"{field} × {field}" and tuple(ways.shape) == (field, field)
     assert facts[1] == f"{read:,} of {field**2:,}"
     assert facts[2] == f"{int(ways.sum()):,}"

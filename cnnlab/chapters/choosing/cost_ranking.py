@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Choice, Panel, Slider
 
 __all__ = ["cost_ranking"]
 
@@ -32,6 +32,45 @@ COST_RANKING_PRESETS: dict[str, tuple[int, ...]] = {
     "First layer": (3, 64, 7, 224, 1, 2, 8),
     "Even kernel": (64, 64, 4, 28, 3, 2, 8),
 }
+
+# Name -> what the slider offers, what it says, its letter in the formulas and their color.
+_SLIDERS: dict[str, tuple[tuple[int, ...], str, str, str]] = {
+    "in_channels": (CHANNELS, "in", "C", "blue"),
+    "out_channels": (CHANNELS, "out", "K", "blue"),
+    "kernel": (KERNELS, "kernel", "k", "orange"),
+    "size": (SIZES, "picture", "n", "green"),
+    "groups": (GROUPS, "groups", "g", "violet"),
+    "dilation": (DILATIONS, "dilation", "d", "red"),
+    "frames": (FRAMES, "frames", "T", "teal"),
+}
+
+
+def _alt(in_channels: int, out_channels: int, kernel: int, size: int, by: str, **others: int) -> str:
+    return (
+        "Sliders for channels, kernel, picture size, groups, dilation and frames, and a list of thirteen "
+        f"convolutions ranked by {MEASURES[by]}, each with a bar that shows how many times cheaper or dearer than the "
+        f"standard convolution it is. At the start: from {in_channels} to {out_channels} channels, kernel {kernel}, "
+        f"{size} × {size} pixels."
+    )
+
+
+PANEL = Panel(
+    "cost_ranking",
+    title="Cost ranking",
+    controls=(
+        *(
+            Slider(name, values[0], values[-1], label, symbol=symbol, color=color, values=values)
+            for name, (values, label, symbol, color) in _SLIDERS.items()
+        ),
+        Choice("by", "Ranked by", MEASURES),
+    ),
+    alt=_alt,
+    room=410,
+    hint=215,
+    presets={name: dict(zip(_SLIDERS, preset)) for name, preset in COST_RANKING_PRESETS.items()},
+    trying="Layers to try",
+    variables={"chosen": "depthwise separable"},
+)
 
 
 def cost_ranking(
@@ -62,29 +101,14 @@ def cost_ranking(
     Raises:
         ValueError: for a number that the sliders do not offer, or an unknown cost.
     """
-    start = {"in_channels": in_channels, "out_channels": out_channels, "kernel": kernel, "size": size}
-    start |= {"groups": groups, "dilation": dilation, "frames": frames}
-    offered = (CHANNELS, CHANNELS, KERNELS, SIZES, GROUPS, DILATIONS, FRAMES)
-    for (argument, number), choices in zip(start.items(), offered):
-        if isinstance(number, bool) or number not in choices:
-            raise ValueError(
-                f"{argument}={number!r} is not offered by the sliders; choose among {', '.join(map(str, choices))}."
-            )
-    if by not in MEASURES:
-        raise unknown_name("by", by, MEASURES)
-    return Explorer(
-        "cost_ranking",
-        {
-            "start": list(start.values()),
-            "offered": [list(choices) for choices in offered],
-            "measures": list(MEASURES.items()),
-            "by": by,
-            "presets": [[name, list(preset)] for name, preset in COST_RANKING_PRESETS.items()],
-        },
+    return PANEL(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel=kernel,
+        size=size,
+        groups=groups,
+        dilation=dilation,
+        frames=frames,
+        by=by,
         key=key,
-        title="Cost ranking",
-        alt="Sliders for channels, kernel, picture size, groups, dilation and frames, and a list of thirteen "
-        f"convolutions ranked by {MEASURES[by]}, each with a bar that shows how many times cheaper or dearer than the "
-        f"standard convolution it is. At the start: from {in_channels} to {out_channels} channels, kernel {kernel}, "
-        f"{size} × {size} pixels.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.panel import Count, Panel, Pick, Slider, Toggle
 
 __all__ = ["dilation_grid"]
 
@@ -20,6 +21,43 @@ DILATION_GRID_PRESETS: dict[str, tuple[int, ...]] = {
     "Hybrid 1, 2, 5": (1, 2, 5),
     "Tripling 1, 3, 9": (1, 3, 9),
 }
+
+
+def _state(rates: Sequence[int]) -> dict[str, int]:
+    """The controls' values: a layer that is not there waits with rate 1."""
+    waiting = [1] * (MOST_LAYERS - len(rates))
+    return {"layers": len(rates)} | {f"rate{i}": rate for i, rate in enumerate([*rates, *waiting], start=1)}
+
+
+def _alt(layers: int, beside: bool, **named: int) -> str:
+    rates = [*named.values()][:layers]
+    reached = {0}
+    for rate in rates:
+        reached = {offset + tap for offset in reached for tap in (-rate, 0, rate)}
+    field = 2 * sum(rates) + 1
+    return (
+        f"Sliders for the rates of up to {MOST_LAYERS} dilated layers, and a grid of the pixels that one output "
+        f"reads, with the number of paths to each. At the start the rates are {', '.join(map(str, rates))}: the field "
+        f"is {field} × {field} pixels, and the output reads {len(reached) ** 2} of its {field**2}."
+    )
+
+
+PANEL = Panel(
+    "dilation_grid",
+    title="Dilation grid",
+    controls=(
+        *(Slider(f"rate{i}", 1, MOST_RATE, f"layer {i}", symbol="d", color="blue") for i in range(1, MOST_LAYERS + 1)),
+        Count("layers", 1, MOST_LAYERS, "Add a layer", "Remove the last"),
+        Toggle("beside", "The neighbor's pixels"),
+        Pick("picture", "Pixels around one output. The arrow keys choose a pixel.", sets=("x", "y")),
+    ),
+    alt=_alt,
+    room=250,
+    hint=220,
+    presets={name: _state(rates) for name, rates in DILATION_GRID_PRESETS.items()},
+    trying="Stacks to try",
+    variables={"x": 1, "y": 0},
+)
 
 
 def dilation_grid(rates: Sequence[int] | None = None, *, key: str | None = None) -> Explorer:
@@ -39,21 +77,6 @@ def dilation_grid(rates: Sequence[int] | None = None, *, key: str | None = None)
     rates = DILATION_GRID_PRESETS["Same 2, 2, 2"] if rates is None else tuple(rates)
     if not 1 <= len(rates) <= MOST_LAYERS:
         raise ValueError(f"rates has {len(rates)} entries; give one rate for each layer, 1 to {MOST_LAYERS} of them.")
-    reached = {0}
     for number, rate in enumerate(rates):
         whole(f"rates[{number}]", rate, 1, MOST_RATE, "Larger ones cannot be drawn pixel by pixel.")
-        reached = {offset + tap for offset in reached for tap in (-rate, 0, rate)}
-    field = 2 * sum(rates) + 1
-    return Explorer(
-        "dilation_grid",
-        {
-            "rates": list(rates),
-            "most": [MOST_LAYERS, MOST_RATE],
-            "presets": [[name, list(preset)] for name, preset in DILATION_GRID_PRESETS.items()],
-        },
-        key=key,
-        title="Dilation grid",
-        alt=f"Sliders for the rates of up to {MOST_LAYERS} dilated layers, and a grid of the pixels that one output "
-        f"reads, with the number of paths to each. At the start the rates are {', '.join(map(str, rates))}: the field "
-        f"is {field} × {field} pixels, and the output reads {len(reached) ** 2} of its {field**2}.",
-    )
+    return PANEL(**_state(rates), beside=False, key=key)

@@ -1,5 +1,5 @@
 import { many, range, sized, svg } from "../../widgets/static/core.js";
-import { panel } from "../../widgets/static/panel.js";
+import { choosing, panel, sliding } from "../../widgets/static/panel.js";
 
 const TALL = 170;
 const UP = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
@@ -50,7 +50,7 @@ const bars = (share, width, weighted) => {
 };
 
 // The paths through n residual blocks by length: how many there are and how much gradient they carry together.
-export const explore = panel(({ blocks: n, gain: f, weighted }, width) => {
+const view = ({ blocks: n, gain: f, weighted }, width) => {
   const share = shares(n, weighted ? f : 1);
   const mean = share.reduce((sum, s, k) => sum + s * k, 0).toFixed(1);
   return {
@@ -60,6 +60,8 @@ export const explore = panel(({ blocks: n, gain: f, weighted }, width) => {
       `(1 + f) to the n = ${number(n * Math.log10(1 + f))}. ` +
       (weighted ? "On average the gradient passes" : "An average path passes") +
       ` through ${mean} blocks.`,
-    picture: width && bars(share, width, weighted),
+    picture: bars(share, width, weighted),
   };
-});
+};
+
+export const explore = panel(view, { kinds: { choosing, sliding } });

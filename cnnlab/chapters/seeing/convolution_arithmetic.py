@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnlab.arithmetic import extent, output_size
 from cnnlab.widgets.explorer import Explorer
-from cnnlab.widgets.panel import Panel, Slider
+from cnnlab.widgets.panel import Panel, Pick, Slider, Steps, Toggle
 
 __all__ = ["convolution_arithmetic"]
 
@@ -12,7 +12,7 @@ __all__ = ["convolution_arithmetic"]
 _WHY = "Larger ones cannot be drawn cell by cell."
 
 
-def _alt(size: int, kernel: int, stride: int, padding: int, dilation: int) -> str:
+def _alt(size: int, kernel: int, stride: int, padding: int, dilation: int, counts: bool) -> str:
     fits = extent(kernel, dilation) <= size + 2 * padding
     out = output_size(size, kernel, stride, padding, dilation) if fits else 0
     start = f"turns a {size} × {size} input into a {out} × {out} output" if fits else "does not fit in the input"
@@ -32,6 +32,9 @@ PANEL = Panel(
         Slider("stride", 1, 4, "stride", symbol="s", color="green", why=_WHY),
         Slider("padding", 0, 4, "padding", symbol="p", color="violet", why=_WHY),
         Slider("dilation", 1, 3, "dilation", symbol="d", color="red", why=_WHY),
+        Toggle("counts", "Reads per cell"),
+        Pick("picture", "Kernel placements. The arrow keys move the kernel over the input.", sets=("x", "y")),
+        Steps("play", loop=True),
     ),
     presets={
         "Valid": {"size": 7, "kernel": 3, "stride": 1, "padding": 0, "dilation": 1},
@@ -43,6 +46,8 @@ PANEL = Panel(
     },
     alt=_alt,
     room=260,
+    hint=135,
+    variables={"x": 0, "y": 0},
 )
 
 
@@ -56,4 +61,4 @@ def convolution_arithmetic(
     Raises:
         ValueError: for a value beyond what can be drawn cell by cell.
     """
-    return PANEL(size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, key=key)
+    return PANEL(size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, counts=False, key=key)

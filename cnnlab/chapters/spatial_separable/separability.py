@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from math import isqrt
 from typing import Any
 
 from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.panel import Numbers, Panel, Slider
 
 __all__ = ["separability"]
 
@@ -56,6 +58,36 @@ def _photo() -> Any:
     return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (64, 64)
 
 
+def _flat(kernel: Sequence[Sequence[float]]) -> list[float]:
+    return [value for row in kernel for value in row]
+
+
+PANEL = Panel(
+    "separability",
+    title="A column times a row",
+    controls=(
+        Slider("terms", 1, max(SIZES), "terms kept", symbol="r", color="green"),
+        Slider("angle", 0, 90, "angle", color="violet", step=5, unit="°"),
+        Numbers("weights", -LARGEST, LARGEST, "Weights of the kernel"),
+    ),
+    alt=lambda terms, angle, weights: (
+        f"A {isqrt(len(weights))} × {isqrt(len(weights))} kernel whose weights can be edited, its singular values with "
+        "their shares of the energy, the columns and rows whose products add up to it, and a photo filtered by the "
+        "kernel and by the strongest terms alone. It starts with "
+        + (
+            "the Sobel kernel, which is 1, 2, 1 down times −1, 0, 1 across."
+            if weights == _flat(SEPARABILITY_PRESETS["Sobel"])
+            else "your own kernel."
+        )
+    ),
+    room=225,
+    presets={name: {"weights": _flat(kernel), "shape": ""} for name, kernel in SEPARABILITY_PRESETS.items()}
+    | {name: {"shape": name} for name in SEPARABILITY_TURNED},
+    trying="Kernels to try",
+    variables={"shape": "", "clear": False},
+)
+
+
 def separability(
     kernel: Sequence[Sequence[float]] | None = None, terms: int = 1, *, key: str | None = None
 ) -> Explorer:
@@ -77,27 +109,11 @@ def separability(
     if size not in SIZES or any(len(row) != size for row in rows):
         shape = " × ".join(map(str, (size, *{len(row) for row in rows})))
         raise ValueError(f"kernel has the shape {shape}; the explorer draws 3 × 3 and 5 × 5 kernels.")
-    weights = [float(value) for row in rows for value in row]
+    weights = [float(value) for value in _flat(rows)]
     for value in weights:
         if not abs(value) <= LARGEST:
             raise ValueError(f"kernel holds {value}; use weights from -{LARGEST} to {LARGEST}. Divide all by the same.")
     whole("terms", terms, 1, size, "A kernel has no more terms than rows.")
     photo = _photo()
-    return Explorer(
-        "separability",
-        {
-            "weights": weights,
-            "terms": terms,
-            "most": LARGEST,
-            "presets": [[name, [value for row in own for value in row]] for name, own in SEPARABILITY_PRESETS.items()],
-            "turned": list(SEPARABILITY_TURNED),
-            "side": len(photo),
-            "pixels": b64encode(photo.tobytes()).decode(),
-        },
-        key=key,
-        title="A column times a row",
-        alt=f"A {size} × {size} kernel whose weights can be edited, its singular values with their shares of the "
-        "energy, the columns and rows whose products add up to it, and a photo filtered by the kernel and by the "
-        "strongest terms alone. It starts with "
-        + ("the Sobel kernel, which is 1, 2, 1 down times −1, 0, 1 across." if kernel is None else "your own kernel."),
-    )
+    data = {"side": len(photo), "pixels": b64encode(photo.tobytes()).decode()}
+    return PANEL(terms=terms, angle=30, weights=weights, data=data, key=key)

@@ -1,138 +1,122 @@
-import { arrows, button, clamp, el, KEYS, listed, many, range, say, svg } from "../../widgets/static/core.js";
+import { el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
+import { panel, picking, pressing, scrolling } from "../../widgets/static/panel.js";
+
+const [TITLE, YEAR, PAPER, URL, IDEA, PARENTS, MODELS] = range(7);
+const ROW = 34;
+
+// Who can be reached from a paper by steps of `next`, itself left out.
+const reach = (start, next) => {
+  const seen = new Set();
+  const go = (i) => next(i).forEach((k) => seen.has(k) || (seen.add(k), go(k)));
+  go(start);
+  return seen;
+};
+const taken = (rows, i) => range(rows.length).filter((k) => rows[k][PARENTS].includes(i));
+export const relatives = (rows, at) => ({
+  up: reach(at, (i) => rows[i][PARENTS]),
+  down: reach(at, (i) => taken(rows, i)),
+});
+
+// What the card of a paper says, line by line.
+export const lines = (rows, i) => {
+  const names = (list) => listed(list.map((k) => rows[k][TITLE]));
+  const [some, more] = [rows[i][MODELS].slice(0, 6).join(", "), rows[i][MODELS].length - 6];
+  return [
+    ["Builds on", names(rows[i][PARENTS])],
+    ["Taken up by", names(taken(rows, i))],
+    ["In cnnlab:", more > 0 ? `${some} and ${more} more` : some],
+  ].filter(([, text]) => text);
+};
+
+const card = (rows, i, shown) => {
+  const row = rows[i];
+  return el(
+    "div",
+    { class: "cx-card", "data-shown": shown, "aria-hidden": !shown && "true" },
+    el("div", { class: "cx-headline" }, `${row[TITLE]}, ${row[YEAR]}`),
+    el("p", {}, row[IDEA]),
+    lines(rows, i).map(([term, text]) => el("p", {}, el("i", {}, `${term} `), text)),
+    el("p", {}, shown ? el("a", { href: row[URL], rel: "noopener", ...KEYS }, row[PAPER]) : row[PAPER]),
+  );
+};
+
+const papers = (rows, at, { up, down }, gutter) => {
+  const y = (i) => (i + 0.5) * ROW;
+  const within = (i, kin) => i === at || kin.has(i);
+  const kin = (i, k) =>
+    within(i, down) && within(k, down) ? " cx-down" : within(i, up) && within(k, up) ? " cx-up" : "";
+  const arc = (i, k) => {
+    const out = gutter - 1.3 * Math.min(gutter - 8, 8 + Math.sqrt(i - k) * (gutter / 5.2));
+    return svg("path", {
+      d: `M${gutter} ${y(k)}C${out} ${y(k)} ${out} ${y(i)} ${gutter} ${y(i)}`,
+      class: `cx-arc${kin(i, k)}`,
+    });
+  };
+  const arcs = rows
+    .flatMap((row, i) => row[PARENTS].map((k) => [kin(i, k).length, arc(i, k)]))
+    .sort((a, b) => a[0] - b[0]);
+  const line = (row, i) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: `cx-paper${up.has(i) ? " cx-up" : down.has(i) ? " cx-down" : ""}`,
+        "aria-pressed": String(i === at),
+        ...pressing({ at: i }, `paper ${i}`),
+      },
+      el("span", {}, i && rows[i - 1][YEAR] === row[YEAR] ? "" : row[YEAR]),
+      el("b", {}, row[TITLE]),
+    );
+  return el(
+    "div",
+    { style: `padding-left:${gutter + 4}px` },
+    sized(
+      gutter,
+      rows.length * ROW,
+      { "aria-hidden": "true", class: "cx-arcs" },
+      arcs.map(([, node]) => node),
+    ),
+    rows.map(line),
+  );
+};
 
 // Papers by year as a list, with arcs in the margin to what each builds on. The chosen one opens and its relatives light up.
-export const explore = (p) => {
-  const [TITLE, YEAR, PAPER, URL, IDEA, PARENTS, MODELS] = range(7);
-  const { rows } = p;
-  let at = p.selected;
-  let width = 0;
-  const ROW = 34;
-  const children = rows.map((_, i) => range(rows.length).filter((k) => rows[k][PARENTS].includes(i)));
-  const reach = (i, next) => {
-    const seen = new Set();
-    const go = (k) => next(k).forEach((n) => seen.has(n) || (seen.add(n), go(n)));
-    go(i);
-    return seen;
-  };
-  const names = (list) => (list.length ? listed(list.map((i) => rows[i][TITLE])) : "");
-
-  const arcs = svg("svg", { "aria-hidden": "true", class: "cx-arcs" });
-  const buttons = rows.map((_row, i) => button([], () => pick(i), { class: "cx-paper", "aria-pressed": "false" }));
-  buttons.forEach((node, i) =>
-    node.replaceChildren(
-      el("span", {}, i && rows[i - 1][YEAR] === rows[i][YEAR] ? "" : rows[i][YEAR]),
-      el("b", {}, rows[i][TITLE]),
-    ),
-  );
-  const list = el(
-    "div",
-    {
-      class: "cx-list",
-      role: "group",
-      "aria-label": "Papers by year",
-      onkeydown: arrows((dx, dy) => pick(clamp(at + dx + dy, 0, rows.length - 1), true)),
-    },
-    arcs,
-    buttons,
-  );
-  const card = el("div", { class: "cx-card" });
-  // What the card of a row says, to make room for the longest.
-  const length = (row) =>
-    row[IDEA].length +
-    row[TITLE].length +
-    row[PAPER].length +
-    names(row[PARENTS]).length +
-    row[MODELS].slice(0, 6).join(", ").length;
+const view = ({ at }, width, rows) => {
+  const kin = relatives(rows, at);
+  const length = (i) => [rows[i][IDEA], rows[i][PAPER], ...lines(rows, i).flat()].join(" ").length;
   const longest = range(rows.length)
-    .sort((a, b) => length(rows[b]) + names(children[b]).length - length(rows[a]) - names(children[a]).length)
+    .sort((a, b) => length(b) - length(a))
     .slice(0, 4);
-  const result = say(90);
-  const frame = el("div", { class: "cx-tree" }, card, list);
-
-  const draw = () => {
-    const up = reach(at, (k) => rows[k][PARENTS]);
-    const down = reach(at, (k) => children[k]);
-    const gutter = width < 640 ? 54 : 84;
-    const height = rows.length * ROW;
-    const y = (i) => (i + 0.5) * ROW;
-    const paths = [];
-    rows.forEach((row, i) =>
-      row[PARENTS].forEach((k) => {
-        const mine =
-          (i === at || down.has(i)) && (k === at || down.has(k))
-            ? " cx-down"
-            : (k === at || up.has(k)) && (i === at || up.has(i))
-              ? " cx-up"
-              : "";
-        const out = Math.min(gutter - 8, 8 + Math.sqrt(i - k) * (gutter / 5.2));
-        paths.push([
-          mine,
-          svg("path", {
-            d: `M${gutter} ${y(k)}C${gutter - out * 1.3} ${y(k)} ${gutter - out * 1.3} ${y(i)} ${gutter} ${y(i)}`,
-            class: `cx-arc${mine}`,
-            "data-from": k,
-            "data-to": i,
-          }),
-        ]);
-      }),
-    );
-    paths.sort((a, b) => a[0].length - b[0].length);
-    arcs.setAttribute("width", gutter);
-    arcs.setAttribute("height", height);
-    arcs.setAttribute("viewBox", `0 0 ${gutter} ${height}`);
-    arcs.replaceChildren(...paths.map(([, node]) => node));
-    list.style.paddingLeft = `${gutter + 4}px`;
-    buttons.forEach((node, i) => {
-      node.setAttribute("aria-pressed", i === at);
-      node.classList.toggle("cx-up", up.has(i));
-      node.classList.toggle("cx-down", down.has(i));
-    });
-    return [up, down];
-  };
-  const write = (i) => {
-    const row = rows[i];
-    const some =
-      row[MODELS].slice(0, 6).join(", ") + (row[MODELS].length > 6 ? ` and ${row[MODELS].length - 6} more` : "");
-    const line = (term, text) => text && el("p", {}, el("i", {}, `${term} `), text);
-    card.replaceChildren(
-      ...[
-        el("div", { class: "cx-headline" }, `${row[TITLE]}, ${row[YEAR]}`),
-        el("p", {}, row[IDEA]),
-        line("Builds on", names(row[PARENTS])),
-        line("Taken up by", names(children[i])),
-        line("In cnnlab:", some),
-        el("p", {}, el("a", { href: row[URL], rel: "noopener", ...KEYS }, row[PAPER])),
-      ].filter(Boolean),
-    );
-  };
-  const pick = (i, focus) => {
-    at = i;
-    const row = rows[i];
-    const [up, down] = draw();
-    write(i);
-    list.scrollTop = clamp(list.scrollTop, (i + 2) * ROW - list.clientHeight, (i - 1) * ROW);
-    result.textContent = `${row[TITLE]} (${row[YEAR]}) has ${many(up.size, "ancestor")} and ${many(down.size, "descendant")} among these ${rows.length} papers.`;
-    if (focus) buttons[i].focus();
-  };
-  const step = (by) => () => pick(clamp(at + by, 0, rows.length - 1));
+  const step = (text, to) => el("button", { type: "button", ...pressing({ at: to }, text) }, text);
   return {
-    nodes: [
-      el(
-        "div",
-        { class: "cx-bar" },
-        button("Earlier", step(-1)),
-        button("Later", step(1)),
+    text: `${rows[at][TITLE]} (${rows[at][YEAR]}) has ${many(kin.up.size, "ancestor")} and ${many(kin.down.size, "descendant")} among these ${rows.length} papers.`,
+    parts: {
+      steps: [
+        step("Earlier", at - 1),
+        step("Later", at + 1),
         el("span", { class: "cx-hint" }, "Orange: what it builds on. Green: what builds on it."),
-      ),
-      frame,
-      result,
-    ],
-    draw: (to) => {
-      width = to;
-      frame.classList.toggle("cx-wide", to >= 500);
-      card.style.minHeight = "";
-      card.style.minHeight = `${Math.max(...longest.map((i) => (write(i), card.offsetHeight)))}px`;
-      pick(at);
+      ],
+      // The longest, unseen, keep the card's room.
+      card: [...longest.map((i) => card(rows, i, false)), card(rows, at, true)],
+      papers: papers(rows, at, kin, width < 640 ? 54 : 84),
     },
+    focus: `paper ${at}`,
+    scroll: { papers: [(at - 1) * ROW, (at + 2) * ROW] },
   };
 };
+
+export const explore = panel(view, {
+  kinds: { picking },
+  also: [scrolling],
+  limits: (_state, rows) => ({ at: { low: 0, high: rows.length - 1 } }),
+  move: ({ at }, dx, dy) => ({ at: at + dx + dy }),
+  layout: (own) => [
+    own.part("steps", { class: "cx-bar" }),
+    el(
+      "div",
+      { class: "cx-kin" },
+      el("div", { class: "cx-tree" }, own.part("card", { class: "cx-cards" }), own.control("papers")),
+    ),
+    own.text,
+  ],
+});

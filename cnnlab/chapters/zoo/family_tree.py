@@ -7,10 +7,20 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Panel, Pick
 
 __all__ = ["family_tree"]
 
 _FIELDS = ("key", "title", "year", "paper", "url", "idea", "parents", "models")
+
+PANEL = Panel(
+    "family_tree",
+    title="The family tree",
+    controls=(Pick("papers", "Papers by year", sets=("at",), hover=False, role="group"),),
+    alt=lambda: "A list of papers with arcs to those that each builds on.",
+    room=90,
+    variables={"at": 0},
+)
 
 
 def family_tree(
@@ -60,11 +70,11 @@ def family_tree(
         ]
         for n in nodes
     ]
-    return Explorer(
-        "family_tree",
-        {"rows": rows, "selected": 0 if selected is None else keys.index(selected)},
-        key=key,
-        title="The family tree",
-        alt=f"A list of {len(rows)} papers from {rows[0][1]} to {rows[-1][1]}, from {rows[0][0]} to {rows[-1][0]}, "
+    first, last = rows[0], rows[-1]
+    return PANEL(
+        at=0 if selected is None else keys.index(selected),
+        data=rows,
+        alt=f"A list of {len(rows)} papers from {first[1]} to {last[1]}, from {first[0]} to {last[0]}, "
         "with arcs to the papers that each builds on. Choosing one shows its idea and its relatives.",
+        key=key,
     )

@@ -1,370 +1,357 @@
-import {
-  arrows,
-  button,
-  choice,
-  clamp,
-  el,
-  KEYS,
-  many,
-  range,
-  say,
-  select,
-  sheet,
-  short,
-  svg,
-  toggle,
-} from "../../widgets/static/core.js";
+import { clamp, el, KEYS, listed, many, percent, range, short, sized, svg } from "../../widgets/static/core.js";
+import { choosing, listing, panel, picking, toggling } from "../../widgets/static/panel.js";
+import { ordered, table } from "../../widgets/static/table.js";
 
-// Models as points: accuracy against cost on a log axis. Names on hover or focus, a family in color, the Pareto frontier, a table.
-export const explore = (p) => {
-  const [NAME, FAMILY, YEAR, PARAMS, MACS, ACC1, ACC5, SIZE, LATENCY] = range(9);
-  const { rows } = p;
-  const column = { params: PARAMS, macs: MACS, latency: LATENCY, acc1: ACC1, acc5: ACC5 };
-  const timed = rows.some((row) => row[LATENCY] != null);
-  const words = {
-    params: "parameters",
-    macs: "MACs per image",
-    latency: "milliseconds per image",
-    acc1: "top-1 accuracy",
-    acc5: "top-5 accuracy",
-  };
-  const state = { x: p.x, y: p.y, family: p.family, frontier: p.frontier, at: -1 };
-  let width = 0;
-  let spots = [];
-  const families = [...new Set(rows.map((row) => row[FAMILY]))].sort((a, b) => a.localeCompare(b));
-  const percent = (value) => `${value.toFixed(1)} %`;
-  const has = (row) => row[column[state.x]] > 0 && row[column[state.y]] != null;
+const [NAME, FAMILY, YEAR, PARAMS, MACS, ACC1, ACC5, SIZE, LATENCY, EXTRA, RECIPES] = range(11);
+const COLUMN = { params: PARAMS, macs: MACS, latency: LATENCY, acc1: ACC1, acc5: ACC5 };
+const WORDS = {
+  params: "parameters",
+  macs: "MACs per image",
+  latency: "milliseconds per image",
+  acc1: "top-1 accuracy",
+  acc5: "top-5 accuracy",
+};
 
-  const result = say(220);
-  const tip = el("div", { class: "cx-tip", "aria-hidden": "true", hidden: true });
-  const chart = svg("svg", {
-    role: "group",
-    onpointermove: (event) => near(event),
-    onpointerdown: (event) => near(event),
-    onpointerleave: () => {
-      tip.hidden = true;
-    },
-    onkeydown: arrows((dx, dy) => walk(dx, dy)),
+// --- what is shown ---------------------------------------------------------------------------------------------------
+
+const cost = (row, { x }) => row[COLUMN[x]];
+// A row's accuracies by recipe: [place of the recipe, percent], of those that may be shown.
+const accuracies = (row, { y, extra }, recipes) =>
+  recipes
+    .map(([recipe], i) => [i, row[RECIPES][i]?.[y === "acc1" ? 0 : 1], recipe])
+    .filter(([, value, recipe]) => value != null && (extra || recipe !== "extra"));
+export const accuracy = (row, state, { recipes }) => {
+  if (state.recipe === "best" || state.recipe === "compare") {
+    return row[EXTRA] && !state.extra ? null : row[COLUMN[state.y]];
+  }
+  return accuracies(row, state, recipes).find(([, , recipe]) => recipe === state.recipe)?.[1];
+};
+
+// The rows that have a point, by number.
+export const shown = (state, data) =>
+  range(data.rows.length).filter((i) => {
+    const row = data.rows[i];
+    const compared = state.recipe !== "compare" || accuracies(row, state, data.recipes).length > 1;
+    return cost(row, state) > 0 && accuracy(row, state, data) != null && compared;
   });
-  const stage = el("div", { class: "cx-stage" }, chart, tip);
 
-  const frontier = () => {
-    const [x, y] = [column[state.x], column[state.y]];
-    const order = range(rows.length)
-      .filter((i) => has(rows[i]))
-      .sort((a, b) => rows[a][x] - rows[b][x] || rows[b][y] - rows[a][y]);
-    let best = -Infinity;
-    return order.filter((i) => rows[i][y] > best && ((best = rows[i][y]), true));
-  };
+// Those of them that no other beats, cheapest first.
+export const frontier = (state, data) => {
+  const up = (i) => accuracy(data.rows[i], state, data);
+  let best = -Infinity;
+  return shown(state, data)
+    .sort((a, b) => cost(data.rows[a], state) - cost(data.rows[b], state) || up(b) - up(a))
+    .filter((i) => up(i) > best && ((best = up(i)), true));
+};
 
-  const tell = (i) => {
-    const row = rows[i];
-    return (
-      `${row[NAME]} (${row[FAMILY]}${row[YEAR] ? `, ${row[YEAR]}` : ""}): ${percent(row[ACC1])} top-1` +
-      (row[ACC5] == null ? "" : `, ${percent(row[ACC5])} top-5`) +
-      `; ${short(row[PARAMS])} parameters, ${short(row[MACS])} MACs` +
-      (row[SIZE] ? ` at ${row[SIZE]} × ${row[SIZE]} pixels` : "") +
-      (row[LATENCY] ? `, ${short(row[LATENCY])} ms.` : ".")
-    );
-  };
-  const pick = (i, focus) => {
-    const old = spots[state.at];
-    if (old) {
-      old.node.classList.remove("cx-at");
-      old.node.setAttribute("tabindex", -1);
-    }
-    state.at = i;
-    const { node, x, y } = spots[i];
-    node.classList.add("cx-at");
-    node.setAttribute("tabindex", 0);
-    node.parentNode.append(node);
-    if (focus) node.focus();
-    const row = rows[i];
-    tip.replaceChildren(
-      el("b", {}, row[NAME]),
-      ...[
-        [row[FAMILY], row[YEAR]],
-        ["top-1", percent(row[ACC1])],
-        ["top-5", row[ACC5] == null ? "–" : percent(row[ACC5])],
-        ["parameters", short(row[PARAMS])],
-        ["MACs", short(row[MACS])],
-        ["image", row[SIZE] ? `${row[SIZE]} px` : "–"],
-      ].map((pair) =>
-        el(
-          "div",
-          {},
-          pair.map((text) => el("span", {}, text)),
-        ),
-      ),
-    );
-    tip.hidden = false;
-    tip.style.left = `${clamp(x + (x > width / 2 ? -14 - tip.offsetWidth : 14), 0, Math.max(0, width - tip.offsetWidth))}px`;
-    tip.style.top = `${clamp(y - tip.offsetHeight / 2, 0, chart.clientHeight - tip.offsetHeight)}px`;
-    result.textContent = tell(i);
-  };
-  const near = (event) => {
-    const box = chart.getBoundingClientRect();
-    const far = (spot) => Math.hypot(spot.x - event.clientX + box.left, spot.y - event.clientY + box.top);
-    const order = range(rows.length)
-      .filter((i) => spots[i])
-      .sort((a, b) => far(spots[a]) - far(spots[b]));
-    if (order.length && far(spots[order[0]]) < 28) {
-      if (order[0] !== state.at || tip.hidden) pick(order[0]);
-    } else tip.hidden = true;
-  };
-  // Left and right go by cost, up and down by accuracy.
-  const walk = (dx, dy) => {
-    const by = dx ? "x" : "y";
-    const order = range(rows.length)
-      .filter((i) => spots[i])
-      .sort((a, b) => spots[a][by] - spots[b][by] || a - b);
-    const next = order[clamp(order.indexOf(state.at) + (dx || dy), 0, order.length - 1)];
-    if (next != null) pick(next, true);
-  };
+const chosen = (state, data) => (shown(state, data).includes(state.at) ? state.at : frontier(state, data).pop());
 
-  const render = () => {
-    if (!width) return;
-    tip.hidden = true;
-    const [xs, ys] = [state.x, state.y].map((name) => rows.filter(has).map((row) => row[column[name]]));
-    const height = width < 520 ? 360 : 430;
-    const box = { left: 42, right: width - 12, top: 20, bottom: height - 46 };
-    const [low, high] = [Math.log10(Math.min(...xs)) - 0.08, Math.log10(Math.max(...xs)) + 0.12];
-    const [floor, roof] = [Math.floor(Math.min(...ys) / 5) * 5, Math.max(...ys) + 1.5];
-    const px = (value) => box.left + ((Math.log10(value) - low) / (high - low)) * (box.right - box.left);
-    const py = (value) => box.bottom - ((value - floor) / (roof - floor)) * (box.bottom - box.top);
-    const line = (x1, y1, x2, y2) => svg("line", { x1, y1, x2, y2, class: "cx-mesh" });
-    const text = (x, y, anchor, label, extra) => svg("text", { x, y, "text-anchor": anchor, ...extra }, label);
-    const parts = [];
-    const marks = (box.right - box.left) / (high - low) < 165 ? [1, 3] : [1, 2, 5];
-    for (const decade of range(14))
-      for (const mark of marks) {
-        const value = mark * 10 ** decade;
-        if (Math.log10(value) < low || Math.log10(value) > high) continue;
-        parts.push(
-          line(px(value), box.top, px(value), box.bottom),
-          text(px(value), box.bottom + 18, "middle", short(value).replace(/\.0+(?= |$)/, "")),
-        );
-      }
-    for (let value = floor; value <= roof; value += 5)
-      parts.push(line(box.left, py(value), box.right, py(value)), text(box.left - 8, py(value) + 4, "end", value));
-    parts.push(
-      text((box.left + box.right) / 2, height - 8, "middle", `${words[state.x]} (log scale)`, { class: "cx-axis" }),
-      text(box.left + 4, box.top - 2, "start", `${words[state.y]}, %`, { class: "cx-axis" }),
-    );
+// Left and right go by cost, up and down by accuracy.
+export const walk = (state, dx, dy, data) => {
+  const by = (i) => (dx ? cost(data.rows[i], state) : -accuracy(data.rows[i], state, data));
+  const order = shown(state, data).sort((a, b) => by(a) - by(b) || a - b);
+  return order[clamp(order.indexOf(chosen(state, data)) + (dx || dy), 0, order.length - 1)];
+};
 
-    const best = frontier();
-    const [fx, fy] = [column[state.x], column[state.y]];
-    if (state.frontier) {
-      const path = best
-        .map((i, n) => (n ? `H${px(rows[i][fx])}V${py(rows[i][fy])}` : `M${px(rows[i][fx])} ${py(rows[i][fy])}`))
-        .join("");
-      parts.push(svg("path", { d: `${path}H${box.right}`, class: "cx-frontier" }));
-    }
-    const mine = range(rows.length)
-      .filter((i) => has(rows[i]) && rows[i][FAMILY] === state.family)
-      .sort((a, b) => rows[a][fx] - rows[b][fx]);
-    parts.push(
-      svg("polyline", { points: mine.map((i) => [px(rows[i][fx]), py(rows[i][fy])]).join(" "), class: "cx-kin" }),
-    );
-    spots = rows.map(
-      (row, i) =>
-        has(row) && {
-          x: px(row[fx]),
-          y: py(row[fy]),
-          node: svg("circle", {
-            cx: px(row[fx]),
-            cy: py(row[fy]),
-            r: 5.5,
-            tabindex: -1,
-            role: "img",
-            "aria-label": tell(i),
-            ...KEYS,
-            onfocus: () => state.at !== i && pick(i),
-            class: `cx-spot${row[FAMILY] === state.family ? " cx-mine" : ""}${state.frontier && best.includes(i) ? " cx-best" : ""}`,
-          }),
-        },
-    );
+// --- in words --------------------------------------------------------------------------------------------------------
 
-    // Names where there is room: the family first, then the frontier.
-    const taken = spots
-      .filter(Boolean)
-      .filter(({ node }) => /mine|best/.test(node.getAttribute("class")))
-      .map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
-    const names = [];
-    for (const i of [...mine, ...(state.frontier ? best : [])]) {
-      const { x, y } = spots[i];
-      const wide = rows[i][NAME].length * 6.3;
-      for (const [dx, dy, anchor] of [
-        [-8, -8, "end"],
-        [9, 14, "start"],
-        [9, 4, "start"],
-        [-9, 14, "end"],
-      ]) {
-        const left = x + dx - (anchor === "end" ? wide : 0);
-        const room = [left, y + dy - 10, left + wide, y + dy + 2];
-        if (
-          left < box.left ||
-          room[2] > width ||
-          room[1] < box.top + 6 ||
-          taken.some((other) => room[0] < other[2] && other[0] < room[2] && room[1] < other[3] && other[1] < room[3])
-        )
-          continue;
-        taken.push(room);
-        names.push(
-          text(x + dx, y + dy, anchor, rows[i][NAME], { class: mine.includes(i) ? "cx-name cx-own" : "cx-name" }),
-        );
-        break;
-      }
-    }
-    sheet(chart, width, height);
-    const shown = spots.filter(Boolean);
-    chart.setAttribute(
-      "aria-label",
-      `${shown.length} models by ${words[state.y]} and ${words[state.x]}. Arrow keys go from point to point.`,
-    );
-    chart.replaceChildren(
-      ...parts,
-      svg(
-        "g",
-        {},
-        shown.map(({ node }) => node),
-      ),
-      svg("g", { style: "pointer-events:none" }, names),
-    );
-    state.at = spots[state.at] ? state.at : best[best.length - 1];
-    spots[state.at].node.setAttribute("tabindex", 0);
-  };
-
-  const summary = () => {
-    const best = frontier();
-    const mine = rows.filter((row) => has(row) && row[FAMILY] === state.family);
-    const top = rows[best[best.length - 1]];
-    result.textContent =
-      `${rows.filter(has).length} models. ${best.length} of them are on the frontier: no model with as few ${words[state.x]} is more accurate. ` +
-      `${top[NAME]} leads with ${percent(top[column[state.y]])} ${words[state.y]}.` +
-      (mine.length
-        ? ` ${state.family} has ${many(mine.length, "model")}, from ${percent(Math.min(...mine.map((row) => row[column[state.y]])))} to ${percent(Math.max(...mine.map((row) => row[column[state.y]])))}.`
-        : "");
-  };
-  const update = () => {
-    render();
-    summary();
-  };
-
-  const heads = [
-    ["model", NAME],
-    ["family", FAMILY],
-    ["year", YEAR],
-    ["parameters", PARAMS],
-    ["MACs", MACS],
-    ["top-1 %", ACC1],
-    ["top-5 %", ACC5],
-    ["pixels", SIZE],
-    ["ms", LATENCY],
-  ].slice(0, timed ? 9 : 8);
-  let sorted = [ACC1, -1];
-  const body = el("tbody");
-  const ths = heads.map(([text, at]) =>
-    el(
-      "th",
-      { scope: "col" },
-      button(text, () => {
-        sorted = [at, sorted[0] === at ? -sorted[1] : at < 2 ? 1 : -1];
-        fill();
-      }),
-    ),
+export const tell = (i, state, data) => {
+  const row = data.rows[i];
+  const every = accuracies(row, { ...state, extra: true }, data.recipes);
+  return (
+    `${row[NAME]} (${row[FAMILY]}${row[YEAR] ? `, ${row[YEAR]}` : ""}): ` +
+    (state.recipe === "compare"
+      ? listed(every.map(([k, value]) => `${percent(value)} (${data.recipes[k][1]})`))
+      : state.recipe === "best"
+        ? `${percent(row[ACC1])} top-1${row[ACC5] == null ? "" : `, ${percent(row[ACC5])} top-5`}`
+        : `${percent(accuracy(row, state, data))} ${WORDS[state.y]}`) +
+    `; ${short(row[PARAMS])} parameters, ${short(row[MACS])} MACs` +
+    (row[SIZE] ? ` at ${row[SIZE]} × ${row[SIZE]} pixels` : "") +
+    (row[LATENCY] ? `, ${short(row[LATENCY])} ms` : "") +
+    (row[EXTRA] && state.recipe === "best" ? "; it saw other pictures first." : ".")
   );
-  const fill = () => {
-    const [by, way] = sorted;
-    const order = [...rows].sort((a, b) => way * (by < 2 ? a[by].localeCompare(b[by]) : (a[by] || 0) - (b[by] || 0)));
-    ths.forEach((th, i) => th.setAttribute("aria-sort", i !== by ? "none" : way > 0 ? "ascending" : "descending"));
-    body.replaceChildren(
-      ...order.map((row) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row" }, row[NAME]),
-          row
-            .slice(1, heads.length)
-            .map((value, i) =>
-              el(
-                "td",
-                {},
-                value == null
-                  ? "–"
-                  : i + 1 === PARAMS || i + 1 === MACS
-                    ? short(value)
-                    : i + 1 === ACC1 || i + 1 === ACC5 || i + 1 === LATENCY
-                      ? value.toFixed(2)
-                      : value,
-              ),
-            ),
-        ),
-      ),
-    );
-  };
-  const table = el(
-    "details",
-    { class: "cx-table", ontoggle: () => body.childNodes.length || fill() },
-    el("summary", { ...KEYS }, "All numbers as a table"),
-    el(
-      "div",
-      { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Table of models" },
-      el("table", {}, el("thead", {}, el("tr", {}, ths)), body),
-    ),
+};
+
+// What one recipe gives over another, network by network, in the order of the recipes.
+const gains = (rows, state, data) => {
+  const pairs = {};
+  for (const row of rows) {
+    const every = accuracies(row, state, data.recipes);
+    every.slice(1).forEach(([k, value], n) => {
+      const [from, before] = every[n];
+      const of = (pairs[`${from} ${k}`] ||= []);
+      of.push(value - before);
+    });
+  }
+  return Object.entries(pairs).map(([key, of]) => ({ key: key.split(" "), of }));
+};
+
+export const summary = (state, data) => {
+  const all = shown(state, data);
+  if (!all.length) return "No network has such an accuracy.";
+  const rows = all.map((i) => data.rows[i]);
+  const point = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+  if (state.recipe === "compare") {
+    const said = gains(rows, state, data)
+      .sort((a, b) => b.of.length - a.of.length)
+      .slice(0, 2)
+      .map(({ key: [from, to], of }) => {
+        const mean = of.reduce((sum, value) => sum + value, 0) / of.length;
+        const ends = `${point(Math.min(...of))} to ${point(Math.max(...of))}`;
+        return `From ${data.recipes[from][1]} to ${data.recipes[to][1]}: ${point(mean)} points on average (${ends}, ${many(of.length, "network")}).`;
+      });
+    return `${many(all.length, "network")} with more than one accuracy at the same size and cost. ${said.join(" ")}`;
+  }
+  const best = frontier(state, data);
+  const up = (row) => accuracy(row, state, data);
+  const top = data.rows[best[best.length - 1]];
+  const mine = rows.filter((row) => row[FAMILY] === state.family).map(up);
+  return (
+    `${many(all.length, "model")}. ${best.length} of them ${best.length === 1 ? "is" : "are"} on the frontier: no model with as few ${WORDS[state.x]} is more accurate. ` +
+    `${top[NAME]} leads with ${percent(up(top))} ${WORDS[state.y]}.` +
+    (mine.length
+      ? ` ${state.family} has ${many(mine.length, "model")}, from ${percent(Math.min(...mine))} to ${percent(Math.max(...mine))}.`
+      : "")
   );
-  summary();
-  return {
-    nodes: [
+};
+
+// --- the picture -----------------------------------------------------------------------------------------------------
+
+const text = (x, y, anchor, label, extra) => svg("text", { x, y, "text-anchor": anchor, ...extra }, label);
+
+// A logarithmic axis of costs, a linear one of percent, and their mesh.
+const axes = (state, xs, ys, width) => {
+  const height = width < 520 ? 360 : 430;
+  const box = { left: 42, right: width - 12, top: 20, bottom: height - 46 };
+  const [low, high] = [Math.log10(Math.min(...xs)) - 0.08, Math.log10(Math.max(...xs)) + 0.12];
+  const [floor, roof] = [Math.floor(Math.min(...ys) / 5) * 5, Math.max(...ys) + 1.5];
+  const px = (value) => box.left + ((Math.log10(value) - low) / (high - low)) * (box.right - box.left);
+  const py = (value) => box.bottom - ((value - floor) / (roof - floor)) * (box.bottom - box.top);
+  const line = (x1, y1, x2, y2) => svg("line", { x1, y1, x2, y2, class: "cx-mesh" });
+  const marks = (box.right - box.left) / (high - low) < 165 ? [1, 3] : [1, 2, 5];
+  const columns = range(14)
+    .flatMap((decade) => marks.map((mark) => mark * 10 ** decade))
+    .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
+  const lines = range(Math.floor((roof - floor) / 5) + 1).map((i) => floor + 5 * i);
+  const mesh = [
+    columns.map((value) => [
+      line(px(value), box.top, px(value), box.bottom),
+      text(px(value), box.bottom + 18, "middle", short(value).replace(/\.0+(?= |$)/, "")),
+    ]),
+    lines.map((value) => [
+      line(box.left, py(value), box.right, py(value)),
+      text(box.left - 8, py(value) + 4, "end", value),
+    ]),
+    text((box.left + box.right) / 2, height - 8, "middle", `${WORDS[state.x]} (log scale)`, { class: "cx-axis" }),
+    text(box.left + 4, box.top - 2, "start", `${WORDS[state.y]}, %`, { class: "cx-axis" }),
+  ];
+  return { box, px, py, mesh, height };
+};
+
+// Names where there is room for them, the first ones first.
+const names = (labels, taken, box, width) => {
+  const put = [];
+  for (const { x, y, name, own } of labels) {
+    const wide = name.length * 6.3;
+    const places = [
+      [-8, -8, "end"],
+      [9, 14, "start"],
+      [9, 4, "start"],
+      [-9, 14, "end"],
+      [-9, 4, "end"],
+      [0, -10, "middle"],
+      [8, -8, "start"],
+      [0, 19, "middle"],
+    ];
+    for (const [dx, dy, anchor] of places) {
+      const left = x + dx - { end: wide, middle: wide / 2, start: 0 }[anchor];
+      const room = [left, y + dy - 10, left + wide, y + dy + 2];
+      const hits = (other) => room[0] < other[2] && other[0] < room[2] && room[1] < other[3] && other[1] < room[3];
+      if (left < box.left || room[2] > width || room[1] < box.top + 6 || room[3] > box.bottom || taken.some(hits))
+        continue;
+      taken.push(room);
+      put.push(text(x + dx, y + dy, anchor, name, { class: own ? "cx-name cx-own" : "cx-name" }));
+      break;
+    }
+  }
+  return put;
+};
+
+const tip = (row, { x, y }, width, height) =>
+  el(
+    "div",
+    {
+      class: "cx-tip",
+      "aria-hidden": "true",
+      style: `${x > width / 2 ? `right:${Math.max(0, width - x + 14)}px` : `left:${x + 14}px`};top:${clamp(y - 72, 0, height - 150)}px`,
+    },
+    el("b", {}, row[NAME]),
+    [
+      [row[FAMILY], row[YEAR]],
+      ["top-1", percent(row[ACC1])],
+      ["top-5", row[ACC5] == null ? "–" : percent(row[ACC5])],
+      ["parameters", short(row[PARAMS])],
+      ["MACs", short(row[MACS])],
+      ["image", row[SIZE] ? `${row[SIZE]} px` : "–"],
+    ].map((pair) =>
       el(
         "div",
-        { class: "cx-bar" },
-        choice({
-          label: "Cost",
-          options: [
-            ["params", "Parameters"],
-            ["macs", "MACs"],
-            ["latency", "Time"],
-          ].slice(0, timed ? 3 : 2),
-          value: state.x,
-          onchange: (to) => {
-            state.x = to;
-            update();
-          },
-        }).node,
-        choice({
-          label: "Accuracy",
-          options: [
-            ["acc1", "Top-1"],
-            ["acc5", "Top-5"],
-          ],
-          value: state.y,
-          onchange: (to) => {
-            state.y = to;
-            update();
-          },
-        }).node,
-        select({
-          label: "Family",
-          options: [[null, "none"], ...families.map((name) => [name, name])],
-          value: state.family,
-          onchange: (to) => {
-            state.family = to;
-            update();
-          },
-        }).node,
-        toggle("Frontier", state.frontier, (on) => {
-          state.frontier = on;
-          update();
-        }),
+        {},
+        pair.map((said) => el("span", {}, said)),
       ),
-      stage,
-      result,
-      table,
-    ],
-    draw: (to) => {
-      width = to;
-      render();
-    },
+    ),
+  );
+
+const legend = (state, data, mine) => {
+  const dot = (look) => sized(12, 12, { "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 4.5, class: look }));
+  const key = (look, words) => el("span", { class: "cx-key" }, dot(look), words);
+  const saw = state.extra && data.rows.some((row) => row[EXTRA]);
+  return state.recipe === "compare"
+    ? data.recipes
+        .filter(([recipe]) => state.extra || recipe !== "extra")
+        .map(([recipe, label]) => key(`cx-by-${recipe}`, label))
+    : [
+        state.frontier && key("cx-best", "on the frontier"),
+        mine.length > 0 && key("cx-mine", state.family),
+        key("cx-spot", state.family || state.frontier ? "the others" : "a network"),
+        saw && state.recipe === "best" && key("cx-extra", "saw other pictures first"),
+      ];
+};
+
+const chart = (state, data, width) => {
+  const { rows, recipes } = data;
+  const compare = state.recipe === "compare";
+  const all = shown(state, data);
+  const up = (i) => accuracy(rows[i], state, data);
+  const every = (i) => accuracies(rows[i], state, recipes);
+  const ys = compare ? all.flatMap((i) => every(i).map(([, value]) => value)) : all.map(up);
+  const xs = all.map((i) => cost(rows[i], state));
+  const { box, px, py, mesh, height } = axes(state, xs, ys, width);
+  const at = (i) => ({ x: px(cost(rows[i], state)), y: py(up(i)) });
+  const best = state.frontier && !compare ? frontier(state, data) : [];
+  const mine = all
+    .filter((i) => rows[i][FAMILY] === state.family)
+    .sort((a, b) => cost(rows[a], state) - cost(rows[b], state));
+  const now = chosen(state, data);
+  const stairs = best.map((i, n) => (n ? `H${at(i).x}V${at(i).y}` : `M${at(i).x} ${at(i).y}`)).join("");
+  const look = (i) =>
+    (compare ? " cx-any" : rows[i][FAMILY] === state.family ? " cx-mine" : "") +
+    (best.includes(i) ? " cx-best" : "") +
+    (rows[i][EXTRA] && state.recipe === "best" ? " cx-extra" : "") +
+    (i === now && state.picked ? " cx-at" : "");
+  const spot = (i) =>
+    svg("circle", {
+      cx: at(i).x,
+      cy: at(i).y,
+      r: 5.5,
+      tabindex: i === now ? 0 : -1,
+      role: "img",
+      "aria-label": tell(i, state, data),
+      "data-key": `point ${i}`,
+      ...KEYS,
+      class: `cx-spot${look(i)}`,
+    });
+  const marks = (i) => {
+    const ends = every(i).map(([, value]) => py(value));
+    const { x } = at(i);
+    return [
+      svg("line", { x1: x, x2: x, y1: Math.min(...ends), y2: Math.max(...ends), class: "cx-between" }),
+      every(i).map(([, value, recipe]) =>
+        svg("circle", { cx: x, cy: py(value), r: 4.5, class: `cx-mark cx-by-${recipe}`, "data-of": i }),
+      ),
+    ];
+  };
+  const labels = [...new Set([...mine, ...best])].map((i) => ({
+    ...at(i),
+    name: rows[i][NAME],
+    own: mine.includes(i),
+  }));
+  const taken = (compare ? all : [...mine, ...best]).map(at).map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
+  const order = [...all.filter((i) => i !== now), ...all.filter((i) => i === now)];
+  const picture = sized(
+    width,
+    height,
+    {},
+    mesh.flat(9),
+    stairs && svg("path", { d: `${stairs}H${box.right}`, class: "cx-frontier" }),
+    !compare && svg("polyline", { points: mine.map((i) => [at(i).x, at(i).y]).join(" "), class: "cx-kin-line" }),
+    compare && svg("g", { style: "pointer-events:none" }, all.map(marks).flat(9)),
+    svg("g", {}, order.map(spot)),
+    svg("g", { style: "pointer-events:none" }, names(labels, taken, box, width)),
+  );
+  // The nearest point within a finger's width.
+  const place = (x, y) => {
+    const far = (i) => Math.hypot(at(i).x - x, at(i).y - y);
+    const [near] = [...all].sort((a, b) => far(a) - far(b));
+    return far(near) < 28 ? { at: near, picked: true, hover: true } : { hover: false };
+  };
+  return {
+    picture: el(
+      "div",
+      { class: `cx-stage${state.hover ? " cx-hover" : ""}` },
+      picture,
+      tip(rows[now], at(now), width, height),
+    ),
+    parts: { legend: legend(state, data, mine) },
+    focus: `point ${now}`,
+    place,
+    leave: { hover: false },
   };
 };
+
+// --- the table -------------------------------------------------------------------------------------------------------
+
+const heads = (timed) => {
+  const plain = (value) => value ?? "–";
+  const hundredths = (value) => value?.toFixed(2) ?? "–";
+  return [
+    ["model", NAME, plain, { words: true }],
+    ["top-1 %", ACC1, hundredths],
+    ["parameters", PARAMS, short],
+    ["MACs", MACS, short],
+    timed && ["ms", LATENCY, hundredths],
+    ["top-5 %", ACC5, hundredths],
+    ["pixels", SIZE, plain],
+    ["year", YEAR, plain],
+    ["family", FAMILY, plain, { words: true }],
+  ]
+    .filter(Boolean)
+    .map(([words, i, said, more]) => ({
+      text: words,
+      value: (row) => row[i],
+      cell: (row) => said(row[i]) + (i === NAME && row[EXTRA] ? " *" : ""),
+      ...more,
+    }));
+};
+
+// Models as points: accuracy against cost on a log axis. Names, a family in color, the Pareto frontier, one network's accuracies by recipe, a table.
+const view = (state, width, data) => {
+  const columns = heads(data.timed);
+  const some = shown(state, data).length > 0;
+  const drawn = some ? chart(state, data, width) : { picture: [], parts: { legend: [] } };
+  const rows = () => table(columns, ordered(data.rows, columns[state.by], state.down), state);
+  return {
+    ...drawn,
+    text: some && state.picked ? tell(chosen(state, data), state, data) : summary(state, data),
+    parts: { ...drawn.parts, ...(state.open && { table: rows() }) },
+  };
+};
+
+export const explore = panel(view, {
+  kinds: { choosing, listing, picking, toggling },
+  move: (state, dx, dy, _shift, _name, data) => ({ at: walk(state, dx, dy, data), picked: true }),
+  // A control's change asks for the summary again.
+  settle: (state, moved) => (moved in state ? { picked: false, hover: false } : {}),
+  layout: (own) => [
+    own.choices,
+    own.picture,
+    own.part("legend", { class: "cx-legend" }),
+    own.text,
+    el(
+      "details",
+      { class: "cx-table", ontoggle: (event) => own.set({ open: event.target.open }) },
+      el("summary", { ...KEYS }, "All numbers as a table"),
+      own.part("table", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Table of models" }),
+    ),
+  ],
+});

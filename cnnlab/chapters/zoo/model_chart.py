@@ -7,11 +7,22 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Choice, Control, Panel, Pick, Select, Toggle
 
 __all__ = ["model_chart"]
 
-_ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency")
-_OPTIONAL_FIELDS = ("year", "acc5", "size", "latency")
+_ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency", "extra", "recipes")
+_OPTIONAL_FIELDS = ("year", "acc5", "size", "latency", "extra", "recipes")
+
+COSTS: dict[str, str] = {"params": "Parameters", "macs": "MACs", "latency": "Time"}
+ACCURACIES: dict[str, str] = {"acc1": "Top-1", "acc5": "Top-5"}
+# Of one network at one size: what it printed, and what torchvision measured.
+RECIPES: dict[str, str] = {
+    "paper": "the paper’s figure",
+    "own": "the recipe of its time",
+    "new": "the new recipe",
+    "extra": "extra pictures",
+}
 
 
 def model_chart(
@@ -28,7 +39,9 @@ def model_chart(
     Args:
         rows: one mapping per model: ``name``, ``family``, ``params`` and ``macs`` (counts, per image), ``acc1``
             (percent), and if known ``year``, ``acc5`` (percent), ``size`` (pixels along a side), ``latency``
-            (milliseconds).
+            (milliseconds), ``extra`` (True where the network saw other pictures first) and ``recipes`` (of the same
+            network at the same size: a key of ``RECIPES`` -> its top-1 and its top-5 accuracy, which may be None).
+            `cnnlab.catalog.zoo.chart_points` makes them.
         x: "params", "macs" or "latency", on a logarithmic axis.
         y: "acc1" or "acc5".
         family: the family in color at the start.
@@ -62,7 +75,15 @@ def model_chart(
                 raise ValueError(
                     f"rows[{index}] ({row['name']}): {name}={row[name]!r} is not a percentage from 0 to 100."
                 )
-        table.append([row.get(name) for name in _ROW_FIELDS])
+        for recipe, pair in (row.get("recipes") or {}).items():
+            if recipe not in RECIPES:
+                raise unknown_name(f"a recipe of rows[{index}]", recipe, RECIPES)
+            if len(pair) != 2 or not all(value is None or 0 <= value <= 100 for value in pair):
+                raise ValueError(
+                    f"rows[{index}] ({row['name']}): recipes[{recipe!r}]={pair!r} is not a pair of percentages; give "
+                    "top-1 and top-5, None for one that is not known."
+                )
+        table.append([row.get(name) for name in _ROW_FIELDS[:-2]])
     families = {row["family"] for row in rows}
     if family is not None and family not in families:
         raise unknown_name("family", family, families)
@@ -72,11 +93,40 @@ def model_chart(
     best = max((row for row in rows if row.get(y) is not None), key=lambda row: row[y])
     up = {"acc1": "top-1 accuracy", "acc5": "top-5 accuracy"}[y]
     across = {"params": "parameters", "macs": "multiply-accumulates per image", "latency": "milliseconds"}[x]
-    return Explorer(
-        "model_chart",
-        {"rows": table, "x": x, "y": y, "family": family, "frontier": bool(frontier)},
-        key=key,
-        title="Accuracy and cost of every model",
-        alt=f"Points for {len(rows)} models of {len(families)} families: {up} against {across}, "
-        f"on a logarithmic axis. {best['name']} is the most accurate, at {best[y]:.1f} %.",
+    extra = any(row.get("extra") for row in rows)
+    recipes = [recipe for recipe in RECIPES if any(recipe in (row.get("recipes") or {}) for row in rows)]
+    for line, row in zip(table, rows):
+        line += [bool(row.get("extra")), [(row.get("recipes") or {}).get(recipe) for recipe in recipes]]
+    timed = any(row.get("latency") is not None for row in rows)
+    start = {"x": x, "y": y, "family": family, "frontier": bool(frontier)}
+    controls: list[Control] = [
+        Choice("x", "Cost", COSTS if timed else {key: COSTS[key] for key in ("params", "macs")}),
+        Choice("y", "Accuracy", ACCURACIES),
+        Select("family", "Family", {None: "none"} | {name: name for name in sorted(families, key=str.casefold)}),
+    ]
+    if len(recipes) > 1:
+        compared = {recipe: RECIPES[recipe] for recipe in recipes if recipe != "extra"}
+        controls.append(Select("recipe", "Recipe", {"best": "as recommended"} | compared | {"compare": "compare them"}))
+        start["recipe"] = "best"
+    controls.append(Toggle("frontier", "Frontier"))
+    if extra:
+        controls.append(Toggle("extra", "Those that saw extra pictures"))
+        start["extra"] = True
+    controls.append(
+        Pick("picture", "Models by accuracy and cost. Arrow keys go from point to point.", sets=("at",), role="group")
     )
+    held = {control.name for control in controls}
+    unheld = {"recipe": "best", "extra": True, "at": -1, "picked": False, "hover": False, "open": False}
+    panel = Panel(
+        "model_chart",
+        title="Accuracy and cost of every model",
+        controls=tuple(controls),
+        alt=lambda **_: (
+            f"Points for {len(rows)} models of {len(families)} families: {up} against {across}, "
+            f"on a logarithmic axis. {best['name']} is the most accurate, at {best[y]:.1f} %."
+        ),
+        room=270,
+        variables={name: value for name, value in unheld.items() if name not in held} | {"by": 1, "down": True},
+    )
+    data = {"rows": table, "timed": timed, "recipes": [[recipe, RECIPES[recipe]] for recipe in recipes]}
+    return panel(data=data, key=key, **start)

@@ -1,104 +1,73 @@
-import { button, el, KEYS, many, say, short } from "../../widgets/static/core.js";
+import { el, KEYS, many, short } from "../../widgets/static/core.js";
+import { panel, searching, toggling } from "../../widgets/static/panel.js";
+import { ordered, table } from "../../widgets/static/table.js";
 
-// All models as a table: sorts by any column, filters by a word.
-export const explore = (p) => {
-  const { heads, papers, rows } = p;
+const WORDS = ["name", "paper", "published_by"];
+
+const cell = (field, value) => {
+  if (value == null) return "–";
+  if (field === "params" || field === "macs") return short(value);
+  if (field === "latency") return value.toFixed(value < 10 ? 2 : 1);
+  return typeof value === "number" && field !== "year" && field !== "size" ? value.toFixed(2) : value;
+};
+
+// The columns, and for each row what is looked through: its words and its year.
+export const decode = ({ heads, papers, rows, extra }) => {
   const at = Object.fromEntries(heads.map(([field], i) => [field, i]));
-  let by = p.sort;
-  let way = 1;
-  let word = "";
-  const words = new Set(["name", "paper", "published_by"]);
-  const cell = (field, value) => {
-    if (value == null) return "–";
-    if (field === "paper") return el("a", { href: papers[value][1], rel: "noopener", ...KEYS }, papers[value][0]);
-    if (field === "params" || field === "macs") return short(value);
-    if (field === "latency") return value < 10 ? value.toFixed(2) : value.toFixed(1);
-    return typeof value === "number" && field !== "year" ? value.toFixed(2) : value;
+  const link = (row) => el("a", { href: papers[row[at.paper]][1], rel: "noopener", ...KEYS }, papers[row[at.paper]][0]);
+  const marked = new Set(extra.map((i) => rows[i]));
+  const look = {
+    paper: { value: (row) => papers[row[at.paper]][0], cell: link },
+    name: { cell: (row) => (marked.has(row) ? `${row[0]} *` : row[0]) },
   };
-  const said = (row, i) => (heads[i][0] === "paper" ? papers[row[i]][0] : row[i]);
-  const result = say(90);
-  const body = el("tbody");
-  const ths = heads.map(([field, text], i) =>
-    el(
-      "th",
-      { scope: "col", class: words.has(field) ? "cx-text" : null },
-      button(text, () => {
-        way = by === i ? -way : words.has(field) || field === "year" ? 1 : -1;
-        by = i;
-        fill();
-      }),
-    ),
-  );
-  const fill = () => {
-    const needle = word.trim().toLowerCase();
-    const found = rows.filter(
-      (row) => !needle || row.some((_, i) => String(said(row, i)).toLowerCase().includes(needle)),
-    );
-    const order = [...found].sort((a, b) => {
-      const [x, y] = [said(a, by), said(b, by)];
-      if (x == null || y == null) return (x == null) - (y == null);
-      return way * (typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true }));
-    });
-    ths.forEach((th, i) => th.setAttribute("aria-sort", i !== by ? "none" : way > 0 ? "ascending" : "descending"));
-    body.replaceChildren(
-      ...order.map((row) =>
-        el(
-          "tr",
-          {},
-          row.map((value, i) =>
-            el(
-              i ? "td" : "th",
-              { scope: i ? null : "row", class: words.has(heads[i][0]) ? "cx-text" : null },
-              cell(heads[i][0], value),
-            ),
-          ),
-        ),
-      ),
-    );
-    const name = (row) => row[at.name];
-    result.textContent = found.length
-      ? `${many(found.length, "model")} of ${rows.length}, by ${heads[by][1]}: ${name(order[0])} first, ${name(order[order.length - 1])} last.`
-      : `No model has “${word.trim()}” in its row.`;
-  };
-  const input = el("input", {
-    type: "search",
-    placeholder: "resnet, 2014, Howard …",
-    ...KEYS,
-    oninput: () => {
-      word = input.value;
-      fill();
-    },
-  });
-  const quick = ["vgg", "inception", "resnet", "mobilenet", "2012"].map((text) =>
-    button(text, () => {
-      input.value = word = text;
-      fill();
-    }),
-  );
-  const scroll = el(
-    "div",
-    { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" },
-    el("table", {}, el("thead", {}, el("tr", {}, ths)), body),
-  );
-  fill();
+  const columns = heads.map(([field, text], i) => ({
+    text,
+    words: WORDS.includes(field),
+    up: field === "year",
+    value: (row) => row[i],
+    cell: (row) => cell(field, row[i]),
+    ...look[field],
+  }));
+  const searched = columns.filter((column) => column.words || column.up);
+  const said = (row) => searched.map((column) => column.value(row) ?? "").join("\n");
+  return { rows, columns, marked, texts: new Map(rows.map((row) => [row, said(row).toLowerCase()])) };
+};
+
+// The rows that hold every word, in the order of a column.
+export const found = ({ word, extra, by, down }, { rows, columns, marked, texts }) => {
+  const needles = word.toLowerCase().split(/\s+/);
+  const fits = (row) => (extra || !marked.has(row)) && needles.every((needle) => texts.get(row).includes(needle));
+  return ordered(rows.filter(fits), columns[by], down);
+};
+
+// All models as a table: sorts by any column, filters by words.
+const view = (state, _width, data) => {
+  const rows = found(state, data);
+  const { columns, marked } = data;
+  const word = state.word.trim();
+  const star = marked.size ? " * saw other pictures than ImageNet’s first." : "";
   return {
-    nodes: [
-      el(
+    text: rows.length
+      ? `${many(rows.length, "model")} of ${data.rows.length}, by ${columns[state.by].text}: ${rows[0][0]} first, ${rows[rows.length - 1][0]} last.${star}`
+      : `No model has ${word.includes(" ") ? "all of " : ""}“${word}” in its row.`,
+    parts: {
+      // What a word leaves out keeps its room.
+      models: el(
         "div",
-        { class: "cx-bar" },
-        el("label", { class: "cx-select" }, "Find", input),
-        quick,
-        button("all", () => {
-          input.value = word = "";
-          fill();
-        }),
+        { style: `min-height:min(29.9rem, ${(2 + 1.75 * data.rows.length).toFixed(1)}rem)` },
+        table(columns, rows, state),
       ),
-      el("div", { class: "cx-models" }, scroll),
-      result,
-    ],
-    // What a word leaves out keeps its room.
-    draw: () => {
-      scroll.style.minHeight ||= `${scroll.offsetHeight}px`;
     },
   };
 };
+
+export const explore = panel(view, {
+  kinds: { searching, toggling },
+  decode,
+  layout: (own) => [
+    own.presets(own.control("word")),
+    own.choices,
+    own.part("models", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" }),
+    own.text,
+  ],
+});

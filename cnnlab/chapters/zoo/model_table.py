@@ -7,23 +7,26 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Panel, Search, Toggle
 
 __all__ = ["model_table"]
 
-# Field -> heading. Numbers sort as numbers; what is None shows as a dash and sorts last.
+# Field -> heading, in the order of the columns. Numbers sort as numbers; what is None shows as a dash and sorts last.
 COLUMNS: dict[str, str] = {
     "name": "model",
-    "year": "year",
-    "paper": "paper",
+    "checkpoint1": "top-1 %",
     "params": "parameters",
     "macs": "MACs",
     "latency": "ms",
-    "checkpoint1": "top-1 %",
+    "year": "year",
     "checkpoint5": "top-5 %",
+    "size": "pixels",
     "published1": "paper’s top-1 %",
     "published5": "paper’s top-5 %",
     "published_by": "where it says so",
+    "paper": "paper",
 }
+QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
 
 _EXAMPLE = (
     {"name": "lenet5", "year": 1998, "paper": "LeCun et al.", "url": "https://doi.org/10.1109/5.726791"}
@@ -38,11 +41,12 @@ _EXAMPLE = (
 def model_table(
     rows: Sequence[Mapping[str, Any]] | None = None, *, sort: str = "year", key: str | None = None
 ) -> Explorer:
-    """A table of models that sorts by any column and filters by a word.
+    """A table of models that sorts by any column and shows those whose words and year hold all that is typed.
 
     Args:
         rows: one mapping per model with ``name``, ``year``, ``paper``, ``url``, ``params``, ``macs`` and, if known, the
-            other fields of ``COLUMNS``; None shows three models as an example.
+            other fields of ``COLUMNS``; ``extra`` is True where the accuracy is of a network that saw other pictures
+            first, which is marked and can be left out. None shows three models as an example.
         sort: the column that the table is sorted by at the start, of ``COLUMNS``.
         key: tells two equal explorers on one page apart.
 
@@ -56,7 +60,7 @@ def model_table(
         )
     if sort not in COLUMNS:
         raise unknown_name("sort", sort, COLUMNS)
-    fields = (*COLUMNS, "url")
+    fields = (*COLUMNS, "url", "extra")
     for index, row in enumerate(rows):
         for name in row:
             if name not in fields:
@@ -70,11 +74,23 @@ def model_table(
     papers = list(dict.fromkeys((row["paper"], row["url"]) for row in rows))
     shown = [field for field in COLUMNS if any(row.get(field) is not None for row in rows)]
     table = [[papers.index((row["paper"], row["url"])) if f == "paper" else row.get(f) for f in shown] for row in rows]
-    return Explorer(
+    extra = [index for index, row in enumerate(rows) if row.get("extra")]
+    panel = Panel(
         "model_table",
-        {"heads": [[f, COLUMNS[f]] for f in shown], "papers": papers, "rows": table, "sort": shown.index(sort)},
-        key=key,
         title="Every model of the book",
-        alt=f"A table of {len(rows)} models from {len(papers)} papers with year, parameters, multiply-accumulates and "
-        "accuracy, which sorts by any column and filters by a word.",
+        controls=(
+            Search("word", "Find", "resnet 2015, Howard …"),
+            *([Toggle("extra", "Those that saw extra pictures")] if extra else []),
+        ),
+        alt=lambda **_: (
+            f"A table of {len(rows)} models from {len(papers)} papers with year, parameters, multiply-accumulates and "
+            "accuracy, which sorts by any column and filters by words."
+        ),
+        room=140,
+        presets={word: {"word": word} for word in QUICK} | {"all": {"word": ""}},
+        trying="Words to try",
+        variables={"by": shown.index(sort), "down": False} | ({} if extra else {"extra": True}),
     )
+    start = {"word": ""} | ({"extra": True} if extra else {})
+    data = {"heads": [[f, COLUMNS[f]] for f in shown], "papers": papers, "rows": table, "extra": extra}
+    return panel(data=data, key=key, **start)

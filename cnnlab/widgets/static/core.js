@@ -53,6 +53,9 @@ export const slider = ({ label, symbol, color, min, max, step = 1, value, format
       input.value = to;
       show();
     },
+    bound(low, high) {
+      Object.assign(input, { min: low, max: high });
+    },
   };
   control.value = value;
   return control;
@@ -75,7 +78,13 @@ export const select = ({ label, hidden, options, value, onchange }) => {
   return control;
 };
 
-export const button = (text, onclick, attrs) => el("button", { type: "button", ...KEYS, onclick, ...attrs }, text);
+// A button that can do nothing now (able(node, false)) keeps the focus that it has.
+export const button = (text, act, attrs) => {
+  const onclick = (event) => node.getAttribute("aria-disabled") === "true" || act(event);
+  const node = el("button", { type: "button", ...KEYS, onclick, ...attrs }, text);
+  return node;
+};
+export const able = (node, can) => node.setAttribute("aria-disabled", String(!can));
 
 // A button that stays down.
 export const toggle = (text, on, onchange) => {
@@ -133,13 +142,14 @@ export const sheet = (picture, width, height) => {
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
 };
 
-// Play and pause. Stops by itself when the page is hidden or the explorer has left it.
-export const clock = (ms, tick) => {
+// Play and pause; changed(on) hears of either. Stops by itself when the page is hidden or the explorer has left it.
+export const clock = (ms, tick, changed) => {
   let timer = 0;
   const set = (on) => {
     clearInterval(timer);
     timer = on ? setInterval(() => (document.hidden || !node.isConnected ? set(false) : tick()), ms) : 0;
     node.textContent = on ? "Pause" : "Play";
+    changed?.(on);
   };
   const node = button("Play", () => {
     set(!timer);
@@ -159,7 +169,7 @@ export const glider = () => {
   let frame = 0;
   return (ms, draw) => {
     cancelAnimationFrame(frame);
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return draw(1);
+    if (!ms || matchMedia("(prefers-reduced-motion: reduce)").matches) return draw(1);
     const start = performance.now();
     const next = (now) => {
       const t = clamp((now - start) / ms, 0, 1);

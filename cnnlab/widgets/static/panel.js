@@ -1,63 +1,321 @@
-import { button, choice, el, say, slider } from "./core.js";
+import {
+  able,
+  arrows,
+  button,
+  choice,
+  clamp,
+  clock,
+  el,
+  glider,
+  hint,
+  KEYS,
+  make,
+  say,
+  select,
+  signed,
+  slider,
+  tidy,
+} from "./core.js";
 
-// The controls that a declaration lists (cnnlab/widgets/panel.py), which write into state and then call changed, with
-// true after a preset.
-export const controls = (p, state, changed) => {
-  const put = (name) => (to) => {
-    state[name] = to;
-    update();
-  };
-  const made = p.controls.map((own) => {
-    const value = state[own.name];
-    const format = (shown) => shown.toFixed(own.decimals);
-    return own.kind === "slider"
-      ? slider({ ...own, min: own.low, max: own.high, value, format, oninput: put(own.name) })
-      : choice({ ...own, value, onchange: put(own.name) });
-  });
-  const presets = p.presets.map(([name, values]) =>
-    button(name, () => {
-      Object.assign(state, values);
-      p.controls.forEach((own, i) => {
-        made[i].value = state[own.name];
-      });
-      update(true);
-    }),
-  );
-  const mark = () =>
-    presets.forEach((node, i) => {
-      const values = Object.entries(p.presets[i][1]);
-      node.setAttribute("aria-pressed", String(values.every(([name, value]) => state[name] === value)));
-    });
-  const update = (preset) => {
-    mark();
-    changed(preset);
-  };
-  mark();
-  const nodes = (kind) => made.filter((_, i) => p.controls[i].kind === kind).map((control) => control.node);
+// How an explorer comes out of its declaration and a pure view is told in cnnlab/widgets/panel.py.
+
+// --- the controls: (declared, panel, options) -> { node, row, show(value, limits, moved) } -----------------------------
+// An explorer hands panel those that it declares as `kinds`, so that an output carries no other.
+
+export const sliding = (own, { limits, set }) => {
+  const values = () => limits(own.name).values || own.values;
+  const format = (x) =>
+    values()
+      ? String(values()[x] ?? "")
+      : (own.decimals === null ? tidy(x) : signed(x.toFixed(own.decimals || 0))) + (own.unit || "");
+  const oninput = (x) => set({ [own.name]: values() ? values()[x] : x }, own.name);
+  const control = slider({ ...own, min: own.low, max: own.high, value: own.low, format, oninput });
   return {
-    presets: (...kids) => el("div", { class: "cx-bar", role: "group", "aria-label": "Settings to try" }, kids, presets),
-    sliders: el("div", { class: "cx-controls" }, nodes("slider")),
-    choices: el("div", { class: "cx-bar" }, nodes("choice")),
+    node: control.node,
+    row: "sliders",
+    show(value, { low = own.low, high = own.high }) {
+      const list = values();
+      control.bound(list ? 0 : low, list ? list.length - 1 : high);
+      control.value = list ? list.indexOf(value) : value;
+    },
   };
 };
 
-// An explorer out of its declaration and a pure view: (state, width) -> { text, picture }.
-export const panel = (view) => (p) => {
-  const state = { ...p.state };
-  let width = 0;
-  const words = say(p.room);
-  const frame = el("div", { class: "cx-picture" });
-  const update = () => {
-    const { text, picture } = view(state, width);
-    words.textContent = text;
-    if (width) frame.replaceChildren(picture);
-  };
-  const own = controls(p, state, update);
+// A control of core, which only takes its value.
+const plain = (control) => ({
+  node: control.node,
+  row: "choices",
+  show(value) {
+    control.value = value;
+  },
+});
+export const choosing = (own, { state, set }) =>
+  plain(choice({ ...own, value: state[own.name], onchange: (to) => set({ [own.name]: to }, own.name) }));
+
+export const toggling = (own, { state, set }) => {
+  const node = button(own.label, () => set({ [own.name]: !state[own.name] }, own.name));
+  return { node, row: "choices", show: (value) => node.setAttribute("aria-pressed", Boolean(value)) };
+};
+export const listing = (own, { state, set }) =>
+  plain(select({ ...own, value: state[own.name], onchange: (to) => set({ [own.name]: to }, own.name) }));
+
+export const searching = (own, { set }) => {
+  const oninput = () => set({ [own.name]: input.value }, own.name);
+  const input = el("input", { type: "search", placeholder: own.placeholder, ...KEYS, oninput });
+  const show = (value) => input.value === value || (input.value = value);
+  return { node: el("label", { class: "cx-select" }, own.label, input), row: "choices", show };
+};
+
+export const counting = (own, { state, set }) => {
+  const by = (step) => () => set({ [own.name]: state[own.name] + step }, own.name);
+  const [more, less] = [button(own.more, by(1)), button(own.less, by(-1))];
   return {
-    nodes: [own.presets(), own.sliders, own.choices, frame, words],
-    draw: (to) => {
-      width = to;
-      update();
+    node: [more, less],
+    row: "choices",
+    show(value, { low = own.low, high = own.high }) {
+      able(more, value < high);
+      able(less, value > low);
     },
+  };
+};
+
+export const typing = (own, { state, set, cells }) => {
+  const node = el("div", { class: "cx-numbers", role: "group", "aria-label": own.label });
+  const side = (values) => Math.round(Math.sqrt(values.length));
+  const named = (i, n) => own.names?.[i] || `weight, row ${Math.floor(i / n) + 1}, column ${(i % n) + 1}`;
+  const written = (value) => +value.toFixed(2);
+  const field = (i, n) =>
+    el("input", {
+      type: "number",
+      step: own.step || "any",
+      inputmode: "decimal",
+      ...KEYS,
+      "aria-label": named(i, n),
+      onfocus: () => own.chosen && set({ [own.chosen]: i }, own.chosen),
+      oninput: (event) => {
+        const to = clamp(+event.target.value || 0, own.low, own.high);
+        set({ [own.name]: state[own.name].map((value, j) => (j === i ? to : value)) }, own.name);
+      },
+      onchange: (event) => {
+        event.target.value = written(state[own.name][i]);
+      },
+    });
+  return {
+    node,
+    show(values, _, moved) {
+      if (node.children.length !== values.length) {
+        node.replaceChildren(...values.map((_, i) => field(i, side(values))));
+        node.style.setProperty("--k", side(values));
+      }
+      [...node.children].forEach((input, i) => {
+        // What is being typed stays as it is typed.
+        if (moved !== own.name || input !== document.activeElement) input.value = written(values[i]);
+        for (const [name, to] of Object.entries(cells(own.name)[i] || {})) input.setAttribute(name, to);
+      });
+    },
+  };
+};
+
+// A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
+export const picking = (own, { state, set, part }, { move }) => {
+  const [x, y] = own.sets;
+  const usual = (dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
+  let shift = false;
+  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name) : usual(dx, dy), "place"));
+  const onkeydown = (event) => {
+    shift = event.shiftKey;
+    keys(event);
+  };
+  const role = own.role || "application";
+  const attrs = { role, tabindex: role === "application" && 0, ...KEYS, "aria-label": own.label, onkeydown };
+  const node = part(own.name, { ...attrs, class: "cx-picture cx-pick" }, "div", own.hover !== false);
+  return { node, show() {} };
+};
+
+// Back, Next, Play, the end, and where one stands. An explorer's steps(state) gives { count, at, to(number), end }.
+export const stepping = (own, { state, set, live }, { steps: of }) => {
+  const go = (to) => set(of(state).to(to), own.name);
+  const left = () => of(state).count - 1 - of(state).at;
+  const by = (step) => go((of(state).at + step + of(state).count) % of(state).count);
+  const end = () => (own.loop || !left() ? 0 : (of(state).end ?? of(state).count - 1));
+  const human = (text, act) =>
+    button(text, () => {
+      timer.stop();
+      act();
+    });
+  const back = human("Back", () => by(-1));
+  const next = human("Next", () => by(1));
+  const last = human("", () => go(end()));
+  let fresh = false;
+  // Played to the end it stands still; played again it starts again.
+  const tick = () => {
+    if (own.loop || left() || fresh) by(1);
+    else timer.stop();
+    fresh = false;
+  };
+  const timer = clock(own.ms, tick, (on) => {
+    fresh = on;
+    live(!on);
+  });
+  const where = el("span", { class: "cx-hint" });
+  return {
+    row: "steps",
+    node: el("div", { class: "cx-bar" }, back, next, timer.node, last, where),
+    show(_value, _limits, moved) {
+      const { at, count } = of(state);
+      if (!count || (moved !== own.name && (moved === "place" || !own.loop))) timer.stop();
+      where.textContent = count ? `step ${at + 1} of ${count}` : "no steps";
+      able(back, count > 1 && (own.loop || at));
+      able(next, count > 1 && (own.loop || left()));
+      able(timer.node, count > 1);
+      able(last, count > 1 && (!own.loop || at));
+      last.textContent = end() ? own.finish : "Start again";
+    },
+  };
+};
+
+// --- what only some views want: (panel) -> what is done after each drawing ---------------------------------------------
+
+// images: pixels for a part that is a canvas.
+export const painting = ({ slots }) => {
+  const painted = {};
+  return ({ images }) => {
+    for (const [name, { data, width, height }] of Object.entries(images)) {
+      if (painted[name] === data) continue;
+      painted[name] = data;
+      Object.assign(slots[name], { width, height }).getContext("2d").putImageData(new ImageData(data, width), 0, 0);
+    }
+  };
+};
+
+// glide(place): what moves from one place to the next, when the place was picked or stepped to.
+export const gliding = ({ state, p, made }) => {
+  const names = p.controls.flatMap((own) => own.sets || []);
+  const run = glider();
+  let from = state;
+  return ({ glide }, moved) => {
+    const start = { ...from };
+    run(moved === "place" || made[moved]?.row === "steps" ? 170 : 0, (t) => {
+      from = Object.fromEntries(names.map((name) => [name, start[name] + (state[name] - start[name]) * t]));
+      glide(from);
+    });
+  };
+};
+
+// --- the panel -------------------------------------------------------------------------------------------------------
+
+// What a node of a view sets when it is pressed; it gets the focus back under its key when its part is drawn anew.
+export const pressing = (change, key = JSON.stringify(change)) => ({
+  ...KEYS,
+  "data-sets": JSON.stringify(change),
+  "data-key": key,
+});
+
+const usual = (own) => [own.presets(), own.sliders, own.choices, own.steps, own.picture, own.text, own.hint];
+
+export const panel = (view, options = {}) => {
+  const { kinds, also = [], layout = usual, limits = () => ({}), settle, decode } = options;
+  return (p) => {
+    const data = decode ? decode(p.data) : p.data;
+    const state = { ...p.state };
+    const colors = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
+    const slots = {};
+    const made = {};
+    let width = 0;
+    let seen = {};
+
+    // The change, what follows from it, and every value within its limits as they are then.
+    const bound = (name) => limits(state, data)[name] || {};
+    const set = (change, moved) => {
+      Object.assign(state, change, settle?.({ ...state, ...change }, moved, data));
+      for (const name of Object.keys(limits(state, data))) {
+        const { values, low = -Infinity, high = Infinity } = bound(name);
+        state[name] = values
+          ? (values.filter((own) => own <= state[name]).pop() ?? values[0])
+          : clamp(state[name], low, high);
+      }
+      update(moved);
+    };
+
+    // --- where things stand ---
+    const slot = (name, node, hover) => {
+      const point = ({ clientX, clientY }) => {
+        const { left, top, width, height } = node.getBoundingClientRect();
+        const change = Object.entries(seen.place?.(clientX - left, clientY - top, width, height, name) || {});
+        if (change.some(([own, value]) => state[own] !== value)) set(Object.fromEntries(change), "place");
+      };
+      const press = ({ target }) => {
+        const pressed = target.closest("[data-sets]");
+        if (pressed) set(JSON.parse(pressed.dataset.sets), name);
+      };
+      const leave = () => seen.leave && set(seen.leave, "leave");
+      const heard = { click: press, pointerdown: point, ...(hover && { pointermove: point, pointerleave: leave }) };
+      for (const [event, act] of Object.entries(heard)) node.addEventListener(event, act);
+      slots[name] = node;
+      return node;
+    };
+    const part = (name, attrs, tag = "div", hover) => slot(name, el(tag, attrs), hover);
+    const fill = (node, content) => {
+      if (!node || content === undefined || node.textContent === content) return;
+      const active = node.contains(document.activeElement) && document.activeElement.dataset.key;
+      node.replaceChildren();
+      make(node, {}, [content]);
+      const key = active && (seen.focus ?? active);
+      if (key) [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key)?.focus();
+    };
+    const live = (on) =>
+      [slots.text, slots.hint].forEach((node) => node?.setAttribute("aria-live", on ? "polite" : "off"));
+
+    // --- controls ---
+    const at = { p, state, set, live, part, slots, made, limits: bound, cells: (name) => seen.cells?.[name] || [] };
+    for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
+    const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
+    const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
+    const afterwards = also.map((one) => one(at));
+
+    const update = (moved) => {
+      if (width) {
+        seen = view(state, width, data, colors);
+        const facts = seen.facts?.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+        for (const [name, content] of Object.entries({ ...seen, facts, ...seen.parts })) fill(slots[name], content);
+        afterwards.forEach((act) => act(seen, moved));
+      }
+      for (const [name, control] of Object.entries(made)) {
+        control.show(state[name], bound(name), moved);
+        if (control.node.style) control.node.hidden = bound(name).hidden;
+      }
+      presets.forEach((node, i) => node.setAttribute("aria-pressed", Object.entries(p.presets[i][1]).every(same)));
+    };
+
+    const nodes = (row) => Object.values(made).flatMap((own) => (own.row === row ? own.node : []));
+    const box = (attrs, ...kids) => (kids.flat(9).length ? el("div", attrs, kids) : null);
+    const bar = (...kids) =>
+      box(
+        { class: "cx-bar" },
+        kids.map((kid) => made[kid]?.node || kid),
+      );
+    const group = { class: "cx-bar", role: "group", "aria-label": p.trying };
+    const laid = layout({
+      bar,
+      set,
+      part,
+      control: (name) => made[name].node,
+      presets: (...kids) => box(group, presets.length ? [kids, presets] : []),
+      sliders: box({ class: "cx-controls" }, nodes("sliders")),
+      choices: bar(...nodes("choices")),
+      steps: nodes("steps"),
+      text: slot("text", say(p.room)),
+      hint: p.hint ? slot("hint", hint(p.hint)) : null,
+      facts: part("facts", { class: "cx-facts" }, "dl"),
+      picture: slots.picture || part("picture", { class: "cx-picture" }),
+    });
+    set({});
+    return {
+      nodes: laid.flat(9).filter((node) => node != null),
+      draw: (to) => {
+        width = to;
+        update();
+      },
+    };
   };
 };
