@@ -112,7 +112,7 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
                     response = response[:, :, unit[0], unit[1]]
                 (gradient,) = torch.autograd.grad(response.sum(), x, allow_unused=True)
             if gradient is not None:
-                total += gradient[0].abs().sum(0).double().cpu()
+                total += gradient[0].abs().sum(0).cpu().double()
     finally:
         hook.remove()
     return _described(layer, unit, total)

@@ -271,7 +271,7 @@ class PCAColor:
         count = 0
         total, products = torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
         for part in pixels.split(1024):
-            values = part.permute(1, 0, 2, 3).flatten(1).double().cpu()  # (3, n*H*W)
+            values = part.permute(1, 0, 2, 3).flatten(1).cpu().double()  # (3, n*H*W)
             values = values / 255 if not part.is_floating_point() else values
             total += values.sum(1)
             products += values @ values.T

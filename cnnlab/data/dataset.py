@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -232,8 +233,8 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     for part in images.split(max(1, 200_000 // max(1, images[0].numel()))):
         # One channel at a time: contiguous sums in float32 over short runs, then float64 across them.
         values = part.float().flatten(2)  # (n, C, HW)
-        total += values.sum(2).double().sum(0).cpu()
-        squares += torch.linalg.vector_norm(values, dim=2).double().square().sum(0).cpu()
+        total += values.sum(2).cpu().double().sum(0)
+        squares += torch.linalg.vector_norm(values, dim=2).cpu().double().square().sum(0)
     count = images.numel() // channels
     mean = total / count
     std = (squares / count - mean**2).clamp(min=0).sqrt()
@@ -243,7 +244,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """A permutation of 0..N-1 of which every prefix holds each class in proportion (within one)."""
     labels = labels.cpu()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(operator.index(seed))
     shuffled = torch.randperm(len(labels), generator=generator)
     position = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():

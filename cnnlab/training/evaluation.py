@@ -94,6 +94,11 @@ def main_output(output: Any) -> Tensor:
     )
 
 
+def on_device(loss: Loss, device: torch.device) -> Loss:
+    """The loss itself; one that is a module is moved to the device first, in place, as a model is."""
+    return loss.to(device) if isinstance(loss, nn.Module) else loss
+
+
 class Evaluator:
     """One pass over a set, a batch at a time, so that whoever drives it can stop in between."""
 
@@ -142,12 +147,14 @@ class Evaluator:
 
     def result(self) -> Evaluation:
         """The measures over all batches so far."""
-        logits = torch.cat(self._logits).cpu()
+        logits = torch.cat(self._logits)
         # Made outside inference mode, so that callers may use it as an ordinary tensor.
         logits = logits.clone() if logits.is_inference() else logits
-        labels = self.images.labels[: len(logits)].cpu()
+        labels = self.images.labels[: len(logits)].to(logits.device)
         with torch.no_grad():
-            loss = (self.loss or F.cross_entropy)(logits, labels).item()
+            # Where the model is, as in training: a loss may hold class weights, which can be in one place only.
+            loss = on_device(self.loss or F.cross_entropy, logits.device)(logits, labels).item()
+        logits, labels = logits.cpu(), labels.cpu()
         accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
         return Evaluation(loss, accuracy, logits, labels, tuple(self.images.classes))
 

@@ -78,11 +78,14 @@ def fit(
             CUDA only; True on a CPU means bfloat16 if the processor computes in it, and float32 if not. The run's
             config says which, as "precision".
         loss: ``loss(logits, y) -> scalar``; None is cross-entropy. y holds class numbers (N,), or after
-            mixup and CutMix probabilities (N, K).
+            mixup and CutMix probabilities (N, K). One that is a module (``nn.CrossEntropyLoss(weight=...)``) is moved
+            to the device, in place, as the model is.
         callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
             beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.
-        resume: go on from ``checkpoint`` if it exists, at the very batch.
+        resume: go on from ``checkpoint`` if it exists, at the very batch, and if it is of this very training. Functions
+            (a loss, a schedule, an augmentation of your own) are told apart by their names alone, so that one
+            lambda passes for another.
         progress: show a bar with the time left where somebody is looking: in a terminal or a notebook, not
             in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars.
 

@@ -27,7 +27,7 @@ from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_data, check_fit, check_model, has_batch_norm
 from cnnlab.training.devices import is_out_of_memory, own_randomness, prefers_channels_last, resolve_amp, resolve_device
 from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged
-from cnnlab.training.evaluation import Evaluation, Evaluator, autocast
+from cnnlab.training.evaluation import Evaluation, Evaluator, autocast, on_device
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.losses import losses
 from cnnlab.training.optimizers import make_optimizer
@@ -99,10 +99,14 @@ class Trainer:
         if self.channels_last and self.device.type == "cuda":
             # On a processor the images' layout decides, and the caller's weights keep theirs.
             model.to(memory_format=torch.channels_last)
+        if recipe.loss is not None:
+            on_device(recipe.loss, self.device)
         check_fit(model, data, self.device)
         self.optimizer = make_optimizer(model, recipe)
         for group in self.optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])  # an optimizer used before keeps its first rate
+            # An optimizer used before has its first rate; if its rate was set since then, that is meant.
+            if group.get("cnnlab_lr") != group["lr"]:
+                group["initial_lr"] = group["lr"]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
         n = len(data.train)
@@ -308,7 +312,7 @@ class Trainer:
                 "finite number, the factor of the learning rate there."
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["cnnlab_lr"] = group["initial_lr"] * factor
 
     def _read_pending(self) -> None:
         """Bring the waiting losses into the sums; the first that is not finite ends the training."""
