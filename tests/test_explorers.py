@@ -24,7 +24,8 @@ from cnnlab.widgets import (
     model_chart,
 )
 from cnnlab.widgets import receptive_field as receptive_field_explorer
-from cnnlab.widgets.explorer import _bundle, _json, _module, _stripped, _styles
+from cnnlab.widgets.explorer import _bundle, _json, _module, _script, _stripped, _styles
+from cnnlab.widgets.shorten import shorten
 from tests.explorers import MAKERS, ROWS, VIEWS
 
 STATIC = Path(widgets.__file__).parent / "static"
@@ -103,22 +104,32 @@ DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree
 
 def test_size_bounds():
     for name, maker in MAKERS.items():
-        assert len(_bundle(VIEWS[name]).encode()) < 18_000, name
+        assert len(_script(VIEWS[name]).encode()) < 18_000, name
         whole = maker()._repr_html_()
         assert len(gzip.compress(whole.encode())) < DATA_HEAVY.get(name, 8_500), name
 
 
 def test_stripping_says_the_same():
     text = "const a = [\n  1, // one\n  (2),\n];\n// no\nif (a)\n  b({\n    c: `, ]`,\n  });\nelse c = d // e;\n"
-    assert _stripped(text) == "const a=[1,(2)];if(a)\nb({c:`, ]`});else c=d//e;"
-    assert _stripped('a = b + +c - -d ? " = " : `x + ${ e } y` + f.replace(/ ,+ /g, "");') == (
-        'a=b+ +c- -d?" = ":`x + ${ e } y`+f.replace(/ ,+ /g,"");'
-    )
+    assert _stripped(text) == "const a = [1,(2)];if (a)\nb({c: `, ]`});else c = d // e;"
     assert _styles(STATIC / "no_such_file.css") == ""
     css = _styles(STATIC / "core.css")
-    assert "\n" not in css and "/*" not in css and ".cnnlab-explorer *{box-sizing: border-box;}" in css
+    assert "\n" not in css and "/*" not in css and ".cnnlab-explorer *{box-sizing:border-box}" in css
     for name, view in VIEWS.items():
         assert not re.search(r"^\s|// |\n\n", _bundle(view), flags=re.M), name
+
+
+def test_names_are_shortened_and_nothing_else():
+    text = (
+        "const low = 1;\nconst twice = (number) => {\nconst { low, high: top = low, other = 2 } = number;\n"
+        "const text = `${low} low ${{ low, top }.low}`;\nlet count = top++ + +other;\n"
+        'return { low, get size() {\nreturn count;\n}, number: "number", of: text.low?.top ?? /low/.test(top) };\n};\n'
+        "const start = (low) => twice(low) / low;"
+    )
+    assert shorten(text) == (
+        "const Aa=1,Ab=b=>{const{low:Aa,high:a=Aa,other:c=2}=b,d=`${Aa} low ${{low:Aa,top:a}.low}`;let e=a++ + +c;"
+        'return{low:Aa,get size(){return e;},number:"number",of:d.low?.top??/low/.test(a)};},start=Aa=>Ab(Aa)/Aa;'
+    )
 
 
 def test_a_bundle_holds_what_is_used_and_in_order(tmp_path):
@@ -131,7 +142,8 @@ def test_a_bundle_holds_what_is_used_and_in_order(tmp_path):
         'import { twice } from "./more.js";\n\nconst four = twice(2);\nexport const explore = () => four;\n'
     )
     assert _bundle(view, tmp_path / "core.js") == (
-        "const start=()=>1;\nconst low=1;\nconst twice=(x)=>\nlow*x*2;\nconst four=twice(2);\nconst explore=()=>four;"
+        "const start = () => 1;\nconst low = 1;\nconst twice = (x) =>\nlow * x * 2;\n"
+        "const four = twice(2);\nconst explore = () => four;"
     )
     view.write_text('import { thrice } from "./more.js";\nexport const explore = () => thrice(2);\n')
     _module.cache_clear(), _bundle.cache_clear()

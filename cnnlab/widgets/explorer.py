@@ -24,6 +24,7 @@ from typing import Any
 from cnnlab import chapters
 from cnnlab.draw.palette import css_variables
 from cnnlab.errors import unknown_name
+from cnnlab.widgets.shorten import shorten
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -33,30 +34,19 @@ def _views() -> dict[str, Path]:
     return {path.stem: path for path in chapters.files("*.js")}
 
 
-# What stays as it is written: strings, templates (with what stands in ${}), and regular expressions.
-_LITERAL = re.compile(
-    r"""("(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^{}`]|\{[^{}]*\}|`[^`]*`)*\}|[^`\\])*`"""
-    r"""|(?<=[(,=:\[!&|?;])\s*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n])+/[a-z]*)"""
-)
-_OPERATOR = re.compile(r" ?(=>|[-+*/%<>=!&|?:]+|[{}()\[\],;.]) ?")
-
-
 def _stripped(text: str) -> str:
-    """Without indentation, comments, and spaces, line ends and commas that only the formatter wants. Says the same."""
+    """Without indentation, comments, and line ends and commas that only the formatter wants. Says the same."""
     lines = (re.sub(r"(?:^|(?<=[;,{(\[])\s*)// .*", "", line.strip()) for line in text.splitlines())
     joined = re.sub(r"(?<=[{(\[,;])\n", "", "\n".join(line for line in lines if line))
-    joined = re.sub(r",?\n?([\])}])", r"\1", joined)
-    parts = _LITERAL.split(joined)
-    parts[::2] = [re.sub(r"([-+]) (?=[-+])", r"\1\0", part) for part in parts[::2]]  # a + +b is not a ++b
-    parts[::2] = [_OPERATOR.sub(r"\1", part).replace("\0", " ") for part in parts[::2]]
-    return "".join(parts)
+    return re.sub(r",?\n?([\])}])", r"\1", joined)
 
 
 @cache
 def _styles(file: Path) -> str:
-    """A style sheet without line ends, or nothing where there is no such file."""
+    """A style sheet without line ends, with those that it imports, or nothing where there is no such file."""
     text = re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL) if file.is_file() else ""
-    return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
+    text = re.sub(r'@import "([^"]+)";', lambda found: _styles((file.parent / found[1]).resolve()), text)
+    return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", re.sub(r"\s+", " ", text)).strip().replace(";}", "}")
 
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
@@ -117,6 +107,11 @@ def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
     write(core, "start")
     write(view, "explore")
     return "\n".join(written.values())
+
+
+@cache
+def _script(view: Path) -> str:
+    return shorten(_bundle(view))
 
 
 def whole(argument: str, value: object, low: int, high: int, why: str = "") -> int:
@@ -184,7 +179,7 @@ class Explorer:
             f"{_styles(_STATIC / 'core.css')}\n{_styles(view.with_suffix('.css'))}"
         )
         script = (
-            f'(() => {{\n"use strict";\n{_bundle(view)}\n'
+            f'(() => {{\n"use strict";\n{_script(view)}\n'
             f"start({_json(self.id)}, {_json(self.params)}, {_json(self.title)}, explore);\n}})();"
         )
         return (

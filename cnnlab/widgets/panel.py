@@ -41,9 +41,10 @@ The options of ``panel``, all but ``kinds`` optional, all pure:
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
-- ``move(state, dx, dy, shift, name)`` -> change: the arrow keys of a `Pick`, where they do not add to its variables;
+- ``move(state, dx, dy, shift, name, data)`` -> change: a `Pick`'s arrow keys, where they do not add to its variables;
 - ``decode(data)``: once, what the view gets as ``data``;
-- ``also``: [painting, gliding] from panel.js, where the view returns ``images`` or ``glide``;
+- ``also``: [painting, gliding, scrolling] from panel.js, where the view returns ``images``, ``glide`` or ``scroll``
+  ({part: [top, bottom]}, what is kept in view); ``presses``: that of panel.js, where it uses ``pressing``;
 - ``layout(own)`` -> nodes, of ``own.presets(...)``, ``.sliders``, ``.choices``, ``.steps``, ``.picture``, ``.text``,
   ``.hint``, ``.facts``, ``.control(name)``, ``.bar(...names or nodes)``, ``.part(name, attrs, tag)``,
   ``.set(change)``. A `Pick` called "picture" is ``own.picture``; under another name it is ``own.control``.
@@ -236,10 +237,6 @@ class Steps(Control):
     ms: int = field(default=650, kw_only=True)
     loop: bool = False
     finish: str = "Finish"
-
-    def declared(self) -> dict[str, Any]:
-        """All of it."""
-        return {"kind": self.kind, "name": self.name, "ms": self.ms, "loop": self.loop, "finish": self.finish}
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def check_counts(page, channels: int, filters: int, kernel: int, size: int) -> N
     assert f"{steps[0]:,} + {steps[1]:,} = {two.macs:,} multiplications" in said
     assert f"standard convolution {one.macs:,}: " in said
     assert ("here two steps cost more" in said) == (two.macs > one.macs)
-    facts = page.locator(".ds-facts dd").all_text_contents()
+    facts = page.locator(".cx-facts dd").all_text_contents()
     ratio = 1 / filters + 1 / kernel**2
     assert facts[0] == f"1/{filters} + 1/{kernel**2} = {ratio:.3f}"
     assert ratio == pytest.approx(two.macs / one.macs)
@@ -82,7 +82,8 @@ def test_presets_end_at_the_worked_examples(opened):
             check_counts(page, *sizes)
             finish.click()
             finish.click()
-            assert finish.is_disabled() and page.get_by_role("button", name="Next").is_disabled()
+            assert finish.count() == 0 and page.get_by_role("button", name="Start again").is_visible()
+            assert page.get_by_role("button", name="Next").is_disabled()
             for text in page.locator(".ds-bar b").all_text_contents():
                 now, total = text.split(" of ")
                 assert now == total
@@ -95,7 +96,7 @@ def test_presets_end_at_the_worked_examples(opened):
             assert page.locator(".ds-bar b").all_text_contents() == [f"{n:,} of {n:,}" for n in macs]
             assert (
                 f"All done: {macs[0]:,} multiplications against {macs[1]:,}."
-                in page.locator(".ds-reading").inner_text()
+                in page.locator(".cx-hint[data-room]").inner_text()
             )
 
 
@@ -104,14 +105,14 @@ def test_both_ways_show_the_numbers_of_torch(opened):
     middle = F.conv2d(x, depthwise, groups=3)[0].flatten(1)
     output = F.conv2d(x, compose_depthwise_separable(depthwise, pointwise))[0].flatten(1)
     with opened(depthwise_steps()) as v:
-        page, reading = v.page, v.page.locator(".ds-reading")
+        page, reading = v.page, v.page.locator(".cx-hint[data-room]")
         assert maps(page, "middle") == middle[:, :1].tolist() and maps(page, "whole") == output[:, :1].tolist()
         assert maps(page, "output") == [[]] * 5
         page.get_by_role("application").focus()
         for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):  # step 6: row 2, column 2
             page.keyboard.press(key)
         assert page.locator(".ds-bar b").all_text_contents() == [f"{6 * 27} of 672", f"{6 * 135} of 2,160"]
-        lines = reading.locator("p").all_inner_texts()
+        lines = reading.locator("span").all_inner_texts()
         assert lines[0].startswith("Step 1, depthwise, at row 2, column 2: 3 × 9 = 27 multiplications.")
         for c, line in enumerate(lines[1:]):
             numbers = whole_numbers(line.split(":")[1])
@@ -122,7 +123,7 @@ def test_both_ways_show_the_numbers_of_torch(opened):
         for _ in range(6):
             page.get_by_role("button", name="Next").press("Enter")
         assert maps(page, "output") == output[:, :6].tolist()
-        lines = reading.locator("p").all_inner_texts()
+        lines = reading.locator("span").all_inner_texts()
         assert lines[0].startswith("Step 2, pointwise, at row 2, column 2: 5 × 3 = 15 multiplications")
         for f, line in enumerate(lines[1:]):
             numbers = whole_numbers(line.split(":")[1])
@@ -132,7 +133,7 @@ def test_both_ways_show_the_numbers_of_torch(opened):
 
 def test_sliders_clock_and_pointer(opened):
     with opened(depthwise_steps(2, 3, 2, 4)) as v:
-        page, reading = v.page, v.page.locator(".ds-reading")
+        page, reading = v.page, v.page.locator(".cx-hint[data-room]")
         check_counts(page, 2, 3, 2, 4)
         set_slider(page, "channels", 8)
         page.get_by_role("slider", name="filters").fill("100")
@@ -144,7 +145,7 @@ def test_sliders_clock_and_pointer(opened):
         page.get_by_role("slider", name="size").fill("6")
         page.get_by_role("button", name="Play").click()
         assert reading.get_attribute("aria-live") == "off"
-        page.wait_for_function("document.querySelector('.ds-reading').textContent.includes('row 1, column 3')")
+        page.wait_for_function("document.querySelector('.cx-hint[data-room]').textContent.includes('row 1, column 3')")
         page.get_by_role("button", name="Pause").click()
         assert page.get_by_role("button", name="Play").is_visible()
         page.get_by_role("button", name="Back").click()

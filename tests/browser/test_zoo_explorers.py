@@ -1,10 +1,10 @@
-"""The family tree and the table of models, moved in a real browser."""
+"""The family tree, the table of models and their chart, moved in a real browser."""
 
 from __future__ import annotations
 
 import pytest
 
-from cnnlab.widgets import family_tree, model_table
+from cnnlab.widgets import family_tree, model_chart, model_table
 from tests.browser.pages import BOOK, PHONE
 
 
@@ -35,7 +35,7 @@ def test_family_tree_shows_ancestors_and_descendants(opened, viewport):
         down = page.locator("button.cx-down").all_text_contents()
         assert [text[-1] for text in up] == ["A", "B"] and [text[-1] for text in down] == ["E"]
         assert page.locator("path.cx-arc.cx-up").count() == 2 and page.locator("path.cx-arc.cx-down").count() == 1
-        card = page.locator(".cx-card").inner_text()
+        card = page.locator(".cx-card[data-shown]").inner_text()
         assert (
             "What c did." in card and "Builds on B" in card and "Taken up by E" in card and "c_small, c_large" in card
         )
@@ -96,17 +96,42 @@ def test_model_table_sorts_by_any_column(opened):
         assert names.all_text_contents() == [r["name"] for r in ROWS]  # net2 before net10
 
 
-def test_model_table_filters_by_a_word(opened):
+def test_model_table_filters_by_words(opened):
     with opened(model_table(ROWS)) as v:
         page = v.page
-        page.get_by_role("searchbox", name="Find").fill("paper 1")
-        assert page.locator("tbody tr").count() == 4
-        assert "4 models of 12" in page.get_by_role("status").inner_text()
+        page.get_by_role("searchbox", name="Find").fill("net 2011")
+        assert page.locator("tbody tr").count() == 3
+        assert page.evaluate("document.activeElement.type") == "search"
+        assert "3 models of 12" in page.get_by_role("status").inner_text()
         page.get_by_role("searchbox", name="Find").fill("nothing like it")
         assert page.locator("tbody tr").count() == 0
         assert "No model has" in page.get_by_role("status").inner_text()
         page.get_by_role("button", name="all").click()
         assert page.locator("tbody tr").count() == 12
+
+
+@pytest.mark.parametrize("viewport", [BOOK, PHONE], ids=["book", "phone"])
+def test_model_table_keeps_its_numbers_in_view(opened, viewport):
+    """Numbers first, the paper last; on a phone the name and the accuracy stay while the others scroll by."""
+    rows = [{**row, "name": f"legacy_seresnext{row['name']}_32x4d", "extra": row["name"] == "net3"} for row in ROWS]
+    with opened(model_table(rows), viewport=viewport) as v:
+        page = v.page
+        assert page.locator("thead th").all_text_contents()[:4] == ["model", "top-1 %", "parameters", "MACs"]
+        assert page.locator("thead th").last.inner_text().startswith("paper")
+        scroll = page.get_by_role("region", name="Every model as a table")
+        right = scroll.evaluate("node => node.getBoundingClientRect().right")
+        heads = page.locator("thead th")
+        if viewport is BOOK:
+            assert heads.nth(4).bounding_box()["x"] + heads.nth(4).bounding_box()["width"] <= right
+        before = [heads.nth(i).bounding_box()["x"] for i in (0, 1)]
+        left = scroll.evaluate("node => { node.scrollLeft = 60; return node.scrollLeft; }")
+        assert left == (60 if viewport is PHONE else 0)
+        assert [heads.nth(i).bounding_box()["x"] for i in (0, 1)] == before
+        assert "*" in page.locator("tbody th").filter(has_text="net3").inner_text()
+        page.get_by_role("button", name="Extra pictures").click()
+        assert page.locator("tbody tr").count() == 11
+        page.get_by_role("button", name="MACs").evaluate("node => node.click()")  # which scrolls nothing itself
+        assert scroll.evaluate("node => node.scrollLeft") == left  # sorting leaves it where it was
 
 
 def test_model_table_says_what_is_wrong():
@@ -118,3 +143,37 @@ def test_model_table_says_what_is_wrong():
         model_table([{**ROWS[0], "parms": 3}])
     with pytest.raises(ValueError, match="sort"):
         model_table(ROWS, sort="speed")
+
+
+# --- the chart: what the tests of all explorers do not move ----------------------------------------------------------
+
+POINTS = [
+    {"name": f"m{i}", "family": "f", "params": 10**6 * (i + 1), "macs": 10 ** (8 + i), "acc1": 60.0 + i}
+    | {"extra": i == 3, "recipes": {"own": (58.0 + i, None), "new": (60.0 + i, None)} if i < 3 else {}}
+    for i in range(4)
+]
+
+
+def test_model_chart_marks_extra_data_and_compares_recipes(opened):
+    with opened(model_chart(POINTS)) as v:
+        page, said = v.page, v.page.get_by_role("status")
+        assert page.locator("circle.cx-spot.cx-extra[role=img]").count() == 1
+        assert "m3 leads" in said.inner_text() and "extra pictures" in page.locator(".cx-legend").inner_text()
+        page.get_by_role("button", name="Extra pictures").click()
+        assert page.locator("circle[role=img]").count() == 3 and "m2 leads" in said.inner_text()
+        recipe = page.get_by_role("combobox", name="Recipe")
+        recipe.select_option(label="compare all")
+        assert page.locator(".cx-between").count() == 3 and page.locator(".cx-mark").count() == 6
+        assert "From its time’s to 2021’s: +2.0 points on average" in said.inner_text()
+        page.locator("circle[role=img]").last.focus()
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("m1 (f): 59.0 % (its")
+        recipe.select_option(label="its time’s")
+        assert "m2 leads with 60.0 %" in said.inner_text() and page.locator(".cx-mark").count() == 0
+
+
+def test_model_chart_says_what_is_wrong_with_a_recipe():
+    with pytest.raises(ValueError, match="a recipe of rows.0.='v2' is not known"):
+        model_chart([{**POINTS[0], "recipes": {"v2": (1, 2)}}])
+    with pytest.raises(ValueError, match="not a pair of percentages"):
+        model_chart([{**POINTS[0], "recipes": {"new": (60.0, 188.8)}}])

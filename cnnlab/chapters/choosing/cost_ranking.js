@@ -1,5 +1,5 @@
 import { clamp, count, el, listed, many, short } from "../../widgets/static/core.js";
-import { choosing, panel, pressing, sliding } from "../../widgets/static/panel.js";
+import { choosing, panel, presses, pressing, sliding } from "../../widgets/static/panel.js";
 
 // One operator: numbers in, weights, numbers out.
 const cost = (name, params, macs, ops, field, formula, more = {}) => {
@@ -11,7 +11,7 @@ const cost = (name, params, macs, ops, field, formula, more = {}) => {
     macs,
     activation_bytes: bytes((op) => op[2]),
     bytes_moved: moved,
-    intensity: macs / moved,
+    intensity: moved ? macs / moved : 0,
     receptive_field: field,
     formula,
     ...more,
@@ -212,6 +212,7 @@ const view = (state) => {
 
 export const explore = panel(view, {
   kinds: { choosing, sliding },
+  presses,
   layout: (own) => [
     own.presets(),
     el("div", { class: "cr-controls" }, own.sliders),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Panel, Pick, Slider, Steps
 
 __all__ = ["depthwise_steps"]
 
@@ -19,6 +20,40 @@ DEPTHWISE_STEPS_PRESETS: dict[str, tuple[int, int, int, int]] = {
     "One filter": (3, 1, 3, 6),
     "Kernel of 1": (3, 5, 1, 4),
 }
+
+
+def _alt(channels: int, filters: int, kernel: int, size: int) -> str:
+    out = size - kernel + 1
+    depthwise, pointwise = out**2 * channels * kernel**2, out**2 * channels * filters
+    return (
+        f"Sliders for channels, filters, kernel and size, and a depthwise separable convolution that goes step by "
+        f"step beside a standard one with the same result. At the start a {size} × {size} × {channels} input becomes "
+        f"{out} × {out} × {filters}: {depthwise:,} and {pointwise:,} multiplications against "
+        f"{pointwise * kernel**2:,}."
+    )
+
+
+PANEL = Panel(
+    "depthwise_steps",
+    title="Depthwise, then pointwise",
+    controls=(
+        Slider("channels", 1, MOST_CHANNELS, "channels", symbol="C", color="red"),
+        Slider("filters", 1, MOST_FILTERS, "filters", symbol="K", color="violet"),
+        Slider("kernel", 1, MOST_KERNEL, "kernel", symbol="k", color="blue"),
+        Slider("size", 1, MOST_SIZE, "size", symbol="n", color="green"),
+        Pick("picture", "Depthwise, then pointwise. The arrow keys step.", sets=("t",), hover=False),
+        Steps("play", ms=450, finish="Finish the step"),
+    ),
+    alt=_alt,
+    room=175,
+    hint=640,
+    presets={
+        name: dict(zip(("channels", "filters", "kernel", "size"), sizes))
+        for name, sizes in DEPTHWISE_STEPS_PRESETS.items()
+    },
+    trying="Sizes to try",
+    variables={"t": 1},  # steps taken: the first half slides the filters, the second half mixes
+)
 
 
 def depthwise_steps(
@@ -40,25 +75,7 @@ def depthwise_steps(
     Raises:
         ValueError: for a number that cannot be drawn, or a kernel larger than the input.
     """
-    whole("channels", channels, 1, MOST_CHANNELS)
-    whole("filters", filters, 1, MOST_FILTERS)
-    whole("kernel", kernel, 1, MOST_KERNEL)
-    whole("size", size, 1, MOST_SIZE)
+    explorer = PANEL(channels=channels, filters=filters, kernel=kernel, size=size, key=key)
     if kernel > size:
         raise ValueError(f"kernel={kernel} does not fit into size={size}; use a kernel of {size} or less.")
-    out = size - kernel + 1
-    depthwise, pointwise = out**2 * channels * kernel**2, out**2 * channels * filters
-    return Explorer(
-        "depthwise_steps",
-        {
-            "start": [channels, filters, kernel, size],
-            "most": [MOST_CHANNELS, MOST_FILTERS, MOST_KERNEL, MOST_SIZE],
-            "presets": [[name, list(preset)] for name, preset in DEPTHWISE_STEPS_PRESETS.items()],
-        },
-        key=key,
-        title="Depthwise, then pointwise",
-        alt=f"Sliders for channels, filters, kernel and size, and a depthwise separable convolution that goes step by "
-        f"step beside a standard one with the same result. At the start a {size} × {size} × {channels} input becomes "
-        f"{out} × {out} × {filters}: {depthwise:,} and {pointwise:,} multiplications against "
-        f"{pointwise * kernel**2:,}.",
-    )
+    return explorer

@@ -179,12 +179,12 @@ export const explore = panel(view, {
   kinds: { picking, sliding, stepping, toggling },
   also: [gliding],
   // The hatching of this copy: what a picture refers to by name needs one of its own.
-  decode: () => `cx${Math.random().toString(36).slice(2)}`,
+  decode: () => `cx${Math.random()}`,
   limits: (state) => {
     const sides = { low: 0, high: Math.max(0, measure(state).out - 1) };
     return { x: sides, y: sides };
   },
-  settle: (_state, moved) => (moved === "preset" ? { x: 0, y: 0 } : {}),
+  settle: (_state, moved) => moved === "preset" && { x: 0, y: 0 },
   steps: (state) => {
     const { out } = measure(state);
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnlab.arithmetic import transposed_output_size
 from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.panel import Choice, Panel, Pick, Slider, Steps, Toggle
 
 __all__ = ["zero_insertion"]
 
@@ -44,6 +45,54 @@ ZERO_INSERTION_PRESETS: dict[str, tuple[int, int, int, int, int, str]] = {
 }
 
 
+_WHY = "Larger ones cannot be drawn cell by cell."
+
+
+def _alt(size: int, kernel: int, stride: int, padding: int, output_padding: int, **_: object) -> str:
+    out = transposed_output_size(size, kernel, stride, padding, output_padding)
+    return (
+        f"Sliders for input, kernel, stride, padding and output padding, the output-size formula with its numbers, "
+        f"and two ways to the same output: zeros between the pixels and a convolution, or one stamp of the kernel for "
+        f"each pixel. At the start a {kernel} × {kernel} kernel with stride {stride} turns {size} × {size} pixels into "
+        f"{out} × {out}."
+    )
+
+
+PANEL = Panel(
+    "zero_insertion",
+    title="Transposed convolution, taken apart",
+    controls=(
+        *(
+            Slider(name, *ZERO_INSERTION_LIMITS[name], label, symbol=symbol, color=color, why=_WHY)
+            for name, label, symbol, color in (
+                ("size", "input", "n", "blue"),
+                ("kernel", "kernel", "k", "orange"),
+                ("stride", "stride", "s", "green"),
+                ("padding", "padding", "p", "violet"),
+                ("output_padding", "output padding", "o", "red"),
+            )
+        ),
+        Choice("stamps", "See it as", {False: "Zeros, then convolve", True: "Stamps"}),
+        Toggle("counts", "Count stamps"),
+        Choice("weights", "Kernel", {"ones": "Ones", "triangle": "Triangle", "numbers": "Numbers"}),
+        Choice("pixels", "Input", {"numbers": "Numbers", "ones": "All ones"}),
+        Pick(
+            "picture",
+            "Input, kernel and output. The arrow keys choose the output pixel, or the input pixel that stamps.",
+            sets=("x", "y"),
+        ),
+        Steps("play", loop=True),
+    ),
+    alt=_alt,
+    room=330,
+    hint=135,
+    presets={
+        name: dict(zip((*ZERO_INSERTION_LIMITS, "weights"), values)) for name, values in ZERO_INSERTION_PRESETS.items()
+    },
+    variables={"x": 0, "y": 0},
+)
+
+
 def zero_insertion(
     size: int = 4,
     kernel: int = 3,
@@ -61,30 +110,16 @@ def zero_insertion(
         ValueError: for a value beyond what can be drawn (``ZERO_INSERTION_LIMITS``), a padding above ``kernel - 1``, an
             output padding not below the stride, or no output.
     """
-    values = {
+    sizes = {
         "size": size,
         "kernel": kernel,
         "stride": stride,
         "padding": padding,
         "output_padding": output_padding,
     }
-    for name, value in values.items():
-        whole(name, value, *ZERO_INSERTION_LIMITS[name], "Larger ones cannot be drawn cell by cell.")
+    for name, value in sizes.items():
+        whole(name, value, *ZERO_INSERTION_LIMITS[name], _WHY)
     whole("padding", padding, 0, kernel - 1, "More than kernel - 1 would cut away pixels of the input.")
-    out = transposed_output_size(**values)
-    return Explorer(
-        "zero_insertion",
-        {
-            "values": list(values.values()),
-            "limits": [list(limits) for limits in ZERO_INSERTION_LIMITS.values()],
-            "pixels": [list(row) for row in ZERO_INSERTION_INPUT],
-            "weights": [list(row) for row in ZERO_INSERTION_KERNEL],
-            "presets": [[name, list(preset)] for name, preset in ZERO_INSERTION_PRESETS.items()],
-        },
-        key=key,
-        title="Transposed convolution, taken apart",
-        alt=f"Sliders for input, kernel, stride, padding and output padding, the output-size formula with its numbers, "
-        f"and two ways to the same output: zeros between the pixels and a convolution, or one stamp of the kernel for "
-        f"each pixel. At the start a {kernel} × {kernel} kernel with stride {stride} turns {size} × {size} pixels into "
-        f"{out} × {out}.",
-    )
+    transposed_output_size(**sizes)
+    data = {"pixels": ZERO_INSERTION_INPUT, "weights": ZERO_INSERTION_KERNEL}
+    return PANEL(**sizes, stamps=False, counts=False, weights="ones", pixels="numbers", data=data, key=key)

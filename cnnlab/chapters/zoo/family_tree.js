@@ -1,7 +1,6 @@
 import { el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
-import { panel, picking, pressing, scrolling } from "../../widgets/static/panel.js";
+import { panel, picking, presses, pressing, scrolling } from "../../widgets/static/panel.js";
 
-const [TITLE, YEAR, PAPER, URL, IDEA, PARENTS, MODELS] = range(7);
 const ROW = 34;
 
 // Who can be reached from a paper by steps of `next`, itself left out.
@@ -11,20 +10,19 @@ const reach = (start, next) => {
   go(start);
   return seen;
 };
-const taken = (rows, i) => range(rows.length).filter((k) => rows[k][PARENTS].includes(i));
+const taken = (rows, i) => range(rows.length).filter((k) => rows[k].parents.includes(i));
 export const relatives = (rows, at) => ({
-  up: reach(at, (i) => rows[i][PARENTS]),
+  up: reach(at, (i) => rows[i].parents),
   down: reach(at, (i) => taken(rows, i)),
 });
 
 // What the card of a paper says, line by line.
 export const lines = (rows, i) => {
-  const names = (list) => listed(list.map((k) => rows[k][TITLE]));
-  const [some, more] = [rows[i][MODELS].slice(0, 6).join(", "), rows[i][MODELS].length - 6];
+  const names = (list) => listed(list.map((k) => rows[k].title));
   return [
-    ["Builds on", names(rows[i][PARENTS])],
+    ["Builds on", names(rows[i].parents)],
     ["Taken up by", names(taken(rows, i))],
-    ["In cnnlab:", more > 0 ? `${some} and ${more} more` : some],
+    ["In cnnlab:", rows[i].models],
   ].filter(([, text]) => text);
 };
 
@@ -33,10 +31,10 @@ const card = (rows, i, shown) => {
   return el(
     "div",
     { class: "cx-card", "data-shown": shown, "aria-hidden": !shown && "true" },
-    el("div", { class: "cx-headline" }, `${row[TITLE]}, ${row[YEAR]}`),
-    el("p", {}, row[IDEA]),
+    el("div", { class: "cx-headline" }, `${row.title}, ${row.year}`),
+    el("p", {}, row.idea),
     lines(rows, i).map(([term, text]) => el("p", {}, el("i", {}, `${term} `), text)),
-    el("p", {}, shown ? el("a", { href: row[URL], rel: "noopener", ...KEYS }, row[PAPER]) : row[PAPER]),
+    el("p", {}, shown ? el("a", { href: row.url, rel: "noopener", ...KEYS }, row.paper) : row.paper),
   );
 };
 
@@ -53,7 +51,7 @@ const papers = (rows, at, { up, down }, gutter) => {
     });
   };
   const arcs = rows
-    .flatMap((row, i) => row[PARENTS].map((k) => [kin(i, k).length, arc(i, k)]))
+    .flatMap((row, i) => row.parents.map((k) => [kin(i, k).length, arc(i, k)]))
     .sort((a, b) => a[0] - b[0]);
   const line = (row, i) =>
     el(
@@ -64,8 +62,8 @@ const papers = (rows, at, { up, down }, gutter) => {
         "aria-pressed": String(i === at),
         ...pressing({ at: i }, `paper ${i}`),
       },
-      el("span", {}, i && rows[i - 1][YEAR] === row[YEAR] ? "" : row[YEAR]),
-      el("b", {}, row[TITLE]),
+      el("span", {}, i && rows[i - 1].year === row.year ? "" : row.year),
+      el("b", {}, row.title),
     );
   return el(
     "div",
@@ -83,13 +81,13 @@ const papers = (rows, at, { up, down }, gutter) => {
 // Papers by year as a list, with arcs in the margin to what each builds on. The chosen one opens and its relatives light up.
 const view = ({ at }, width, rows) => {
   const kin = relatives(rows, at);
-  const length = (i) => [rows[i][IDEA], rows[i][PAPER], ...lines(rows, i).flat()].join(" ").length;
+  const length = (i) => [rows[i].idea, rows[i].paper, ...lines(rows, i).flat()].join(" ").length;
   const longest = range(rows.length)
     .sort((a, b) => length(b) - length(a))
     .slice(0, 4);
   const step = (text, to) => el("button", { type: "button", ...pressing({ at: to }, text) }, text);
   return {
-    text: `${rows[at][TITLE]} (${rows[at][YEAR]}) has ${many(kin.up.size, "ancestor")} and ${many(kin.down.size, "descendant")} among these ${rows.length} papers.`,
+    text: `${rows[at].title} (${rows[at].year}) has ${many(kin.up.size, "ancestor")} and ${many(kin.down.size, "descendant")} among these ${rows.length} papers.`,
     parts: {
       steps: [
         step("Earlier", at - 1),
@@ -107,6 +105,7 @@ const view = ({ at }, width, rows) => {
 
 export const explore = panel(view, {
   kinds: { picking },
+  presses,
   also: [scrolling],
   limits: (_state, rows) => ({ at: { low: 0, high: rows.length - 1 } }),
   move: ({ at }, dx, dy) => ({ at: at + dx + dy }),

@@ -23,6 +23,11 @@ PANEL = Panel(
 )
 
 
+def _some(models: Sequence[str]) -> str:
+    more = len(models) - 6
+    return ", ".join(models[:6]) + (f" and {more} more" if more > 0 else "")
+
+
 def family_tree(
     nodes: Sequence[Mapping[str, Any]] | None = None, *, selected: str | None = None, key: str | None = None
 ) -> Explorer:
@@ -59,22 +64,15 @@ def family_tree(
     if selected is not None and selected not in keys:
         raise unknown_name("selected", selected, keys)
     rows = [
-        [
-            n["title"],
-            n["year"],
-            n["paper"],
-            n["url"],
-            n["idea"],
-            [keys.index(p) for p in n["parents"]],
-            list(n["models"]),
-        ]
+        {name: n[name] for name in ("title", "year", "paper", "url", "idea")}
+        | {"parents": [keys.index(parent) for parent in n["parents"]], "models": _some(n["models"])}
         for n in nodes
     ]
     first, last = rows[0], rows[-1]
     return PANEL(
         at=0 if selected is None else keys.index(selected),
         data=rows,
-        alt=f"A list of {len(rows)} papers from {first[1]} to {last[1]}, from {first[0]} to {last[0]}, "
-        "with arcs to the papers that each builds on. Choosing one shows its idea and its relatives.",
+        alt=f"A list of {len(rows)} papers from {first['year']} to {last['year']}, from {first['title']} to "
+        f"{last['title']}, with arcs to the papers that each builds on. Choosing one shows its idea and its relatives.",
         key=key,
     )

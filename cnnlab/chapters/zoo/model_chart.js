@@ -1,9 +1,8 @@
 import { clamp, el, KEYS, listed, many, percent, range, short, sized, svg } from "../../widgets/static/core.js";
-import { choosing, listing, panel, picking, toggling } from "../../widgets/static/panel.js";
+import { choosing, listing, panel, picking, presses, toggling } from "../../widgets/static/panel.js";
 import { ordered, table } from "../../widgets/static/table.js";
 
-const [NAME, FAMILY, YEAR, PARAMS, MACS, ACC1, ACC5, SIZE, LATENCY, EXTRA, RECIPES] = range(11);
-const COLUMN = { params: PARAMS, macs: MACS, latency: LATENCY, acc1: ACC1, acc5: ACC5 };
+const FIELDS = ["name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency", "extra", "recipes"];
 const WORDS = {
   params: "parameters",
   macs: "MACs per image",
@@ -12,17 +11,22 @@ const WORDS = {
   acc5: "top-5 accuracy",
 };
 
+export const decode = (data) => ({
+  ...data,
+  rows: data.rows.map((row) => Object.fromEntries(FIELDS.map((field, i) => [field, row[i]]))),
+});
+
 // --- what is shown ---------------------------------------------------------------------------------------------------
 
-const cost = (row, { x }) => row[COLUMN[x]];
+const cost = (row, { x }) => row[x];
 // A row's accuracies by recipe: [place of the recipe, percent], of those that may be shown.
 const accuracies = (row, { y, extra }, recipes) =>
   recipes
-    .map(([recipe], i) => [i, row[RECIPES][i]?.[y === "acc1" ? 0 : 1], recipe])
+    .map(([recipe], i) => [i, row.recipes[i]?.[y === "acc1" ? 0 : 1], recipe])
     .filter(([, value, recipe]) => value != null && (extra || recipe !== "extra"));
 export const accuracy = (row, state, { recipes }) => {
   if (state.recipe === "best" || state.recipe === "compare") {
-    return row[EXTRA] && !state.extra ? null : row[COLUMN[state.y]];
+    return row.extra && !state.extra ? null : row[state.y];
   }
   return accuracies(row, state, recipes).find(([, , recipe]) => recipe === state.recipe)?.[1];
 };
@@ -59,16 +63,16 @@ export const tell = (i, state, data) => {
   const row = data.rows[i];
   const every = accuracies(row, { ...state, extra: true }, data.recipes);
   return (
-    `${row[NAME]} (${row[FAMILY]}${row[YEAR] ? `, ${row[YEAR]}` : ""}): ` +
+    `${row.name} (${row.family}${row.year ? `, ${row.year}` : ""}): ` +
     (state.recipe === "compare"
       ? listed(every.map(([k, value]) => `${percent(value)} (${data.recipes[k][1]})`))
       : state.recipe === "best"
-        ? `${percent(row[ACC1])} top-1${row[ACC5] == null ? "" : `, ${percent(row[ACC5])} top-5`}`
+        ? `${percent(row.acc1)} top-1${row.acc5 == null ? "" : `, ${percent(row.acc5)} top-5`}`
         : `${percent(accuracy(row, state, data))} ${WORDS[state.y]}`) +
-    `; ${short(row[PARAMS])} parameters, ${short(row[MACS])} MACs` +
-    (row[SIZE] ? ` at ${row[SIZE]} × ${row[SIZE]} pixels` : "") +
-    (row[LATENCY] ? `, ${short(row[LATENCY])} ms` : "") +
-    (row[EXTRA] && state.recipe === "best" ? "; it saw other pictures first." : ".")
+    `; ${short(row.params)} parameters, ${short(row.macs)} MACs` +
+    (row.size ? ` at ${row.size} × ${row.size} pixels` : "") +
+    (row.latency ? `, ${short(row.latency)} ms` : "") +
+    (row.extra && state.recipe === "best" ? "; it saw other pictures first." : ".")
   );
 };
 
@@ -100,15 +104,15 @@ export const summary = (state, data) => {
         const ends = `${point(Math.min(...of))} to ${point(Math.max(...of))}`;
         return `From ${data.recipes[from][1]} to ${data.recipes[to][1]}: ${point(mean)} points on average (${ends}, ${many(of.length, "network")}).`;
       });
-    return `${many(all.length, "network")} with more than one accuracy at the same size and cost. ${said.join(" ")}`;
+    return `${many(all.length, "network")} by more than one recipe, at the same size and cost. ${said.join(" ")}`;
   }
   const best = frontier(state, data);
   const up = (row) => accuracy(row, state, data);
   const top = data.rows[best[best.length - 1]];
-  const mine = rows.filter((row) => row[FAMILY] === state.family).map(up);
+  const mine = rows.filter((row) => row.family === state.family).map(up);
   return (
     `${many(all.length, "model")}. ${best.length} of them ${best.length === 1 ? "is" : "are"} on the frontier: no model with as few ${WORDS[state.x]} is more accurate. ` +
-    `${top[NAME]} leads with ${percent(up(top))} ${WORDS[state.y]}.` +
+    `${top.name} leads with ${percent(up(top))} ${WORDS[state.y]}.` +
     (mine.length
       ? ` ${state.family} has ${many(mine.length, "model")}, from ${percent(Math.min(...mine))} to ${percent(Math.max(...mine))}.`
       : "")
@@ -128,9 +132,10 @@ const axes = (state, xs, ys, width) => {
   const px = (value) => box.left + ((Math.log10(value) - low) / (high - low)) * (box.right - box.left);
   const py = (value) => box.bottom - ((value - floor) / (roof - floor)) * (box.bottom - box.top);
   const line = (x1, y1, x2, y2) => svg("line", { x1, y1, x2, y2, class: "cx-mesh" });
-  const marks = (box.right - box.left) / (high - low) < 165 ? [1, 3] : [1, 2, 5];
+  const decade = (box.right - box.left) / (high - low);
+  const marks = decade < 90 ? [1] : decade < 165 ? [1, 3] : [1, 2, 5];
   const columns = range(14)
-    .flatMap((decade) => marks.map((mark) => mark * 10 ** decade))
+    .flatMap((power) => marks.map((mark) => mark * 10 ** power))
     .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
   const lines = range(Math.floor((roof - floor) / 5) + 1).map((i) => floor + 5 * i);
   const mesh = [
@@ -185,14 +190,14 @@ const tip = (row, { x, y }, width, height) =>
       "aria-hidden": "true",
       style: `${x > width / 2 ? `right:${Math.max(0, width - x + 14)}px` : `left:${x + 14}px`};top:${clamp(y - 72, 0, height - 150)}px`,
     },
-    el("b", {}, row[NAME]),
+    el("b", {}, row.name),
     [
-      [row[FAMILY], row[YEAR]],
-      ["top-1", percent(row[ACC1])],
-      ["top-5", row[ACC5] == null ? "–" : percent(row[ACC5])],
-      ["parameters", short(row[PARAMS])],
-      ["MACs", short(row[MACS])],
-      ["image", row[SIZE] ? `${row[SIZE]} px` : "–"],
+      [row.family, row.year],
+      ["top-1", percent(row.acc1)],
+      ["top-5", row.acc5 == null ? "–" : percent(row.acc5)],
+      ["parameters", short(row.params)],
+      ["MACs", short(row.macs)],
+      ["image", row.size ? `${row.size} px` : "–"],
     ].map((pair) =>
       el(
         "div",
@@ -203,9 +208,10 @@ const tip = (row, { x, y }, width, height) =>
   );
 
 const legend = (state, data, mine) => {
-  const dot = (look) => sized(12, 12, { "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 4.5, class: look }));
-  const key = (look, words) => el("span", { class: "cx-key" }, dot(look), words);
-  const saw = state.extra && data.rows.some((row) => row[EXTRA]);
+  const dot = (look) => svg("rect", { x: 1.5, y: 1.5, width: 9, height: 9, rx: 4.5, class: look });
+  const key = (look, words) =>
+    el("span", { class: "cx-key" }, sized(12, 12, { "aria-hidden": "true" }, dot(look)), words);
+  const saw = state.extra && data.rows.some((row) => row.extra);
   return state.recipe === "compare"
     ? data.recipes
         .filter(([recipe]) => state.extra || recipe !== "extra")
@@ -214,7 +220,7 @@ const legend = (state, data, mine) => {
         state.frontier && key("cx-best", "on the frontier"),
         mine.length > 0 && key("cx-mine", state.family),
         key("cx-spot", state.family || state.frontier ? "the others" : "a network"),
-        saw && state.recipe === "best" && key("cx-extra", "saw other pictures first"),
+        saw && state.recipe === "best" && key("cx-spot cx-extra", "extra pictures"),
       ];
 };
 
@@ -230,14 +236,14 @@ const chart = (state, data, width) => {
   const at = (i) => ({ x: px(cost(rows[i], state)), y: py(up(i)) });
   const best = state.frontier && !compare ? frontier(state, data) : [];
   const mine = all
-    .filter((i) => rows[i][FAMILY] === state.family)
+    .filter((i) => rows[i].family === state.family)
     .sort((a, b) => cost(rows[a], state) - cost(rows[b], state));
   const now = chosen(state, data);
   const stairs = best.map((i, n) => (n ? `H${at(i).x}V${at(i).y}` : `M${at(i).x} ${at(i).y}`)).join("");
   const look = (i) =>
-    (compare ? " cx-any" : rows[i][FAMILY] === state.family ? " cx-mine" : "") +
+    (compare ? " cx-any" : rows[i].family === state.family ? " cx-mine" : "") +
     (best.includes(i) ? " cx-best" : "") +
-    (rows[i][EXTRA] && state.recipe === "best" ? " cx-extra" : "") +
+    (rows[i].extra && state.recipe === "best" ? " cx-extra" : "") +
     (i === now && state.picked ? " cx-at" : "");
   const spot = (i) =>
     svg("circle", {
@@ -255,17 +261,19 @@ const chart = (state, data, width) => {
     const ends = every(i).map(([, value]) => py(value));
     const { x } = at(i);
     return [
-      svg("line", { x1: x, x2: x, y1: Math.min(...ends), y2: Math.max(...ends), class: "cx-between" }),
+      svg("line", {
+        x1: x,
+        x2: x,
+        y1: Math.min(...ends),
+        y2: Math.max(...ends),
+        class: `cx-between${mine.includes(i) ? " cx-kin-line" : ""}`,
+      }),
       every(i).map(([, value, recipe]) =>
         svg("circle", { cx: x, cy: py(value), r: 4.5, class: `cx-mark cx-by-${recipe}`, "data-of": i }),
       ),
     ];
   };
-  const labels = [...new Set([...mine, ...best])].map((i) => ({
-    ...at(i),
-    name: rows[i][NAME],
-    own: mine.includes(i),
-  }));
+  const labels = [...new Set([...mine, ...best])].map((i) => ({ ...at(i), name: rows[i].name, own: mine.includes(i) }));
   const taken = (compare ? all : [...mine, ...best]).map(at).map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5]);
   const order = [...all.filter((i) => i !== now), ...all.filter((i) => i === now)];
   const picture = sized(
@@ -305,21 +313,21 @@ const heads = (timed) => {
   const plain = (value) => value ?? "–";
   const hundredths = (value) => value?.toFixed(2) ?? "–";
   return [
-    ["model", NAME, plain, { words: true }],
-    ["top-1 %", ACC1, hundredths],
-    ["parameters", PARAMS, short],
-    ["MACs", MACS, short],
-    timed && ["ms", LATENCY, hundredths],
-    ["top-5 %", ACC5, hundredths],
-    ["pixels", SIZE, plain],
-    ["year", YEAR, plain],
-    ["family", FAMILY, plain, { words: true }],
+    ["model", "name", plain, { words: true }],
+    ["top-1 %", "acc1", hundredths],
+    ["parameters", "params", short],
+    ["MACs", "macs", short],
+    timed && ["ms", "latency", hundredths],
+    ["top-5 %", "acc5", hundredths],
+    ["pixels", "size", plain],
+    ["year", "year", plain],
+    ["family", "family", plain, { words: true }],
   ]
     .filter(Boolean)
-    .map(([words, i, said, more]) => ({
+    .map(([words, field, said, more]) => ({
       text: words,
-      value: (row) => row[i],
-      cell: (row) => said(row[i]) + (i === NAME && row[EXTRA] ? " *" : ""),
+      value: (row) => row[field],
+      cell: (row) => said(row[field]) + (field === "name" && row.extra ? " *" : ""),
       ...more,
     }));
 };
@@ -338,6 +346,8 @@ const view = (state, width, data) => {
 };
 
 export const explore = panel(view, {
+  decode,
+  presses,
   kinds: { choosing, listing, picking, toggling },
   move: (state, dx, dy, _shift, _name, data) => ({ at: walk(state, dx, dy, data), picked: true }),
   // A control's change asks for the summary again.

@@ -18,9 +18,9 @@ COSTS: dict[str, str] = {"params": "Parameters", "macs": "MACs", "latency": "Tim
 ACCURACIES: dict[str, str] = {"acc1": "Top-1", "acc5": "Top-5"}
 # Of one network at one size: what it printed, and what torchvision measured.
 RECIPES: dict[str, str] = {
-    "paper": "the paper’s figure",
-    "own": "the recipe of its time",
-    "new": "the new recipe",
+    "paper": "the paper’s",
+    "own": "its time’s",
+    "new": "2021’s",
     "extra": "extra pictures",
 }
 
@@ -106,11 +106,11 @@ def model_chart(
     ]
     if len(recipes) > 1:
         compared = {recipe: RECIPES[recipe] for recipe in recipes if recipe != "extra"}
-        controls.append(Select("recipe", "Recipe", {"best": "as recommended"} | compared | {"compare": "compare them"}))
+        controls.append(Select("recipe", "Recipe", {"best": "recommended"} | compared | {"compare": "compare all"}))
         start["recipe"] = "best"
     controls.append(Toggle("frontier", "Frontier"))
     if extra:
-        controls.append(Toggle("extra", "Those that saw extra pictures"))
+        controls.append(Toggle("extra", "Extra pictures"))
         start["extra"] = True
     controls.append(
         Pick("picture", "Models by accuracy and cost. Arrow keys go from point to point.", sets=("at",), role="group")

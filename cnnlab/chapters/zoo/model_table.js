@@ -1,5 +1,5 @@
 import { el, KEYS, many, short } from "../../widgets/static/core.js";
-import { panel, searching, toggling } from "../../widgets/static/panel.js";
+import { panel, presses, searching, toggling } from "../../widgets/static/panel.js";
 import { ordered, table } from "../../widgets/static/table.js";
 
 const WORDS = ["name", "paper", "published_by"];
@@ -63,10 +63,10 @@ const view = (state, _width, data) => {
 
 export const explore = panel(view, {
   kinds: { searching, toggling },
+  presses,
   decode,
   layout: (own) => [
-    own.presets(own.control("word")),
-    own.choices,
+    own.bar(own.presets(own.control("word")), own.choices),
     own.part("models", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" }),
     own.text,
   ],

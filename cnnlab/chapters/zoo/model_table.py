@@ -21,9 +21,9 @@ COLUMNS: dict[str, str] = {
     "year": "year",
     "checkpoint5": "top-5 %",
     "size": "pixels",
-    "published1": "paper’s top-1 %",
-    "published5": "paper’s top-5 %",
-    "published_by": "where it says so",
+    "published1": "paper’s\ntop-1 %",
+    "published5": "paper’s\ntop-5 %",
+    "published_by": "where it\nsays so",
     "paper": "paper",
 }
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
@@ -80,7 +80,7 @@ def model_table(
         title="Every model of the book",
         controls=(
             Search("word", "Find", "resnet 2015, Howard …"),
-            *([Toggle("extra", "Those that saw extra pictures")] if extra else []),
+            *([Toggle("extra", "Extra pictures")] if extra else []),
         ),
         alt=lambda **_: (
             f"A table of {len(rows)} models from {len(papers)} papers with year, parameters, multiply-accumulates and "

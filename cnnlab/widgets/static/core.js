@@ -15,19 +15,23 @@ export const range = (count) => Array.from({ length: Math.max(0, count) }, (_, i
 export const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 export const listed = (items) =>
   items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items[items.length - 1]}`;
-// Numbers as words: 12,345; a true minus; at most two decimals; 1.23 M; and the bytes of base64.
+// Numbers as words: 12,345; a true minus; at most two decimals; 1.23 M; 98.7 %; and the bytes of base64.
 export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 export const signed = (value) => String(value).replace("-", "−");
 export const tidy = (value, decimals = 2) => signed(+value.toFixed(decimals));
 export const short = (value) => {
   const [unit, name] = [
+    [1e15, " P"],
+    [1e12, " T"],
     [1e9, " G"],
     [1e6, " M"],
     [1e3, " k"],
   ].find(([size]) => value >= size) || [1, ""];
+  if (unit === 1 && Number.isInteger(value)) return String(value);
   const scaled = value / unit;
   return (scaled >= 100 ? scaled.toFixed(0) : scaled.toFixed(scaled >= 10 ? 1 : 2)) + name;
 };
+export const percent = (value) => `${value > 99.95 || value < 0.05 ? Math.round(value) : value.toFixed(1)} %`;
 export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 // JupyterLab takes arrow keys and letters for itself unless this stands on the element.
@@ -201,8 +205,7 @@ export const isDark = () => {
 export const followTheme = (root) => {
   const apply = () => root.setAttribute("data-mode", isDark() ? "dark" : "light");
   const watch = new MutationObserver(apply);
-  const attributeFilter = ["data-theme", "theme", "data-jp-theme-light", "data-vscode-theme-kind"];
-  for (const node of [document.documentElement, document.body]) watch.observe(node, { attributeFilter });
+  for (const node of [document.documentElement, document.body]) watch.observe(node, { attributes: true });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
   apply();
 };

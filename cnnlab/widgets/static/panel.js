@@ -13,7 +13,6 @@ import {
   say,
   select,
   signed,
-  slider,
   tidy,
 } from "./core.js";
 
@@ -24,19 +23,29 @@ import {
 
 export const sliding = (own, { limits, set }) => {
   const values = () => limits(own.name).values || own.values;
-  const format = (x) =>
-    values()
-      ? String(values()[x] ?? "")
-      : (own.decimals === null ? tidy(x) : signed(x.toFixed(own.decimals || 0))) + (own.unit || "");
-  const oninput = (x) => set({ [own.name]: values() ? values()[x] : x }, own.name);
-  const control = slider({ ...own, min: own.low, max: own.high, value: own.low, format, oninput });
+  const oninput = () => set({ [own.name]: values()?.[input.value] ?? +input.value }, own.name);
+  const input = el("input", { type: "range", step: own.step || 1, ...KEYS, oninput });
+  const out = el("b", { "aria-hidden": "true" });
+  const label = el("span", {}, own.symbol && [el("i", {}, own.symbol), " "], own.label);
+  const said = (value) =>
+    (own.decimals === null ? tidy(value) : signed(value.toFixed(own.decimals))) + (own.unit || "");
+  const node = el(
+    "label",
+    { class: "cx-field", style: own.color && `--cx:var(--cnnlab-${own.color})` },
+    label,
+    out,
+    input,
+  );
   return {
-    node: control.node,
     row: "sliders",
-    show(value, { low = own.low, high = own.high }) {
+    node,
+    show(value, { low = own.low, high = own.high, hidden }) {
+      node.hidden = hidden;
       const list = values();
-      control.bound(list ? 0 : low, list ? list.length - 1 : high);
-      control.value = list ? list.indexOf(value) : value;
+      Object.assign(input, list ? { min: 0, max: list.length - 1 } : { min: low, max: high });
+      input.value = list ? list.indexOf(value) : value;
+      out.textContent = list ? value : said(value);
+      input.setAttribute("aria-valuetext", out.textContent);
     },
   };
 };
@@ -79,7 +88,7 @@ export const counting = (own, { state, set }) => {
   };
 };
 
-export const typing = (own, { state, set, cells }) => {
+export const typing = (own, { state, set, seen }) => {
   const node = el("div", { class: "cx-numbers", role: "group", "aria-label": own.label });
   const side = (values) => Math.round(Math.sqrt(values.length));
   const named = (i, n) => own.names?.[i] || `weight, row ${Math.floor(i / n) + 1}, column ${(i % n) + 1}`;
@@ -110,18 +119,18 @@ export const typing = (own, { state, set, cells }) => {
       [...node.children].forEach((input, i) => {
         // What is being typed stays as it is typed.
         if (moved !== own.name || input !== document.activeElement) input.value = written(values[i]);
-        for (const [name, to] of Object.entries(cells(own.name)[i] || {})) input.setAttribute(name, to);
+        for (const [name, to] of Object.entries(seen().cells?.[own.name][i] || {})) input.setAttribute(name, to);
       });
     },
   };
 };
 
 // A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
-export const picking = (own, { state, set, part }, { move }) => {
+export const picking = (own, { state, set, part, data }, { move }) => {
   const [x, y] = own.sets;
   const usual = (dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
   let shift = false;
-  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name) : usual(dx, dy), "place"));
+  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name, data) : usual(dx, dy), "place"));
   const onkeydown = (event) => {
     shift = event.shiftKey;
     keys(event);
@@ -133,11 +142,12 @@ export const picking = (own, { state, set, part }, { move }) => {
 };
 
 // Back, Next, Play, the end, and where one stands. An explorer's steps(state) gives { count, at, to(number), end }.
-export const stepping = (own, { state, set, live }, { steps: of }) => {
-  const go = (to) => set(of(state).to(to), own.name);
-  const left = () => of(state).count - 1 - of(state).at;
-  const by = (step) => go((of(state).at + step + of(state).count) % of(state).count);
-  const end = () => (own.loop || !left() ? 0 : (of(state).end ?? of(state).count - 1));
+export const stepping = (own, { state, set, live }, options) => {
+  const now = () => options.steps(state);
+  const left = () => now().count - 1 - now().at;
+  const go = (to) => set(now().to(to), own.name);
+  const by = (step) => go((now().at + step + now().count) % now().count);
+  const end = () => (own.loop || !left() ? 0 : (now().end ?? now().count - 1));
   const human = (text, act) =>
     button(text, () => {
       timer.stop();
@@ -146,14 +156,14 @@ export const stepping = (own, { state, set, live }, { steps: of }) => {
   const back = human("Back", () => by(-1));
   const next = human("Next", () => by(1));
   const last = human("", () => go(end()));
-  let fresh = false;
   // Played to the end it stands still; played again it starts again.
+  let fresh = false;
   const tick = () => {
     if (own.loop || left() || fresh) by(1);
     else timer.stop();
     fresh = false;
   };
-  const timer = clock(own.ms, tick, (on) => {
+  const timer = clock(own.ms || 650, tick, (on) => {
     fresh = on;
     live(!on);
   });
@@ -162,14 +172,14 @@ export const stepping = (own, { state, set, live }, { steps: of }) => {
     row: "steps",
     node: el("div", { class: "cx-bar" }, back, next, timer.node, last, where),
     show(_value, _limits, moved) {
-      const { at, count } = of(state);
+      const { at, count } = now();
       if (!count || (moved !== own.name && (moved === "place" || !own.loop))) timer.stop();
-      where.textContent = count ? `step ${at + 1} of ${count}` : "no steps";
+      where.textContent = `step ${count && at + 1} of ${count}`;
+      last.textContent = end() ? own.finish || "Finish" : "Start again";
+      able(timer.node, count > 1);
       able(back, count > 1 && (own.loop || at));
       able(next, count > 1 && (own.loop || left()));
-      able(timer.node, count > 1);
       able(last, count > 1 && (!own.loop || at));
-      last.textContent = end() ? own.finish : "Start again";
     },
   };
 };
@@ -202,16 +212,38 @@ export const gliding = ({ state, p, made }) => {
   };
 };
 
-// --- the panel -------------------------------------------------------------------------------------------------------
+// scroll: { part: [top, bottom] } keeps what lies between in view, in a part that scrolls.
+export const scrolling = ({ slots }) => {
+  return ({ scroll }) => {
+    for (const [name, [top, bottom]] of Object.entries(scroll)) {
+      slots[name].scrollTop = clamp(slots[name].scrollTop, bottom - slots[name].clientHeight, top);
+    }
+  };
+};
 
-// What a node of a view sets when it is pressed; it gets the focus back under its key when its part is drawn anew.
+// What a node of a view sets when it is pressed, and the key under which it gets the focus back when drawn anew.
 export const pressing = (change, key = JSON.stringify(change)) => ({
   ...KEYS,
   "data-sets": JSON.stringify(change),
   "data-key": key,
 });
+export const presses = {
+  listen: (node, set, name) =>
+    node.addEventListener("click", ({ target }) => {
+      const pressed = target.closest("[data-sets]");
+      if (pressed) set(JSON.parse(pressed.dataset.sets), name);
+    }),
+  keep(node) {
+    const { activeElement } = document;
+    const held = node.contains(activeElement) && activeElement.dataset.key;
+    const keyed = (key) => [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key);
+    return (key) => held && (keyed(key) || keyed(held))?.focus({ preventScroll: true });
+  },
+};
 
-const usual = (own) => [own.presets(), own.sliders, own.choices, own.steps, own.picture, own.text, own.hint];
+// --- the panel -------------------------------------------------------------------------------------------------------
+
+const usual = (own) => [own.presets(), own.sliders, own.choices, own.picture, own.text];
 
 export const panel = (view, options = {}) => {
   const { kinds, also = [], layout = usual, limits = () => ({}), settle, decode } = options;
@@ -244,30 +276,26 @@ export const panel = (view, options = {}) => {
         const change = Object.entries(seen.place?.(clientX - left, clientY - top, width, height, name) || {});
         if (change.some(([own, value]) => state[own] !== value)) set(Object.fromEntries(change), "place");
       };
-      const press = ({ target }) => {
-        const pressed = target.closest("[data-sets]");
-        if (pressed) set(JSON.parse(pressed.dataset.sets), name);
-      };
       const leave = () => seen.leave && set(seen.leave, "leave");
-      const heard = { click: press, pointerdown: point, ...(hover && { pointermove: point, pointerleave: leave }) };
+      const heard = { pointerdown: point, ...(hover && { pointermove: point, pointerleave: leave }) };
       for (const [event, act] of Object.entries(heard)) node.addEventListener(event, act);
+      options.presses?.listen(node, set, name);
       slots[name] = node;
       return node;
     };
     const part = (name, attrs, tag = "div", hover) => slot(name, el(tag, attrs), hover);
     const fill = (node, content) => {
       if (!node || content === undefined || node.textContent === content) return;
-      const active = node.contains(document.activeElement) && document.activeElement.dataset.key;
+      const refocus = options.presses?.keep(node);
       node.replaceChildren();
       make(node, {}, [content]);
-      const key = active && (seen.focus ?? active);
-      if (key) [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key)?.focus();
+      refocus?.(seen.focus);
     };
     const live = (on) =>
       [slots.text, slots.hint].forEach((node) => node?.setAttribute("aria-live", on ? "polite" : "off"));
 
     // --- controls ---
-    const at = { p, state, set, live, part, slots, made, limits: bound, cells: (name) => seen.cells?.[name] || [] };
+    const at = { p, data, state, set, live, part, slots, made, limits: bound, seen: () => seen };
     for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
     const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
     const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
@@ -282,30 +310,24 @@ export const panel = (view, options = {}) => {
       }
       for (const [name, control] of Object.entries(made)) {
         control.show(state[name], bound(name), moved);
-        if (control.node.style) control.node.hidden = bound(name).hidden;
       }
       presets.forEach((node, i) => node.setAttribute("aria-pressed", Object.entries(p.presets[i][1]).every(same)));
     };
 
     const nodes = (row) => Object.values(made).flatMap((own) => (own.row === row ? own.node : []));
-    const box = (attrs, ...kids) => (kids.flat(9).length ? el("div", attrs, kids) : null);
-    const bar = (...kids) =>
-      box(
-        { class: "cx-bar" },
-        kids.map((kid) => made[kid]?.node || kid),
-      );
+    const bar = (...kids) => el("div", { class: "cx-bar" }, ...kids.map((kid) => made[kid]?.node || kid));
     const group = { class: "cx-bar", role: "group", "aria-label": p.trying };
     const laid = layout({
       bar,
       set,
       part,
       control: (name) => made[name].node,
-      presets: (...kids) => box(group, presets.length ? [kids, presets] : []),
-      sliders: box({ class: "cx-controls" }, nodes("sliders")),
+      presets: (...kids) => el("div", group, kids, presets),
+      sliders: el("div", { class: "cx-controls" }, nodes("sliders")),
       choices: bar(...nodes("choices")),
       steps: nodes("steps"),
       text: slot("text", say(p.room)),
-      hint: p.hint ? slot("hint", hint(p.hint)) : null,
+      hint: slot("hint", hint(p.hint)),
       facts: part("facts", { class: "cx-facts" }, "dl"),
       picture: slots.picture || part("picture", { class: "cx-picture" }),
     });

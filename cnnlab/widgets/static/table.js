@@ -24,6 +24,8 @@ export const table = (heads, rows, { by, down }) => {
         head.text,
       ),
     );
+  // A name may break behind its underscores.
+  const broken = (name) => name.split(/(?<=_)/).flatMap((piece, i) => (i ? [el("wbr"), piece] : piece));
   const line = (row) =>
     el(
       "tr",
@@ -32,7 +34,7 @@ export const table = (heads, rows, { by, down }) => {
         el(
           i ? "td" : "th",
           { scope: i ? null : "row", class: side(head) },
-          head.cell ? head.cell(row) : head.value(row),
+          i ? head.cell(row) : broken(head.cell(row)),
         ),
       ),
     );
