@@ -323,3 +323,10 @@ def test_control_characters_leave_an_svg_well_formed():
     model.add_module("bell\x07", nn.Conv2d(3, 4, 3))
     svg = draw.draw_model(model, (3, 8, 8), style="blocks").svg
     assert not re.search(r"[\x00-\x08]", svg)
+
+
+def test_a_link_of_the_table_leads_to_a_page():
+    row = {"name": "a", "year": 2000, "paper": "p", "url": "javascript:alert(1)", "params": 1, "macs": 1}
+    with pytest.raises(ValueError, match="url='javascript:.*give one of http"):
+        cnnlab.widgets.model_table([row])
+    assert cnnlab.widgets.model_table([row | {"url": "https://doi.org/1"}])
