@@ -31,7 +31,7 @@ help:
 	@echo "make book         build the book into $(HTML)"
 	@echo "make chapter      lay the skeleton of a new one: PART=architectures NAME=densenet TITLE=\"DenseNet\""
 	@echo "make editions     the chapters as plain notebooks for Colab and Jupyter, into _build/editions (REF=tag pins them)"
-	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests"
+	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests; CHAPTERS=\"lenet zoo\": what is theirs"
 	@echo "make test-fast    lint and the quick unit tests"
 	@echo "make test-full    make test, the contract for the largest models too, and make test-colab"
 	@echo "make test-colab   every chapter, the set-up cell and the lab with the versions that Colab preinstalls"
@@ -93,7 +93,8 @@ format: $(READY)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 test: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full and not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
+	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full and not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15 \
+		$(if $(CHAPTERS),--chapters "$(CHAPTERS)")
 
 test-full: lint book
 	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15

@@ -40,14 +40,18 @@ def text_table(rows: Sequence[Sequence[str]], caption: str, left: int = 1) -> st
 
 
 def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
-    """The same for a page: the first row as head, the first column as the rows' heads."""
-    style = "white-space:nowrap;padding:.12em .55em;text-align"
+    """The same for a page: the first row as head, the first column as the rows' heads.
+
+    Where room is short, heads and names are broken between words; numbers never are.
+    """
+    style = "padding:.12em .55em;text-align"
     left, right = (f' style="{style}:{side}"' for side in ("left", "right"))
+    number = f' style="white-space:nowrap;{style}:right"'
     head, *body = rows
     titles = "".join(f'<th scope="col"{right if i else left}>{escape(title)}</th>' for i, title in enumerate(head))
     lines = "".join(
         f'<tr><th scope="row"{left}>{escape(name)}</th>'
-        + "".join(f"<td{right}>{escape(cell)}</td>" for cell in cells)
+        + "".join(f"<td{number}>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for name, *cells in body
     )

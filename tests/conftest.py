@@ -6,11 +6,13 @@ The kernels that nbval starts inherit this environment; ``tools/execute_notebook
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cnnlab import chapters
 from tools.build_wheel import build_wheel, copy_source
 
 os.environ["CNNLAB_SCALE"] = "smoke"
@@ -39,3 +41,57 @@ def package_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(package_source: Path) -> Path:
     """A wheel built from the working tree, without a network."""
     return build_wheel(package_source)
+
+
+# --- what belongs to a chapter: make test CHAPTERS="lenet zoo" -----------------------------------------------------
+
+# Of no chapter alone and quick: every chapter's entry in the contents, and the book's claims.
+WITH_ANY = {"test_chapters", "test_fact_check"}
+SPEAKS = re.compile("chapter|explorer|notebook", re.IGNORECASE)
+OWN = pytest.StashKey[set[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chapters", default="", help="only what belongs to these chapters: their names with spaces")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        config.stash[OWN] = {name for chapter in config.getoption("--chapters").split() for name in names_of(chapter)}
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that speak of no chapter are not even imported."""
+    own = config.stash[OWN]
+    if not own or collection_path.is_dir() or own_file(collection_path, own) or collection_path.stem in WITH_ANY:
+        return None
+    if collection_path.suffix == ".py":
+        return True if SPEAKS.search(collection_path.read_text(encoding="utf-8")) is None else None
+    return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests that were collected, keep those of the chapters that are asked for, if any are."""
+    own = config.stash[OWN]
+    if own:
+        config.hook.pytest_deselected(items=[item for item in items if not belongs(item, own)])
+        items[:] = [item for item in items if belongs(item, own)]
+
+
+def names_of(chapter: str) -> set[str]:
+    """The names by which tests speak of a chapter: its own and those of its explorers."""
+    folder = chapters.folder(chapters.key(chapter))
+    return {folder.name, folder.name.replace("_", "-")} | {view.stem for view in folder.glob("*.js")}
+
+
+def own_file(path: Path, own: set[str]) -> bool:
+    return path.stem.removeprefix("test_") in own
+
+
+def belongs(item: pytest.Item, own: set[str]) -> bool:
+    """Whether a test has one of the names in its file's name or among its parameters, or goes with any chapter."""
+    _, parameters, case = item.name.partition("[")
+    words = {part.partition(".")[0] for part in re.split(r"[/\s\]]", case)}
+    return own_file(item.path, own) or bool(words & own) or (item.path.stem in WITH_ANY and not parameters)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +65,18 @@ def swap_strides(first: nn.Module, second: nn.Module) -> None:
 # --- comparing -----------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def uninitialized() -> Iterator[None]:
+    """Networks built here keep what memory held: `randomize` and a copy of all parameters come after it anyway.
+
+    One that is forgotten by the copy then holds anything at all.
+    """
+    with ExitStack() as stack:
+        for name in [name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")]:
+            stack.enter_context(patch.object(nn.init, name, lambda tensor, *_, **__: tensor))
+        yield
+
+
 def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> None:
     """Every parameter and statistic at random, such that signals neither die nor explode at any depth.
 
@@ -97,9 +114,37 @@ def randomize(network: nn.Module, size: tuple[int, int, int], seed: int = 0) -> 
 
 
 def sizes(name: str) -> list[int]:
-    """Heights and widths to compare at: the published one and, where any size goes, an odd or even neighbor."""
+    """Heights and widths to compare at: the published one and, where any size goes, an odd or even one.
+
+    The second is the published one's neighbor less as many times 32 as leave half of it, which costs a quarter: it
+    leaves the same remainder at each of five halvings, and there borders and paddings go wrong.
+    """
     info = model_info(name)
-    return [info.input_size[1]] if info.fixed_size else [info.input_size[1], info.input_size[1] + info.step]
+    side = info.input_size[1]
+    if info.fixed_size:
+        return [side]
+    neighbor, cycle = side + info.step, math.lcm(32, info.step)
+    least = max(info.smallest, side // 2)
+    return [side, neighbor - max(0, neighbor - least) // cycle * cycle]
+
+
+def shallow(network: nn.Module) -> nn.Module:
+    """The network without what it repeats: of equal neighbors in a row of layers the first one stays.
+
+    Every kind of block is there, in every size, and the code that leads from one to the next; what is left out ran
+    once already. For tests whose time grows with the number of operators.
+    """
+    for row in [m for m in network.modules() if isinstance(m, nn.Sequential | nn.ModuleList)]:
+        layers = list(row.named_children())
+        for (_, before), (name, layer) in pairwise(layers):
+            if next(layer.parameters(), None) is not None and _form(layer) == _form(before):
+                del row._modules[name]
+    return network
+
+
+def _form(layer: nn.Module) -> str:
+    """What a layer is made of; the rate at which chance drops it may differ."""
+    return re.sub(r"\d+\.\d+(e-\d+)?", "", repr(layer))
 
 
 def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tensor:
@@ -206,8 +251,12 @@ def count_macs(network: nn.Module, size: tuple[int, int, int]) -> int:
 
     The network should be on the meta device: ``with on_meta(): network = ...``.
     """
-    # The fused attention kernel is not counted by every torch; the plain products are.
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+    # The fused attention kernel is not counted by every torch; the plain products are. Batch norm multiplies nothing
+    # that torch counts, and its shapes alone take a third of the time.
+    with (
+        torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        patch.object(nn.functional, "batch_norm", lambda x, *_, **__: x),
+    ):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network.eval()(torch.empty(1, *size, device="meta"))
     return counter.get_total_flops() // 2

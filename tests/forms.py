@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from functools import wraps
 from typing import Any
 
@@ -57,6 +58,8 @@ def array(value: Any) -> Any:
 FORMS: dict[str, Change] = {
     "float": number(float),
     "NumPy number": number(lambda value: np.array(value)[()]),
+    "Decimal": number(lambda value: Decimal(repr(value)) if isinstance(value, int | float) else value),
+    "NumPy bool": lambda value: deep(value, lambda part: np.bool_(part) if isinstance(part, bool) else part),
     "0-d tensor": number(lambda value: torch.tensor(value, dtype=torch.float64 if value % 1 else None)),
     "tensor that wants a gradient": tensor(lambda t: t.clone().requires_grad_() if t.is_floating_point() else t),
     "32 bits": tensor(lambda t: t.float() if t.is_floating_point() else t),
@@ -66,6 +69,7 @@ FORMS: dict[str, Change] = {
     "list": sequence(lambda value: [list(row) if isinstance(row, tuple) else row for row in value]),
     "tuple": sequence(lambda value: tuple(tuple(row) if isinstance(row, list) else row for row in value)),
     "tuple as array": sequence(array),
+    "generator": sequence(lambda value: (part for part in value)),
     "tuple as tensor": sequence(lambda value: torch.tensor(value) if len(value) else value),
     "list for a tuple of tensors": lambda value: list(value) if isinstance(value, tuple) else value,
 }

@@ -41,6 +41,17 @@ def test_a_figure_is_put_in_line_with_its_words() -> None:
     assert page.endswith("</svg></div><figcaption>Figure 1. Up &amp; down.</figcaption></figure><p>after</p>")
 
 
+def test_its_layout_for_a_phone_stands_beside_it() -> None:
+    small = CHART.replace("max-width:107px", "max-width:70px")
+    page = built(still_html(CHART, "a line", "Figure 1. Up.", small))
+    assert "<picture" not in page and "<source" not in page and "<img" not in page
+    wide, narrow = re.findall(r"<svg\b[^>]*>", page)
+    assert "max-width:107px" in wide and "cnnlab-half" not in wide
+    assert "max-width:70px" in narrow and 'class="cnnlab-half"' in narrow
+    assert page.startswith('<figure class="cnnlab-figure"><div class="cnnlab-scroll cnnlab-cut"')
+    assert page.endswith("</svg></div><figcaption>Figure 1. Up.</figcaption></figure>")
+
+
 def test_its_colors_are_the_pages() -> None:
     """No color of the picture is fixed by a style; the page's rules give each of them the variable of its name."""
     page, rules = built(still_html(CHART, "a line")), page_css()

@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.conftest import belongs, names_of
 from tools.chapters import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -167,3 +169,29 @@ def test_github_runs_the_same() -> None:
     workflows = ROOT / ".github" / "workflows"
     assert "run: .ci/run" in (workflows / "book.yml").read_text()
     assert "run: make test-colab" in (workflows / "colab.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "its_own"),
+    [
+        ("test_right_answers_pass_in_every_form[dilated/holes]", "test_exercises.py", True),
+        ("test_page_over_http[book/convolutions/dilated.html]", "test_site.py", True),
+        ("test_every_control_answers_keys_and_the_pointer[dilation_grid]", "test_every_explorer.py", True),
+        ("test_it_agrees_with_torch", "test_dilation_grid.py", True),
+        ("Cell 3", "dilated.ipynb", True),
+        ("test_few_cells_are_excused_from_comparison[book/convolutions/dilated.ipynb]", "test_chapters.py", True),
+        ("test_table_of_contents_lists_files_that_exist", "test_chapters.py", True),
+        ("test_few_cells_are_excused_from_comparison[book/convolutions/grouped.ipynb]", "test_chapters.py", False),
+        ("test_right_answers_pass_in_every_form[seeing/shift]", "test_exercises.py", False),
+        ("test_parameters_macs_norms_and_head[drn_c_26]", "test_models.py", False),
+        ("Cell 3", "grouped.ipynb", False),
+    ],
+)
+def test_what_belongs_to_a_chapter(name: str, file: str, its_own: bool):
+    """``make test CHAPTERS=dilated``."""
+    assert belongs(SimpleNamespace(name=name, path=Path(file)), names_of("dilated")) == its_own
+
+
+def test_a_chapter_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="chapter='dilatd' is not known. Did you mean 'dilated'"):
+        names_of("dilatd")

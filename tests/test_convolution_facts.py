@@ -423,6 +423,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "layer: groups": (lambda: lib.GroupedConv2d(4, 6, 3), "groups=3 does not divide in_channels=4"),
     "layer: even kernel": (lambda: lib.StandardConv2d(4, 6, 4), r"kernel=4 with dilation=1.*odd kernel"),
+    "layer: even kernel, and what to do": (lambda: lib.StandardConv2d(4, 6, 4), 'Or padding="same"'),
+    "layer: same with a stride": (lambda: lib.StandardConv2d(4, 6, 3, 2, "same"), r"stride=\(2, 2\).*use stride=1"),
+    "same with a stride": (lambda: lib.standard_conv2d(X, W, None, 2, "same"), r"stride=\(2, 2\).*use stride=1"),
+    "another word": (lambda: lib.standard_conv2d(X, W, None, 1, "full"), """padding='full'.*"same" or "valid"."""),
+    "half a kernel": (lambda: lib.best_rank1(SOBEL.bfloat16()), r"kernel is torch.bfloat16.*kernel.float\(\)"),
+    "half a weight": (lambda: lib.separate(W.half(), 2), r"weight is torch.float16.*weight.float\(\)"),
     "layer: no channels": (lambda: lib.PointwiseConv2d(0, 6), "in_channels=0 is too small"),
     "layer: kernel": (lambda: lib.StandardConv2d(4, 6, (3, 0)), r"kernel=\(3, 0\) is too small"),
     "layer: multiplier": (lambda: lib.DepthwiseConv2d(4, multiplier=0), "multiplier=0 is too small"),
@@ -440,6 +446,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "forward: transposed": (lambda: lib.TransposedConv2d(3, 6)(X), r"weight has shape \(3, 6, 4, 4\)"),
     "forward: time": (lambda: lib.StandardConv3d(2, 3, 5, padding=0)(CLIP), "time: kernel=5 does not fit into size=4"),
     "forward: shuffle": (lambda: lib.ChannelShuffle(3)(X), "groups=3 does not divide channels=4"),
+    "forward: one picture to shuffle": (lambda: lib.ChannelShuffle(2)(X[0]), r"\(4, 5, 5\).*x\[None\] is a batch"),
+    "forward: one picture to pool": (lambda: lib.GlobalAveragePool()(X[0]), r"\(4, 5, 5\).*x\[None\] is a batch"),
+    "forward: one picture to enlarge": (lambda: lib.ResizeConv2d(4, 4)(X[0]), r"\(4, 5, 5\).*x\[None\] is a batch"),
+    "forward: one clip": (lambda: lib.Conv2Plus1d(2, 3)(CLIP[0]), r"\(2, 4, 5, 5\).*x\[None\] is a batch"),
     "forward: map": (lambda: lib.GlobalAveragePool()(X[0, 0]), r"x has shape \(5, 5\)"),
     "cost: size": (lambda: lib.compare_convolutions(4, 8, 3, 0), "size=0 is too small"),
     "cost: kernel": (lambda: lib.compare_convolutions(4, 8, 2, 8), "odd kernel"),
@@ -553,7 +563,7 @@ def test_latency_is_measured() -> None:
     assert lib.measure_latency(layers, repeats=3, seconds=0)["one"].median > 0
 
 
-def test_worked_examples_of_the_lectures() -> None:
+def test_worked_examples_that_are_often_taught() -> None:
     examples_ = lib.worked_examples()
     counted = {name: (example.macs, *(step.macs for step in example.steps)) for name, example in examples_.items()}
     assert counted == {
@@ -587,6 +597,27 @@ def test_recorded_latencies_stand_beside_todays_counts(channels: int) -> None:
     assert re.search(r"recorded on 20\d\d-\d\d-\d\d, batch of 1, \d+ threads of .+, torch 2", recorded.caption)
     two = lib.recorded_latency("depthwise", "standard", channels=channels)
     assert [row.name for row in two] == ["depthwise", "standard"]
+
+
+def test_a_table_shows_its_subject() -> None:
+    """The pages show tables of times in a column of 650 pixels: some 80 letters, and the times first."""
+    recorded = lib.recorded_latency()
+    head, _, first, *_ = str(recorded).splitlines()
+    assert re.split("  +", head) == ["Convolution", "CPU ms", "MACs", "GMAC/s", "MACs per byte", "CPU ms, middle half"]
+    assert re.split("  +", first) == ["standard", "4.81", "462 M", "96.2", "122", "4.59 to 5"]
+    assert len(head) < 90
+    few = lib.recorded_latency("standard", "pointwise").only("params", "cpu")
+    assert few.caption == lib.recorded_latency("standard").caption
+    assert [line.split()[:3] for line in str(few).splitlines()[2:4]] == [
+        ["standard", "147", "k"],
+        ["pointwise", "16.4", "k"],
+    ]
+    assert "Parameters" in few._repr_html_() and "GMAC" not in few._repr_html_()
+    assert few["pointwise"] == recorded["pointwise"] and {"macs", "cpu_lower"} <= set(few.to_dataframe())
+    with pytest.raises(ValueError, match="column='mac' is not known. Did you mean 'macs'"):
+        recorded.only("mac")
+    with pytest.raises(ValueError, match="column='gpu rate': no time was measured on the GPU"):
+        recorded.only("gpu rate")
 
 
 def test_recorded_latency_says_what_there_is() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -531,7 +532,7 @@ def space_time_by_torch(x: Tensor, p: dict[str, Tensor], m: nn.Module) -> Tensor
 
 
 def _pooled(make: Maker) -> Built:
-    shape = (make.whole(1, 3), make.whole(1, 4), *(make.whole(1, 5) for _ in range(make.whole(1, 3))))
+    shape = (make.whole(1, 3), make.whole(1, 4), *(make.whole(1, 5) for _ in range(make.whole(2, 3))))
     return lib.GlobalAveragePool(keepdim=make.draw(st.booleans())), shape
 
 
@@ -622,3 +623,86 @@ def test_default_padding(stride: int, size: int) -> None:
         assert made(4, 6, 3, stride)(clip_).shape == (1, 6, expected, expected, expected)
     for kernel in (1, 2, 3, 4, 5) if stride > 1 else (1, 3, 5):
         assert lib.TransposedConv2d(4, 6, kernel, stride)(image).shape == (1, 6, stride * size, stride * size)
+
+
+# --- what torch takes besides: "same", NumPy's numbers, half precision, no pictures at all ----------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("dilation", [1, 2, (3, 1)])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 4), (6, 5)])
+def test_same_padding_is_torchs(kernel: tuple[int, int], dilation: Any) -> None:
+    """An even kernel needs an odd number of zeros, and torch puts the one too many at the end."""
+    make = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=make, dtype=torch.float64)
+
+    x, weight = normal(2, 4, 6, 7), normal(6, 4, *kernel)
+    options = {"padding": "same", "dilation": dilation}
+    wanted = F.conv2d(x, weight, **options)
+    assert torch.allclose(lib.standard_conv2d(x, weight, **options), wanted)
+    assert torch.allclose(lib.dilated_conv2d(x, weight, **options), wanted)
+    assert torch.allclose(lib.conv2d_loops(x[:1], weight[:1], **options), wanted[:1, :1])
+    own, grouped = normal(4, 1, *kernel), normal(6, 2, *kernel)
+    assert torch.allclose(lib.depthwise_conv2d(x, own, **options), F.conv2d(x, own, **options, groups=4))
+    assert torch.allclose(
+        lib.grouped_conv2d(x, grouped, groups=2, **options), F.conv2d(x, grouped, **options, groups=2)
+    )
+    column, row = normal(3, 4, kernel[0], 1), normal(6, 3, 1, kernel[1])
+    composed = F.conv2d(x, lib.compose_separable(column, row), **options)
+    assert torch.allclose(lib.spatial_separable_conv2d(x, column, row, **options), composed)
+    layer = lib.StandardConv2d(4, 6, kernel, **options, bias=False).double()
+    assert torch.equal(layer(x), F.conv2d(x, layer.weight, **options))
+    for made in (lib.SpatialSeparableConv2d, lib.FlattenedConv2d, lib.DepthwiseSeparableConv2d):
+        assert made(4, 6, kernel, **options).double()(x).shape == (2, 6, 6, 7)
+    clip_, deep = normal(1, 2, 4, 5, 6), normal(3, 2, 2, *kernel)
+    assert torch.allclose(lib.standard_conv3d(clip_, deep, padding="same"), F.conv3d(clip_, deep, padding="same"))
+    assert lib.Conv2Plus1d(2, 3, (2, *kernel), padding="same").double()(clip_).shape == (1, 3, 4, 5, 6)
+    thin = weight[..., :1, :1]
+    assert torch.equal(lib.standard_conv2d(x, thin, None, 2, "valid"), lib.standard_conv2d(x, thin, None, 2))
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    i, x = np.int64, torch.zeros(1, 4, 8, 8)
+    assert lib.StandardConv2d(i(4), i(6), i(3), i(2), i(1), i(1), i(2))(x).shape == (1, 6, 4, 4)
+    assert lib.StandardConv2d(4, 6, np.array([3, 5]), stride=np.array([1, 2]))(x).shape == (1, 6, 8, 4)
+    assert lib.TransposedConv2d(4, 6, i(4), i(2))(x).shape == (1, 6, 16, 16)
+    assert lib.standard_conv2d(x, torch.zeros(6, 4, 3, 3), None, i(2), np.array([1, 0])).shape == (1, 6, 4, 3)
+    assert lib.transposed_conv2d(x, torch.zeros(4, 6, 3, 3), None, i(2), i(1), i(1)).shape == (1, 6, 16, 16)
+    assert torch.equal(lib.grid_coverage(i(3), np.array([1, 2])), lib.grid_coverage(3, (1, 2)))
+    assert lib.mid_channels(i(64), i(64), i(3)) == 144
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_summed_in_32_bits(dtype: torch.dtype) -> None:
+    """As libraries do it: one rounding at the end, and none in a long sum on the way."""
+    flat = torch.full((1, 2, 56, 56), 1.5, dtype=dtype)
+    assert torch.equal(lib.global_average_pool(flat), torch.full((1, 2), 1.5, dtype=dtype))
+    x, weight, back = (torch.randn(s).to(dtype) for s in ((2, 16, 6, 6), (4, 16, 5, 5), (16, 4, 5, 5)))
+    bias, own, thin = (torch.randn(s).to(dtype) for s in ((4,), (16, 1, 5, 5), (4, 16, 1, 1)))
+    clip_, deep = (torch.randn(s).to(dtype) for s in ((1, 8, 4, 5, 5), (3, 8, 3, 3, 3)))
+    pairs = {
+        "standard": (lib.standard_conv2d(x, weight, bias), F.conv2d, (x, weight, bias)),
+        "loops": (lib.conv2d_loops(x[:1, :, :5, :5], weight, bias), F.conv2d, (x[:1, :, :5, :5], weight, bias)),
+        "depthwise": (lib.depthwise_conv2d(x, own), lambda x, w: F.conv2d(x, w, groups=16), (x, own)),
+        "pointwise": (lib.pointwise_conv2d(x, thin, bias), F.conv2d, (x, thin, bias)),
+        "transposed": (lib.transposed_conv2d(x, back, bias), F.conv_transpose2d, (x, back, bias)),
+        "by insertion": (lib.transposed_by_insertion(x, back, bias), F.conv_transpose2d, (x, back, bias)),
+        "3D": (lib.standard_conv3d(clip_, deep), F.conv3d, (clip_, deep)),
+    }
+    for name, (ours, theirs, tensors) in pairs.items():
+        exact = theirs(*(value.double() for value in tensors))
+        rounding = torch.finfo(dtype).eps / 2 * exact.abs() + 1e-4
+        assert ours.dtype == dtype and ((ours.double() - exact).abs() <= rounding).all(), name
+
+
+def test_a_batch_may_be_empty() -> None:
+    x = torch.zeros(0, 4, 8, 8)
+    assert lib.standard_conv2d(x, torch.zeros(6, 4, 3, 3)).shape == (0, 6, 6, 6)
+    assert lib.depthwise_conv2d(x, torch.zeros(4, 1, 3, 3)).shape == (0, 4, 6, 6)
+    assert lib.transposed_conv2d(x, torch.zeros(4, 6, 3, 3), None, 2).shape == (0, 6, 17, 17)
+    assert lib.standard_conv3d(x[:, :, None], torch.zeros(6, 4, 1, 3, 3)).shape == (0, 6, 1, 6, 6)
+    assert lib.global_average_pool(x).shape == (0, 4)
+    for layer in (lib.StandardConv2d(4, 6), lib.ResizeConv2d(4, 6, factor=1), lib.TransposedConv2d(4, 6, 3, 1)):
+        assert layer(x).shape == (0, 6, 8, 8)

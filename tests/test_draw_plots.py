@@ -11,7 +11,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 
-from cnnlab.draw import bars, dots, lines, palette, plots, use_style
+from cnnlab.draw import bars, confusion, dots, lines, palette, plots, use_style
 
 LAYERS = ["C1", "C3", "F6"]
 SHARES = {"of the parameters": [0.1, 0.2, 0.7], "of the MACs": [0.5, 0.4, 0.1]}
@@ -75,6 +75,26 @@ def test_lying_bars_read_from_the_top_and_one_series_has_no_legend(shown):
     assert axis.get_legend() is None and axis.xaxis.get_major_formatter()(0.5) == "50%"
     assert [line.get_xdata() for line in axis.lines] == [[0.5, 0.5]]
     assert [text.get_text() for text in axis.texts] == ["half"]
+
+
+def test_a_confusion_colors_rights_and_wrongs_by_their_share_of_the_row(shown):
+    confusion([[3, 1], [0, 8]], ["cat", "dog"], "alt", title="T")
+    axis = drawn(shown)
+    cells = {(patch.get_x(), patch.get_y()): patch for patch in axis.patches}
+    assert set(cells) == {(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5)}  # what never happened stays paper
+    assert [to_hex(patch.get_facecolor()) for patch in cells.values()] == [
+        color("blue"),
+        color("orange"),
+        color("blue"),
+    ]
+    assert [round(patch.get_alpha(), 3) for patch in cells.values()] == [0.455, 0.205, 0.58]
+    assert [(text.get_position(), text.get_text()) for text in axis.texts] == [
+        ((0, 0), "3"),
+        ((1, 0), "1"),
+        ((1, 1), "8"),
+    ]
+    assert (axis.get_xlabel(), axis.get_ylabel(), axis.get_title(loc="left")) == ("taken for", "is", "T")
+    assert axis.yaxis_inverted() and [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog"]
 
 
 def test_groups_color_the_bars_of_one_series_and_numbers_stand_where_there_is_room(shown):
@@ -174,6 +194,9 @@ def test_into_a_panel_it_draws_and_shows_nothing(draw, shown):
         (lambda: bars([], {}, "alt"), "values={} is empty"),
         (lambda: bars([], [], "alt"), "values is empty"),
         (lambda: bars(["a"], ["one"], "alt"), "values=.*no sequence of numbers"),
+        (lambda: confusion([[1, 2]], ["a", "b"], "alt"), r"counts has shape \(1, 2\) for 2 classes; wanted \(2, 2\)"),
+        (lambda: confusion([[1, 2], [3, -4]], ["a", "b"], "alt"), "counts has the entry -4; counts are 0 or more"),
+        (lambda: confusion(3, ["a"], "alt"), r"counts has shape \(\) for 1 classes"),
         (lambda: bars(["a"], [[1]], "alt"), r"values has shape \(1, 1\); wanted \(n,\)"),
         (lambda: bars(["a"], [1], "alt", groups=["x", "y"]), "groups has 2 entries for 1 bars"),
         (lambda: bars(["a"], {"s": [1], "t": [2]}, "alt", groups=["x"]), "groups=.* is for one series"),

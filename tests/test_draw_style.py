@@ -106,6 +106,39 @@ def test_show_displays_and_closes(monkeypatch):
         show(line_figure(), "three lines", caption="")
 
 
+def bar_figure(count, **size):
+    figure, axis = plt.subplots(**size)
+    axis.bar([f"{2000 + n}" for n in range(count)], range(count))
+    return figure
+
+
+def test_a_chart_is_stored_with_a_layout_for_a_phone(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+
+    def narrow(figure):
+        size = tuple(figure.get_size_inches())
+        show(figure, "words")
+        assert tuple(figure.get_size_inches()) == size
+        return shown[-1].narrow
+
+    def width(svg):
+        return float(re.search(r"max-width:(\d+)px", svg)[1])
+
+    use_style()
+    assert width(narrow(bar_figure(4))) == pytest.approx(4.4 * 96, abs=15)
+    assert width(narrow(bar_figure(9))) == pytest.approx(5.2 * 96, abs=15)  # nine years meet on 4.4 inches
+    assert narrow(bar_figure(4, figsize=(5, 3))) is None
+    assert narrow(picture_figure()) is None
+    drawing = bar_figure(4)
+    drawing.axes[0].axis("off")
+    assert narrow(drawing) is None
+
+    show(bar_figure(4), "four bars")
+    stored = shown[-1]._repr_html_()
+    assert re.search(r'<picture><source media="\(max-width:600px\)" srcset="data:[^"]+"><img alt="four bars"', stored)
+
+
 def test_captions_are_numbered_by_first_showing():
     def line(caption):
         return re.findall("<figcaption>(.*)</figcaption>", Embedded(TINY, "words", caption)._repr_html_())

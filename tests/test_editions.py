@@ -75,9 +75,12 @@ def test_code_outputs_and_everything_else_are_the_chapters(path: Path) -> None:
     assert copy.metadata == source.metadata
     assert [cell.id for cell in copy.cells] == [cell.id for cell in source.cells]
     for before, after in zip(source.cells, copy.cells):
+        if "solution" in before.metadata.get("tags", []):
+            # No notebook front end folds what a solution prints, and it often says the answer.
+            before = {**before, "outputs": [], "execution_count": None}
         assert {**after, "source": ""} == {**before, "source": ""}
-        if before.cell_type == "code":
-            assert after.source == before.source
+        if before["cell_type"] == "code":
+            assert after["source"] == before["source"]
 
 
 def test_first_cell_opens_this_edition_and_names_the_page(path: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import copy
 import importlib
 import inspect
+import itertools
 import json
 import random
 import re
@@ -159,6 +160,18 @@ def test_wrong_answers_get_their_hint(one):
         said = f"{one.id}, planted answer {place}: {verdict}"
         assert verdict.outcome == "wrong", said
         assert part in (verdict.hint or one.general[0]), said
+
+
+def test_a_hint_calls_right_only_what_is_right(one):
+    """No "the parameters are right, but ..." to wrong parameters."""
+    right = one.answer() if isinstance(one, ValueExercise) else None
+    if not isinstance(right, dict):
+        return
+    entries = {mistake.hint: set().union(*mistake.answers) for mistake in one.mistakes if "right" in mistake.hint}
+    for key, value in right.items():
+        for wrong in (-17, value + 1, 3 * value) if isinstance(value, int | float) else (-17,):
+            hint = one.judge({**right, key: wrong}).hint
+            assert key in entries.get(hint, {key}), f"{one.id}: {wrong} under {key!r} gets {hint!r}"
 
 
 def test_wrong_answers_get_their_hint_in_other_forms(one):
@@ -355,6 +368,11 @@ def test_forgotten_return_is_not_called_unattempted(said):
         result = (size + 2 * padding - kernel) // stride + 1  # noqa: F841
 
     assert "`return`" in said("seeing/output-size", output_size)
+
+
+def test_a_number_that_is_nearly_whole_is_not_shown_as_the_whole_one(said):
+    reply = said("imagenet/enough", lambda percent, error: 160_000 - 3e-11 if error == 0.1 else 100)
+    assert "159999.99999999997; 160000 is right" in reply
 
 
 def test_stub_bodies_are_unattempted(said):
@@ -574,6 +592,53 @@ def test_a_model_is_handed_back_as_it_was(linear):
     assert [module.training for module in net] == [True, False]
     assert all(torch.equal(now, then) for now, then in zip(net.state_dict().values(), before.values()))
     assert output(net, torch.ones(1, 4)).requires_grad is False and not net[1].training and net[0].training
+
+
+def test_networks_in_a_tuple_keep_modes_weights_and_gradients(register):
+    """A judge that trains, freezes and lets gradients pile up."""
+
+    @judged("seeing/pair", "Pair")
+    def pair(answer):
+        """Yes."""
+        for net in answer:
+            net.eval()(torch.ones(3, 2)).sum().backward()
+            nn.init.zeros_(net[0].weight)
+            net[0].bias.requires_grad_(False)
+        torch.set_default_dtype(torch.float64)
+
+    nets = [nn.Sequential(nn.Linear(2, 2), nn.Dropout(0)) for _ in range(2)]
+    nets[0](torch.ones(1, 2)).sum().backward()
+    before = copy.deepcopy(nets)  # without gradients
+    for answer in (nets, tuple(nets), iter(nets)):
+        assert pair.judge(answer).outcome == "correct"
+    with restored(dict(enumerate(nets))):
+        nets[1].eval()
+    for net, was in zip(nets, before):
+        assert net.training and net[1].training and net[0].bias.requires_grad
+        assert torch.equal(net[0].weight, was[0].weight)
+    assert torch.equal(nets[0][0].weight.grad, torch.ones(2, 2)) and nets[1][0].weight.grad is None
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_an_answer_that_can_be_read_once_is_read_once(register, said):
+    @exercise("seeing/rows", "Rows")
+    def rows():
+        """Yes."""
+        return [(1, 2), (3, 4)]
+
+    rows.mistake("Turned.", [(1, 3), (2, 4)])
+    register(rows)
+    assert said("seeing/rows", zip((1, 3), (2, 4))).startswith("Correct.")
+    assert said("seeing/rows", (range(n, n + 2) for n in (1, 3))).startswith("Correct.")
+    assert "Turned." in said("seeing/rows", zip((1, 2), (3, 4)))
+    assert said("seeing/rows", itertools.count()).startswith("Not yet.")  # and comes to an end
+    assert said("seeing/rows", {1: 2}.values()).startswith("Not yet.")
+
+
+def test_what_a_judge_writes_to_is_its_own():
+    for mine in (torch.ones(2, dtype=torch.float64), np.ones(2)):
+        as_tensor(mine).zero_()
+        assert mine.all()
 
 
 def test_an_exercise_is_named_chapter_and_name():

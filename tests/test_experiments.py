@@ -18,7 +18,15 @@ from experiments.mlp_vs_lenet import framed
 from experiments.shifted_digits import shifted
 from experiments.shuffled_pixels import shuffled
 
-NAMES = ("mlp_vs_lenet", "shuffled_pixels", "shifted_digits", "degradation", "equal_macs")
+NAMES = (
+    "mlp_vs_lenet",
+    "shuffled_pixels",
+    "shifted_digits",
+    "degradation",
+    "equal_macs",
+    "lenet_budget",
+    "separable_width",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +136,54 @@ def test_recorded_files_are_whole(name: str) -> None:
     assert all(len(result["commit"]) == 40 for result in record["results"])
     assert "/tmp" not in text and "/work" not in text and "/home" not in text
     assert all(source for source in record["provenance"]["data"].values())
+
+
+# --- records that are read off and not trained ---------------------------------------------------------------------
+
+FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "predictions")
+
+
+def facts(name: str) -> dict:
+    return json.loads((recorded_folder() / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts_say_where_they_are_from(name: str) -> None:
+    record, made = facts(name), facts(name)["provenance"]
+    assert record["name"] == name and len(made["commit"]) == 40
+    assert made["command"] == f"python -m experiments.{name}" and made["data"][name]
+    assert ("license" in record) == (name in ("fashion_samples", "imagenet_tree"))  # those carry another's work
+
+
+def test_the_tree_holds_every_class_once_and_ends_at_one_root() -> None:
+    record = facts("imagenet_tree")
+    names, above, classes = (record[key] for key in ("names", "above", "classes"))
+    assert len(set(classes)) == len(set(record["synsets"])) == 1000 and len(names) == len(above)
+    assert [name for name, parent in zip(names, above, strict=True) if parent < 0] == ["entity"]
+    way = []
+    node = classes[162]
+    while node >= 0:
+        way.append(names[node])
+        node = above[node]
+    assert way[:4] == ["beagle", "hound", "hunting dog", "dog"] and way[-1] == "entity"
+    # "The classes were chosen so that none is an ancestor of another."
+    assert not set(classes) & {above[node] for node in classes}
+
+
+def test_nouns_are_read_as_wordnet_writes_them() -> None:
+    from experiments.imagenet_tree import nouns
+
+    line = "02088364 05 n 02 English_beagle 0 beagle 1 002 @ 02087551 n 0000 ~ 01234567 n 0000 | a small hound"
+    assert nouns(["  1 a license", line]) == {"02088364": ("English beagle", ["02087551"])}
+
+
+def test_predictions_are_five_shares_in_order() -> None:
+    for guesses in facts("predictions")["photographs"].values():
+        shares = [guess["probability"] for guess in guesses]
+        assert len(shares) == 5 and shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.0001
+
+
+def test_second_labels_are_counted_for_every_picture() -> None:
+    record = facts("imagenet_relabeled")
+    assert sum(record["by number of labels"].values()) == record["pictures"] == 50_000
+    assert all(pair["both"] < pair["either"] for pair in record["most common pairs"])

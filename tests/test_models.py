@@ -26,6 +26,7 @@ from tests.contract import (
     difference,
     randomize,
     sizes,
+    uninitialized,
 )
 from tests.models_contract import FAULTS, FULL, ONE_OF_EACH, REFERENCES, has_reference_module, reference
 
@@ -92,9 +93,9 @@ def test_parameters_macs_norms_and_head(name: str):
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_output_equals_the_reference_and_faults_are_caught(name: str, record_property):
     row, size = reference(name), model_info(name).input_size
-    theirs = row.build()
+    with uninitialized():
+        theirs, ours = row.build(), cnnlab.create_model(name)
     randomize(theirs, size)
-    ours = cnnlab.create_model(name)
     (row.copy or transplant)(theirs, ours)
     theirs.eval()
     ours.eval()

@@ -14,8 +14,9 @@ from torch import nn
 import cnnlab
 from cnnlab.layers import DropPath
 from cnnlab.models import model_info
-from tests.contract import small_input
+from tests.contract import shallow, small_input
 from tests.models_contract import ONE_OF_EACH
+from tests.pretend import pretended
 
 USED = [pytest.param(n, marks=() if n in ONE_OF_EACH else pytest.mark.full) for n in cnnlab.list_models()]
 # A copy of each of these and a file of it would not fit into a usual machine's memory beside the network.
@@ -41,11 +42,18 @@ def in_use(name: str, **arguments: int) -> nn.Module:
 
 @pytest.mark.parametrize("name", USED)
 def test_every_parameter_gets_a_gradient(name: str):
+    """On a device that is only claimed, so that a tensor which stays behind when a model moves is found here."""
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = cnnlab.create_model(name)
-        _check_gradients(model, small_input(name, batch=4))
+        with pretended() as device:
+            model.to(device)
+            _check_gradients(model, small_input(name, batch=4).to(device))
+            with torch.no_grad():
+                assert model.eval()(small_input(name).to(device)).device == device
+            model.new_head(7)
+            assert {p.device for p in model.parameters()} == {device}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -62,16 +70,19 @@ def test_a_version_for_small_pictures(name: str):
 
 
 def _check_gradients(model: nn.Module, x: torch.Tensor) -> None:
-    """One step's gradients, auxiliary heads included, as `cnnlab.fit` takes it."""
+    """One step's gradients, auxiliary heads included, as `cnnlab.fit` takes it, wherever model and pictures are."""
     for module in model.train().modules():
         if isinstance(module, DropPath):
             module.eval()  # a branch that chance drops for all four pictures gets none
     output = model(x)
     logits, auxiliary = output if isinstance(output, tuple) else (output, [])
     assert len(auxiliary) == len(getattr(model, "auxiliary_weights", ()))
-    loss = torch.zeros(())
+    loss = torch.zeros((), device=x.device)
     for weight, part in zip((1.0, *getattr(model, "auxiliary_weights", ())), (logits, *auxiliary)):
-        y = torch.arange(4).reshape(4, *[1] * (part.dim() - 2)).expand(4, *part.shape[2:]) % part.shape[1]
+        y = (
+            torch.arange(4, device=x.device).reshape(4, *[1] * (part.dim() - 2)).expand(4, *part.shape[2:])
+            % part.shape[1]
+        )
         loss = loss + weight * nn.functional.cross_entropy(part, y)  # classes of images, or of each pixel
     loss.backward()
     for key, parameter in model.named_parameters():
@@ -126,10 +137,18 @@ def test_copies_and_files(name: str):
         assert torch.equal(torch.load(whole, weights_only=False)(x), y)
 
 
-@pytest.mark.parametrize("name", USED)
-def test_compile_and_export(name: str):
+# Tracing takes ten times as long as computing: of what a network repeats one block is enough, but for make test-full.
+# NASNet counts the cells that it steps over.
+TRACED = [pytest.param(name, name != "nasnet_mobile", id=f"{name}-shallow") for name in ONE_OF_EACH]
+TRACED += [pytest.param(name, False, id=name, marks=pytest.mark.full) for name in cnnlab.list_models()]
+
+
+@pytest.mark.parametrize(("name", "less"), TRACED)
+def test_compile_and_export(name: str, less: bool):
     torch.manual_seed(0)
     model = in_use(name, num_classes=3)
+    if less:
+        shallow(model)
     x = small_input(name)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -15,16 +15,14 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 import cnnlab
 from cnnlab import draw, summarize
 from cnnlab.data import load_dataset, load_images
-from cnnlab.data.dataset import channel_statistics
 from cnnlab.data.folder import read_picture
 from cnnlab.draw.embed import standalone
 from cnnlab.draw.style import figure_svg, image_grid
-from cnnlab.training import CheckpointError, evaluate
+from cnnlab.training import CheckpointError
 from cnnlab.training.checkpoint import read
 from cnnlab.weights import Preprocess
 
@@ -176,76 +174,6 @@ def test_a_summary_is_printed_on_consoles_that_know_ascii_alone():
     asked = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=asked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-300:]
-
-
-# --- devices, by emulation -------------------------------------------------------------------------------------------
-
-
-class NoDoubleThere(TorchFunctionMode):
-    """A device that knows no float64, as Apple's: a float32 tensor has to come to the processor first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.here: set[int] = set()
-        self.kept: list[torch.Tensor] = []
-
-    def __torch_function__(self, function, types, arguments=(), options=None):
-        if function is torch.Tensor.double and id(arguments[0]) not in self.here:
-            raise TypeError("Cannot convert a MPS Tensor to float64")
-        result = function(*arguments, **(options or {}))
-        if function is torch.Tensor.cpu:
-            self.here.add(id(result))
-            self.kept.append(result)
-        return result
-
-
-def test_statistics_need_no_double_on_the_device():
-    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
-    expected = channel_statistics(images)
-    with NoDoubleThere():
-        assert channel_statistics(images) == expected
-
-
-class Marked(TorchFunctionMode):
-    """Remembers which tensors came from ``.cpu()``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moved: list[torch.Tensor] = []
-
-    def __torch_function__(self, function, types, arguments=(), options=None):
-        result = function(*arguments, **(options or {}))
-        if function is torch.Tensor.cpu:
-            self.moved.append(result)
-        return result
-
-
-def test_a_loss_is_computed_where_the_model_is():
-    data = load_dataset("digits", limit=40, size=28)
-    model = cnnlab.create_model("lenet5_28")
-    asked = []
-
-    def loss(logits, labels):
-        asked.append(any(logits is moved for moved in mode.moved))
-        return nn.functional.cross_entropy(logits, labels)
-
-    with Marked() as mode:
-        evaluate(model, data.test, mean=data.mean, std=data.std, loss=loss)
-    assert asked == [False]
-
-
-def test_class_weights_move_with_the_loss():
-    moved = []
-
-    class Weighted(nn.CrossEntropyLoss):
-        def to(self, device):
-            moved.append(str(device))
-            return super().to(device)
-
-    data = load_dataset("digits", limit=40, size=28)
-    loss = Weighted(weight=torch.ones(10))
-    cnnlab.fit(cnnlab.create_model("lenet5_28"), data, epochs=1, loss=loss, device="cpu", progress=False)
-    assert moved and set(moved) == {"cpu"}
 
 
 # --- training --------------------------------------------------------------------------------------------------------

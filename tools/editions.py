@@ -3,9 +3,10 @@
     python tools/editions.py [--ref TAG]      # into _build/editions, below the paths that the chapters have
 
 A chapter is written in MyST, which the site typesets and no notebook front end reads: there, roles, boxes and labels
-show as markup. An edition has the same cells, code and outputs; its prose is plain Markdown, with citations and terms
-linked to the site, boxes as headings and equations numbered as on the page. Badges open editions (``tools/chapters.py``
-says where they are kept). Markup that this tool does not know stops it: nothing is left unresolved.
+show as markup. An edition has the same cells, code and outputs, but for those of solutions; its prose is Markdown,
+with citations and terms linked to the site, boxes as headings and equations numbered as on the page. Badges open
+editions (``tools/chapters.py`` says where they are kept). Markup that this tool does not know stops it: nothing is left
+unresolved.
 """
 
 from __future__ import annotations
@@ -684,6 +685,9 @@ def edition(path: Path, book: Book) -> tuple[nbformat.NotebookNode, set[str]]:
     for number, cell in enumerate(notebook.cells):
         cell.source = swapped(cell.source, pinned)
         if cell.cell_type != "markdown":
+            if "solution" in cell.metadata.get("tags", []):
+                # Jupyter and Colab fold a cell's code and leave its output open, which would say the answer.
+                cell.outputs, cell.execution_count = [], None
             continue
         try:
             if number == 0:

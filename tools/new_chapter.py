@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     failed = execute_notebooks.main([str(notebook)])
     print(
         f"Write {notebook.relative_to(ROOT)} and cnnlab/chapters/{options.name}/exercises.py. Then come entries in "
-        "book/references.bib, rows in book/glossary.md and book/fact-check.md, and a sentence in index.md. "
+        "book/references.bib, rows in book/glossary.md and book/fact-check.md, and a line in index.md. "
         f"make execute CHAPTERS={notebook.relative_to(ROOT)} stores the outputs."
     )
     return failed

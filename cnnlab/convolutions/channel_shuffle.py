@@ -41,7 +41,9 @@ def shuffle_channels(x: Tensor, groups: int) -> Tensor:
 
 
 class ChannelShuffle(nn.Module):
-    """`shuffle_channels` as a layer. Shape: (N, C, ...) -> (N, C, ...).
+    """`shuffle_channels` as a layer. Shape: (N, C, H, W) -> (N, C, H, W), or (N, C, T, H, W), or (N, C).
+
+    Three axes are refused: in a single picture (C, H, W) it would shuffle the rows.
 
     Args:
         groups: of the grouped convolution before it; must divide C.
@@ -53,6 +55,8 @@ class ChannelShuffle(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:
+            raise ValueError(f"x has shape {tuple(x.shape)}; give a batch (N, C, H, W). x[None] is a batch of one.")
         return shuffle_channels(x, self.groups)
 
     def extra_repr(self) -> str:

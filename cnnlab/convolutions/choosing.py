@@ -147,7 +147,7 @@ def decision_tree() -> Question:
     enlarge = Advice(
         "transposed",
         "transposed",
-        "Its stride says how many times larger; take a kernel that the stride divides, or resize and convolve.",
+        "Its stride says how many times larger; for an even map start from equal phases, or resize and convolve.",
         "at stride 2 twice the size, for the MACs of the standard one",
         lambda t: (
             t["transposed"].output[1] == 2 * t["transposed"].input[1] and t["transposed"].macs == t["standard"].macs

@@ -19,7 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, padding_or_same, per_axis
+from cnnlab.convolutions.checks import (
+    Axes,
+    Padding,
+    check_batch,
+    check_bias,
+    check_weight,
+    only,
+    padding_or_same,
+    padding_per_axis,
+    per_axis,
+)
 from cnnlab.convolutions.conv3d import StandardConv3d, standard_conv3d
 
 
@@ -41,7 +51,7 @@ def space_time_conv3d(
     temporal: Tensor,
     bias: Tensor | None = None,
     stride: Axes = 1,
-    padding: Axes = 0,
+    padding: Padding = 0,
     dilation: Axes = 1,
 ) -> Tensor:
     """Every frame by itself, C -> M, then every pixel through time, M -> K; nothing in between.
@@ -52,9 +62,9 @@ def space_time_conv3d(
     check_weight(x, spatial, (None, x.shape[1], 1, None, None), "(M, C, 1, height, width)", "spatial")
     check_weight(x, temporal, (None, spatial.shape[0], None, 1, 1), "(K, M, time, 1, 1)", "temporal")
     check_bias(x, bias, temporal.shape[0])
-    s, p, d = per_axis("stride", stride, 3, 1), per_axis("padding", padding, 3, 0), per_axis("dilation", dilation, 3, 1)
-    y = standard_conv3d(x, spatial, None, (1, *s[1:]), (0, *p[1:]), (1, *d[1:]))  # (N, M, T, H', W')
-    return standard_conv3d(y, temporal, bias, (s[0], 1, 1), (p[0], 0, 0), (d[0], 1, 1))  # (N, K, T', H', W')
+    s, p, d = per_axis("stride", stride, 3, 1), padding_per_axis(padding, 3), per_axis("dilation", dilation, 3, 1)
+    y = standard_conv3d(x, spatial, None, (1, *s[1:]), only(p, 1, 2), (1, *d[1:]))  # (N, M, T, H', W')
+    return standard_conv3d(y, temporal, bias, (s[0], 1, 1), only(p, 0), (d[0], 1, 1))  # (N, K, T', H', W')
 
 
 def compose_space_time(spatial: Tensor, temporal: Tensor) -> Tensor:
@@ -71,7 +81,8 @@ class Conv2Plus1d(nn.Module):
         in_channels, out_channels: C and K.
         kernel: time, height and width; one number for all three.
         stride: of the three directions.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         mid: M; None for the paper's, see `mid_channels`.
         nonlinear: whether batch norm and ReLU stand between the two.
         bias: whether to add a learned number to each output channel; the spatial step has none.
@@ -83,20 +94,21 @@ class Conv2Plus1d(nn.Module):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         mid: int | None = None,
         nonlinear: bool = True,
         bias: bool = True,
     ) -> None:
         super().__init__()
         (time, height, width), s = per_axis("kernel", kernel, 3, 1), per_axis("stride", stride, 3, 1)
-        p = padding_or_same(padding, (time, height, width), (1, 1, 1))
+        p = padding_or_same(padding, (time, height, width), (1, 1, 1), s)
         mid = mid_channels(in_channels, out_channels, kernel) if mid is None else mid
-        self.spatial = StandardConv3d(in_channels, mid, (1, height, width), (1, *s[1:]), (0, *p[1:]), bias=False)
+        self.spatial = StandardConv3d(in_channels, mid, (1, height, width), (1, *s[1:]), only(p, 1, 2), bias=False)
         self.between = nn.Sequential(nn.BatchNorm3d(mid), nn.ReLU()) if nonlinear else nn.Identity()
-        self.temporal = StandardConv3d(mid, out_channels, (time, 1, 1), (s[0], 1, 1), (p[0], 0, 0), bias=bias)
+        self.temporal = StandardConv3d(mid, out_channels, (time, 1, 1), (s[0], 1, 1), only(p, 0), bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_batch(x, axes=3)
         x = self.spatial(x)  # (N, M, T, H', W')
         x = self.between(x)
         return self.temporal(x)  # (N, K, T', H', W')

@@ -16,12 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, convolution_geometry, padding_or_same, per_axis
+from cnnlab.convolutions.checks import (
+    Axes,
+    Padding,
+    convolution_geometry,
+    padding_or_same,
+    per_axis,
+    summed_in_32_bits,
+)
 from cnnlab.convolutions.standard import shifted_views, start_from
 
 
+@summed_in_32_bits
 def standard_conv3d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0, dilation: Axes = 1
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 1
 ) -> Tensor:
     """One tap of the kernel at a time, as in `standard_conv2d`: every tap sees one shifted copy of the clip.
 
@@ -43,7 +51,8 @@ class StandardConv3d(nn.Conv3d):
         in_channels, out_channels: C and K.
         kernel: time, height and width; one number for all three.
         stride: of the three directions.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: steps between neighboring taps.
         groups: of channels that do not see each other.
         bias: whether to add a learned number to each output channel.
@@ -55,17 +64,16 @@ class StandardConv3d(nn.Conv3d):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         groups: int = 1,
         bias: bool = True,
     ) -> None:
         check_divides(groups, in_channels=in_channels, out_channels=out_channels)
         kernel, dilation = per_axis("kernel", kernel, 3, 1), per_axis("dilation", dilation, 3, 1)
-        padding = padding_or_same(padding, kernel, dilation)
-        super().__init__(
-            in_channels, out_channels, kernel, per_axis("stride", stride, 3, 1), padding, dilation, groups, bias
-        )
+        stride = per_axis("stride", stride, 3, 1)
+        padding = padding_or_same(padding, kernel, dilation, stride)
+        super().__init__(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         try:

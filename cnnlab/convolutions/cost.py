@@ -97,17 +97,63 @@ class Cost:
         return None if latency is None else self.macs * self.batch / latency.median / 1e6
 
 
+def _half(row: Cost, device: str) -> str:
+    found: Latency = getattr(row, device)
+    return f"{found.lower:.3g} to {found.upper:.3g}"
+
+
+# What a table can show -> the column's head, and what it says of a row.
+COLUMNS: dict[str, tuple[str, Callable[[Cost], str]]] = {
+    "cpu": ("CPU ms", lambda row: f"{row.cpu.median:.3g}"),
+    "gpu": ("GPU ms", lambda row: f"{row.gpu.median:.3g}"),
+    "output": ("Output", lambda row: "x".join(map(str, row.output))),
+    "params": ("Parameters", lambda row: human(row.params)),
+    "macs": ("MACs", lambda row: human(row.macs)),
+    "activations": ("Activations", lambda row: human_bytes(row.activation_bytes)),
+    "sees": ("Sees", lambda row: row.receptive_field),
+    "cpu rate": ("GMAC/s", lambda row: f"{row.rate('cpu'):.3g}"),
+    "gpu rate": ("GPU GMAC/s", lambda row: f"{row.rate('gpu'):.3g}"),
+    "intensity": ("MACs per byte", lambda row: f"{row.intensity:.3g}"),
+    "cpu half": ("CPU ms, middle half", lambda row: _half(row, "cpu")),
+    "gpu half": ("GPU ms, middle half", lambda row: _half(row, "gpu")),
+}
+# Without times, and for each device that was measured: the most important first, since a phone shows three columns.
+_COUNTED = ("output", "params", "macs", "activations", "sees", "intensity")
+_MEASURED = ("cpu", "gpu", "macs", "cpu rate", "gpu rate", "intensity", "cpu half", "gpu half")
+
+
 class Comparison:
     """What `compare_convolutions` returns. ``print`` it, show it in a notebook, or take its numbers.
+
+    A table that was measured shows the times first, then the MACs and how many of them a second were done; one that
+    was not shows all counts. `only` chooses other columns, and `to_dataframe` has everything.
 
     Attributes:
         rows: a `Cost` for each variant, in the order of the chapters.
         caption: one sentence: the sizes, and where and how often was measured.
+        columns: what is shown, of the keys of `COLUMNS`.
     """
 
-    def __init__(self, rows: Sequence[Cost], caption: str) -> None:
+    def __init__(self, rows: Sequence[Cost], caption: str, columns: Sequence[str] = ()) -> None:
         self.rows = tuple(rows)
         self.caption = caption
+        missing = [device for device in ("cpu", "gpu") if not any(getattr(row, device) for row in self.rows)]
+        times = [column for column in _MEASURED if column.split()[0] not in missing]
+        self.columns = tuple(columns) or (_COUNTED if len(missing) == 2 else tuple(times))
+        for column in self.columns:
+            if column not in COLUMNS:
+                raise unknown_name("column", column, COLUMNS)
+            device = column.split()[0]
+            if device in missing:
+                raise ValueError(f"column={column!r}: no time was measured on the {device.upper()}; leave it out.")
+
+    def only(self, *columns: str) -> Comparison:
+        """The same comparison, showing these columns: some of the keys of `COLUMNS`, such as "macs" and "cpu".
+
+        Raises:
+            ValueError: for a column that does not exist, or one of a device on which nothing was measured.
+        """
+        return Comparison(self.rows, self.caption, columns)
 
     def __getitem__(self, name: str) -> Cost:
         """The row of this name: ``comparison["depthwise"]``."""
@@ -143,19 +189,9 @@ class Comparison:
         return pandas.DataFrame(table)
 
     def _cells(self) -> list[list[str]]:
-        devices = [d for d in ("cpu", "gpu") if any(getattr(row, d) for row in self.rows)]
-        head = ["Convolution", "Output", "Parameters", "MACs", "Activations", "Sees", "MACs per byte"]
-        for device in devices:
-            head += [f"{device.upper()} ms (middle half)", "GMAC/s"]
-        table = [head]
-        for row in self.rows:
-            size = "x".join(map(str, row.output))
-            counts = [human(row.params), human(row.macs), human_bytes(row.activation_bytes), row.receptive_field]
-            line = [row.name, size, *counts, f"{row.intensity:.3g}"]
-            for device in devices:
-                line += [str(getattr(row, device)), f"{row.rate(device):.3g}"]
-            table.append(line)
-        return table
+        shown = [COLUMNS[column] for column in self.columns]
+        head = ["Convolution", *(title for title, _ in shown)]
+        return [head, *([row.name, *(says(row) for _, says in shown)] for row in self.rows)]
 
     def __str__(self) -> str:
         return text_table(self._cells(), self.caption)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cnnlab.convolutions.checks import Axes, check_batch, convolution_geometry
+from cnnlab.convolutions.checks import Axes, Padding, check_batch, convolution_geometry, summed_in_32_bits
 from cnnlab.convolutions.standard import StandardConv2d, shifted_views, start_from
 
 
+@summed_in_32_bits
 def depthwise_conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0, dilation: Axes = 1
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 1
 ) -> Tensor:
     """Each channel times its own number, tap by tap: nothing is summed over channels.
 
@@ -41,7 +42,8 @@ class DepthwiseConv2d(StandardConv2d):
         channels: C.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         multiplier: m, kernels for each channel; the outputs of one channel are neighbors.
         bias: whether to add a learned number to each output channel.
@@ -52,7 +54,7 @@ class DepthwiseConv2d(StandardConv2d):
         channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         multiplier: int = 1,
         bias: bool = True,

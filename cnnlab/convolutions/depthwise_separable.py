@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.checks import Axes
+from cnnlab.convolutions.checks import Axes, Padding
 from cnnlab.convolutions.depthwise import DepthwiseConv2d, depthwise_conv2d
 from cnnlab.convolutions.pointwise import PointwiseConv2d, pointwise_conv2d
 
@@ -32,7 +32,7 @@ def depthwise_separable_conv2d(
     pointwise: Tensor,
     bias: Tensor | None = None,
     stride: Axes = 1,
-    padding: Axes = 0,
+    padding: Padding = 0,
     dilation: Axes = 1,
 ) -> Tensor:
     """Filter every channel, then mix the channels.
@@ -59,7 +59,8 @@ class DepthwiseSeparableConv2d(nn.Module):
         in_channels, out_channels: C and K.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair; the depthwise step takes it.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         multiplier: depthwise kernels for each input channel.
         bias: whether to add a learned number to each output channel. A bias of the depthwise step would only be
@@ -72,7 +73,7 @@ class DepthwiseSeparableConv2d(nn.Module):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         multiplier: int = 1,
         bias: bool = True,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.arithmetic import extent
-from cnnlab.convolutions.checks import Axes, convolution_geometry, per_axis
+from cnnlab.convolutions.checks import Axes, Padding, convolution_geometry, per_axis
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
 
@@ -41,7 +41,7 @@ def effective_kernel(weight: Tensor, dilation: Axes) -> Tensor:
 
 
 def dilated_conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0, dilation: Axes = 2
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 2
 ) -> Tensor:
     """A standard convolution with the effective kernel. Libraries skip the zeros; the result is the same.
 
@@ -63,7 +63,7 @@ def grid_coverage(kernel: Axes, dilations: Sequence[Axes]) -> Tensor:
     [2, 0, 4, 0, 6, 0, 4, 0, 2]
     """
     height, width = per_axis("kernel", kernel, 2, 1)
-    if not dilations:
+    if len(dilations) == 0:
         raise ValueError("dilations is empty; give one dilation for each layer, such as (1, 2, 4).")
     ways = torch.ones(1, 1, dtype=torch.long)  # the output itself
     for dilation in dilations:
@@ -88,7 +88,7 @@ class DilatedConv2d(StandardConv2d):
         kernel: height and width in taps; one number for both.
         dilation: pixels between neighboring taps; one number, or a pair.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1: d(k - 1) / 2.
+        padding: zeros on each side; None for what keeps the size at stride 1: d(k - 1) / 2; or "same".
         groups: of channels that do not see each other.
         bias: whether to add a learned number to each output channel.
     """
@@ -100,7 +100,7 @@ class DilatedConv2d(StandardConv2d):
         kernel: Axes = 3,
         dilation: Axes = 2,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         groups: int = 1,
         bias: bool = True,
     ) -> None:

@@ -23,7 +23,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cnnlab.convolutions.checks import Axes, check_batch, check_weight, padding_or_same, per_axis
+from cnnlab.convolutions.checks import (
+    Axes,
+    Padding,
+    check_batch,
+    check_weight,
+    only,
+    padding_or_same,
+    padding_per_axis,
+    per_axis,
+)
 from cnnlab.convolutions.depthwise import DepthwiseConv2d, depthwise_conv2d
 from cnnlab.convolutions.pointwise import PointwiseConv2d, pointwise_conv2d
 
@@ -37,7 +46,7 @@ def flattened_conv2d(
     horizontal: Tensor,
     biases: Biases | None = None,
     stride: Axes = 1,
-    padding: Axes = 0,
+    padding: Padding = 0,
     dilation: Axes = 1,
 ) -> Tensor:
     """Across channels, then down the columns, then along the rows.
@@ -51,10 +60,10 @@ def flattened_conv2d(
     check_weight(x, vertical, (lateral.shape[0], 1, None, 1), "(K, 1, height, 1)", "vertical")
     check_weight(x, horizontal, (lateral.shape[0], 1, 1, None), "(K, 1, 1, width)", "horizontal")
     across, down, along = biases or (None, None, None)
-    s, p, d = per_axis("stride", stride, 2, 1), per_axis("padding", padding, 2, 0), per_axis("dilation", dilation, 2, 1)
+    s, p, d = per_axis("stride", stride, 2, 1), padding_per_axis(padding, 2), per_axis("dilation", dilation, 2, 1)
     y = pointwise_conv2d(x, lateral, across)  # (N, K, H, W)
-    y = depthwise_conv2d(y, vertical, down, (s[0], 1), (p[0], 0), (d[0], 1))  # (N, K, H', W)
-    return depthwise_conv2d(y, horizontal, along, (1, s[1]), (0, p[1]), (1, d[1]))  # (N, K, H', W')
+    y = depthwise_conv2d(y, vertical, down, (s[0], 1), only(p, 0), (d[0], 1))  # (N, K, H', W)
+    return depthwise_conv2d(y, horizontal, along, (1, s[1]), only(p, 1), (1, d[1]))  # (N, K, H', W')
 
 
 def compose_flattened(lateral: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
@@ -71,7 +80,8 @@ class FlattenedConv2d(nn.Module):
         in_channels, out_channels: C and K.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         bias: whether each of the three adds a learned number to each of its output channels.
     """
@@ -82,16 +92,17 @@ class FlattenedConv2d(nn.Module):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         bias: bool = True,
     ) -> None:
         super().__init__()
         (height, width), d = per_axis("kernel", kernel, 2, 1), per_axis("dilation", dilation, 2, 1)
-        s, p = per_axis("stride", stride, 2, 1), padding_or_same(padding, (height, width), d)
+        s = per_axis("stride", stride, 2, 1)
+        p = padding_or_same(padding, (height, width), d, s)
         self.lateral = PointwiseConv2d(in_channels, out_channels, bias=bias)
-        self.vertical = DepthwiseConv2d(out_channels, (height, 1), (s[0], 1), (p[0], 0), (d[0], 1), bias=bias)
-        self.horizontal = DepthwiseConv2d(out_channels, (1, width), (1, s[1]), (0, p[1]), (1, d[1]), bias=bias)
+        self.vertical = DepthwiseConv2d(out_channels, (height, 1), (s[0], 1), only(p, 0), (d[0], 1), bias=bias)
+        self.horizontal = DepthwiseConv2d(out_channels, (1, width), (1, s[1]), only(p, 1), (1, d[1]), bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.lateral(x)  # (N, K, H, W)

@@ -14,13 +14,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from cnnlab.convolutions.checks import summed_in_32_bits
 
+
+@summed_in_32_bits
 def global_average_pool(x: Tensor, keepdim: bool = False) -> Tensor:
     """Add up all pixels of each channel, and divide by their number.
 
+    The sum is long, and 16 bits cannot hold it: in bfloat16, 1.5 more on top of 512 is still 512. So half precision is
+    summed in 32 bits and rounded at the end.
+
     Shape: (N, C, H, W) -> (N, C), or (N, C, 1, 1) with ``keepdim``. Works for (N, C, T, H, W) and (N, C, L) too.
     """
-    if x.dim() < 3 or 0 in x.shape:
+    if x.dim() < 3 or 0 in x.shape[1:]:
         raise ValueError(f"x has shape {tuple(x.shape)} and so no map to average; give (N, C, H, W).")
     if not x.is_floating_point():
         raise ValueError(f"x is {x.dtype}, and averages are rarely whole; give x.float().")
@@ -35,6 +41,8 @@ def global_average_pool(x: Tensor, keepdim: bool = False) -> Tensor:
 class GlobalAveragePool(nn.Module):
     """The average of every channel. Shape: (N, C, H, W) -> (N, C), or (N, C, 1, 1) with ``keepdim``; any map.
 
+    Clips (N, C, T, H, W) will do. Three axes will not: a single picture (C, H, W) would pass for a batch of signals.
+
     Args:
         keepdim: whether to keep the axes of the map, with one pixel each.
     """
@@ -44,8 +52,9 @@ class GlobalAveragePool(nn.Module):
         self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() < 3:
-            raise ValueError(f"x has shape {tuple(x.shape)} and so no map to average; give (N, C, H, W).")
+        if x.dim() < 4:
+            remedy = " x[None] is a batch of one." if x.dim() == 3 else ""
+            raise ValueError(f"x has shape {tuple(x.shape)}; give a batch of maps, (N, C, H, W).{remedy}")
         return x.mean(dim=tuple(range(2, x.dim())), keepdim=self.keepdim)
 
     def extra_repr(self) -> str:

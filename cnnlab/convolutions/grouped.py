@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, convolution_geometry
+from cnnlab.convolutions.checks import Axes, Padding, convolution_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
 
@@ -24,7 +24,7 @@ def grouped_conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Axes = 1,
-    padding: Axes = 0,
+    padding: Padding = 0,
     dilation: Axes = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -65,7 +65,8 @@ class GroupedConv2d(StandardConv2d):
         groups: how many.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         bias: whether to add a learned number to each output channel.
     """
@@ -77,7 +78,7 @@ class GroupedConv2d(StandardConv2d):
         groups: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         bias: bool = True,
     ) -> None:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, per_axis
+from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, per_axis, summed_in_32_bits
 from cnnlab.convolutions.standard import StandardConv2d
 
 
+@summed_in_32_bits
 def pointwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1) -> Tensor:
     """A matrix times the vector of channels, at every pixel.
 

@@ -24,7 +24,17 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, padding_or_same, per_axis
+from cnnlab.convolutions.checks import (
+    Axes,
+    Padding,
+    check_batch,
+    check_bias,
+    check_weight,
+    only,
+    padding_or_same,
+    padding_per_axis,
+    per_axis,
+)
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
 
@@ -51,12 +61,13 @@ def best_rank1(kernel: Tensor) -> Rank1:
     Shape: (height, width), or (..., height, width) for many kernels at once.
 
     Raises:
-        ValueError: if ``kernel`` has no height and width, or is not of floating point.
+        ValueError: if ``kernel`` has no height and width, or is not of floating point, or of half precision.
     """
     if kernel.dim() < 2 or 0 in kernel.shape:
         raise ValueError(f"kernel has shape {tuple(kernel.shape)}; give (height, width), or (..., height, width).")
     if not kernel.is_floating_point():
         raise ValueError(f"kernel is {kernel.dtype}, and factors are rarely whole; give kernel.double().")
+    _check_decomposable("kernel", kernel)
     left, scale, right = torch.linalg.svd(kernel, full_matrices=False)
     root = scale[..., :1].sqrt()
     column, row = left[..., :, 0] * root, right[..., 0, :] * root
@@ -65,6 +76,12 @@ def best_rank1(kernel: Tensor) -> Rank1:
     lost, whole = scale[..., 1:].square().sum(-1), scale.square().sum(-1)
     error = torch.where(whole > 0, lost / torch.where(whole > 0, whole, 1), 0).sqrt()
     return Rank1(column * sign, row * sign, error)
+
+
+def _check_decomposable(name: str, value: Tensor) -> None:
+    """Raise a ValueError for half precision, in which no library decomposes matrices."""
+    if value.dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(f"{name} is {value.dtype}, and matrices are decomposed in 32 or 64 bits; give {name}.float().")
 
 
 def is_separable(kernel: Tensor, tolerance: float = 1e-6) -> bool:
@@ -80,7 +97,7 @@ def is_separable(kernel: Tensor, tolerance: float = 1e-6) -> bool:
             f"kernel has shape {tuple(kernel.shape)}; give one (height, width). For many see best_rank1(kernels).error."
         )
     # In double precision a kernel of whole or of 32-bit numbers is not blamed for the rounding of the decomposition.
-    return bool(best_rank1(kernel.double()).error <= tolerance)
+    return bool(best_rank1(kernel.cpu().double()).error <= tolerance)
 
 
 def spatial_separable_conv2d(
@@ -89,7 +106,7 @@ def spatial_separable_conv2d(
     row: Tensor,
     bias: Tensor | None = None,
     stride: Axes = 1,
-    padding: Axes = 0,
+    padding: Padding = 0,
     dilation: Axes = 1,
 ) -> Tensor:
     """Down the columns, C -> M, then along the rows, M -> K. Each axis has its own step, padding and dilation.
@@ -100,9 +117,9 @@ def spatial_separable_conv2d(
     check_weight(x, column, (None, x.shape[1], None, 1), "(M, C, height, 1)", "column")
     check_weight(x, row, (None, column.shape[0], 1, None), "(K, M, 1, width)", "row")
     check_bias(x, bias, row.shape[0])
-    s, p, d = per_axis("stride", stride, 2, 1), per_axis("padding", padding, 2, 0), per_axis("dilation", dilation, 2, 1)
-    y = standard_conv2d(x, column, None, (s[0], 1), (p[0], 0), (d[0], 1))  # (N, M, H', W)
-    return standard_conv2d(y, row, bias, (1, s[1]), (0, p[1]), (1, d[1]))  # (N, K, H', W')
+    s, p, d = per_axis("stride", stride, 2, 1), padding_per_axis(padding, 2), per_axis("dilation", dilation, 2, 1)
+    y = standard_conv2d(x, column, None, (s[0], 1), only(p, 0), (d[0], 1))  # (N, M, H', W)
+    return standard_conv2d(y, row, bias, (1, s[1]), only(p, 1), (1, d[1]))  # (N, K, H', W')
 
 
 def compose_separable(column: Tensor, row: Tensor) -> Tensor:
@@ -134,12 +151,14 @@ def separate(weight: Tensor, mid_channels: int) -> Separated:
     Shape: (K, C, height, width) -> (M, C, height, 1) and (K, M, 1, width).
 
     Raises:
-        ValueError: if ``weight`` has not four axes or is not of floating point, or M is out of range.
+        ValueError: if ``weight`` has not four axes, is not of floating point or of half precision, or M is out of
+            range.
     """
     if weight.dim() != 4 or 0 in weight.shape or not weight.is_floating_point():
         raise ValueError(
             f"weight is {weight.dtype} of shape {tuple(weight.shape)}; give floating-point (K, C, height, width)."
         )
+    _check_decomposable("weight", weight)
     k, c, height, width = weight.shape
     most = min(c * height, k * width)
     if not 1 <= mid_channels <= most:
@@ -166,7 +185,8 @@ class SpatialSeparableConv2d(nn.Module):
         in_channels, out_channels: C and K.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         mid_channels: M, between the two; None for as many as ``out_channels``.
         bias: whether to add a learned number to each output channel; one bias, at the end.
@@ -178,7 +198,7 @@ class SpatialSeparableConv2d(nn.Module):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         mid_channels: int | None = None,
         bias: bool = True,
@@ -187,8 +207,9 @@ class SpatialSeparableConv2d(nn.Module):
         mid_channels = out_channels if mid_channels is None else mid_channels
         check_divides(1, in_channels=in_channels, mid_channels=mid_channels, out_channels=out_channels)
         (height, width), d = per_axis("kernel", kernel, 2, 1), per_axis("dilation", dilation, 2, 1)
-        s, p = per_axis("stride", stride, 2, 1), padding_or_same(padding, (height, width), d)
-        down, along = ((s[0], 1), (p[0], 0), (d[0], 1)), ((1, s[1]), (0, p[1]), (1, d[1]))
+        s = per_axis("stride", stride, 2, 1)
+        p = padding_or_same(padding, (height, width), d, s)
+        down, along = ((s[0], 1), only(p, 0), (d[0], 1)), ((1, s[1]), only(p, 1), (1, d[1]))
         self.column = StandardConv2d(in_channels, mid_channels, (height, 1), *down, bias=False)
         self.row = StandardConv2d(mid_channels, out_channels, (1, width), *along, bias=bias)
 

@@ -18,19 +18,28 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides
-from cnnlab.convolutions.checks import Axes, Geometry, convolution_geometry, padding_or_same, per_axis
+from cnnlab.convolutions.checks import (
+    Axes,
+    Geometry,
+    Padding,
+    convolution_geometry,
+    padding_or_same,
+    per_axis,
+    summed_in_32_bits,
+)
 
 
+@summed_in_32_bits
 def conv2d_loops(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0, dilation: Axes = 1
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 1
 ) -> Tensor:
     """Standard convolution, one multiplication at a time. For reading: a 28 x 28 image already takes seconds.
 
     Shape: (N, C, H, W) and (K, C, height, width) -> (N, K, H', W').
     """
     geometry = convolution_geometry(x, weight, bias, stride, padding, dilation)
-    (height, width), (down, right), _, (apart_y, apart_x), (rows, columns) = geometry
-    padded = zero_pad(x, geometry.padding)
+    (height, width), (down, right), _, (apart_y, apart_x), (rows, columns), _ = geometry
+    padded = zero_pad(x, geometry.padding, geometry.after)
     y = x.new_zeros(x.shape[0], weight.shape[0], rows, columns)
     for n in range(x.shape[0]):  # every image
         for k in range(weight.shape[0]):  # every output channel
@@ -46,8 +55,9 @@ def conv2d_loops(
     return y
 
 
+@summed_in_32_bits
 def standard_conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0, dilation: Axes = 1
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Padding = 0, dilation: Axes = 1
 ) -> Tensor:
     """Standard convolution, one tap of the kernel at a time.
 
@@ -63,10 +73,13 @@ def standard_conv2d(
     return y
 
 
-def zero_pad(x: Tensor, padding: tuple[int, ...]) -> Tensor:
-    """``padding`` zeros before and after each of the last axes. Shape: (N, C, H, W) -> (N, C, H + 2p, W + 2p)."""
+def zero_pad(x: Tensor, padding: tuple[int, ...], after: tuple[int, ...] | None = None) -> Tensor:
+    """``padding`` zeros before each of the last axes, and as many, or ``after``, behind it.
+
+    Shape: (N, C, H, W) -> (N, C, H + 2p, W + 2p), or (N, C, H + p + after, W + p + after).
+    """
     first = x.dim() - len(padding)
-    sizes = [size + 2 * p for size, p in zip(x.shape[first:], padding)]
+    sizes = [size + p + q for size, p, q in zip(x.shape[first:], padding, padding if after is None else after)]
     padded = x.new_zeros(*x.shape[:first], *sizes)
     inside = [slice(p, p + size) for size, p in zip(x.shape[first:], padding)]
     padded[(..., *inside)] = x
@@ -78,7 +91,7 @@ def shifted_views(x: Tensor, geometry: Geometry) -> Iterator[tuple[tuple[int, ..
 
     Works along any number of axes. Shape: (N, C, H, W) -> (N, C, H', W') for each tap.
     """
-    padded = zero_pad(x, geometry.padding)
+    padded = zero_pad(x, geometry.padding, geometry.after)
     for tap in product(*(range(k) for k in geometry.kernel)):
         window = []
         for t, d, s, count in zip(tap, geometry.dilation, geometry.stride, geometry.output):
@@ -102,7 +115,8 @@ class StandardConv2d(nn.Conv2d):
         in_channels, out_channels: C and K.
         kernel: height and width; one number for both.
         stride: of both directions, or a pair.
-        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel.
+        padding: zeros on each side; None for what keeps the size at stride 1, which needs an odd kernel; "same"
+            for any kernel at stride 1, an even one getting one zero more at the end.
         dilation: pixels between neighboring taps.
         groups: of channels that do not see each other; see grouped.py.
         bias: whether to add a learned number to each output channel.
@@ -114,17 +128,16 @@ class StandardConv2d(nn.Conv2d):
         out_channels: int,
         kernel: Axes = 3,
         stride: Axes = 1,
-        padding: Axes | None = None,
+        padding: Padding | None = None,
         dilation: Axes = 1,
         groups: int = 1,
         bias: bool = True,
     ) -> None:
         check_divides(groups, in_channels=in_channels, out_channels=out_channels)
         kernel, dilation = per_axis("kernel", kernel, 2, 1), per_axis("dilation", dilation, 2, 1)
-        padding = padding_or_same(padding, kernel, dilation)
-        super().__init__(
-            in_channels, out_channels, kernel, per_axis("stride", stride, 2, 1), padding, dilation, groups, bias
-        )
+        stride = per_axis("stride", stride, 2, 1)
+        padding = padding_or_same(padding, kernel, dilation, stride)
+        super().__init__(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         try:

@@ -12,8 +12,10 @@ Three ways to see it, all equal:
     the transpose   if C is the matrix of a convolution (`convolution_matrix`), this multiplies by C transposed. So it
                     is what carries gradients back through that convolution. It is not its inverse.
 
-Where the stride does not divide the kernel, the stamps overlap unevenly: `overlap_counts` shows the checkerboard.
-`ResizeConv2d` is the remedy of Odena et al.
+Where the stride does not divide the kernel, the stamps overlap unevenly (`overlap_counts`). Where it does, an even
+output is possible and not assured: a flat map comes out flat if and only if the weights w[u], w[u + s], w[u + 2 s], ...
+of every phase u = 0 ... s - 1 add up to the same, which fresh random weights do not. `ResizeConv2d`, the remedy of
+Odena et al., does it whatever its weights are.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides, enlarging_padding, extent, transposed_output_size
-from cnnlab.convolutions.checks import Axes, check_batch, per_axis, transposed_geometry
+from cnnlab.convolutions.checks import Axes, check_batch, per_axis, summed_in_32_bits, transposed_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 from cnnlab.errors import unknown_name
 
 
+@summed_in_32_bits
 def transposed_conv2d(
     x: Tensor,
     weight: Tensor,
@@ -45,7 +48,7 @@ def transposed_conv2d(
     Shape: (N, C, H, W) and (C, K / groups, height, width) -> (N, K, H', W').
     """
     geometry = transposed_geometry(x, weight, bias, stride, padding, output_padding, dilation, groups)
-    (height, width), (down, right), (top, left), (apart_y, apart_x), (rows, columns) = geometry
+    (height, width), (down, right), (top, left), (apart_y, apart_x), (rows, columns), _ = geometry
     stamped = []
     for part, kernel in zip(x.chunk(groups, dim=1), weight.chunk(groups, dim=0)):
         y = x.new_zeros(x.shape[0], weight.shape[1], rows + 2 * top, columns + 2 * left)
@@ -68,6 +71,7 @@ def insert_zeros(x: Tensor, stride: Axes) -> Tensor:
     return spread
 
 
+@summed_in_32_bits
 def transposed_by_insertion(
     x: Tensor,
     weight: Tensor,
@@ -81,11 +85,14 @@ def transposed_by_insertion(
 
     Shape: (N, C, H, W) and (C, K, height, width) -> (N, K, H', W').
     """
-    geometry = transposed_geometry(x, weight, bias, stride, padding, output_padding, dilation)
+    numbers = (stride, padding, output_padding, dilation)
+    geometry = transposed_geometry(x, weight, bias, *numbers)
     more = per_axis("output_padding", output_padding, 2, 0)
     spread = insert_zeros(x, stride)
-    # The last tap must reach the first pixel: d (k - 1) zeros, less the padding. A number below 0 cuts pixels off.
-    top, left = (d * (k - 1) - p for d, k, p in zip(geometry.dilation, geometry.kernel, geometry.padding))
+    # The last tap must reach the first pixel: d (k - 1) zeros, less the padding.
+    # A number below 0 cuts pixels off.
+    spans = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel)]
+    top, left = (span - p for span, p in zip(spans, geometry.padding))
     spread = F.pad(spread, (left, left + more[1], top, top + more[0]))
     turned = weight.flip(2, 3).transpose(0, 1)  # (K, C, height, width), by 180 degrees
     return standard_conv2d(spread, turned, bias, dilation=geometry.dilation)
@@ -109,8 +116,9 @@ def convolution_matrix(
 def overlap_counts(kernel: Axes, stride: Axes, size: Axes = 6, padding: Axes = 0) -> Tensor:
     """How many stamps fall on each output pixel of a transposed convolution.
 
-    Away from the border the counts are equal if and only if the stride divides the kernel. Else they form the
-    checkerboard that a network must learn to compensate.
+    Away from the border the counts are equal if and only if the stride divides the kernel. Unequal ones are a
+    checkerboard where all weights are equal, and where they agree in sign; what weights of any sign make of a flat map
+    follows from their sums and not from the counts.
 
     Shape: ``size`` input pixels along each axis -> (H', W'), whole numbers.
 
@@ -154,7 +162,8 @@ class TransposedConv2d(nn.ConvTranspose2d):
 
     Args:
         in_channels, out_channels: C and K.
-        kernel: height and width; one number for both. A multiple of the stride avoids the checkerboard.
+        kernel: height and width; one number for both. With a multiple of the stride every output pixel gets equally
+            many stamps; whether they add up evenly is up to the weights.
         stride: output pixels between neighboring stamps: how many times larger the output is.
         padding: output pixels cut off each side. None for what makes the output ``stride`` times the input, which
             chooses ``output_padding`` too.
@@ -230,6 +239,7 @@ class ResizeConv2d(nn.Module):
         self.conv = StandardConv2d(in_channels, out_channels, kernel, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_batch(x)
         x = F.interpolate(x, scale_factor=self.factor, mode=self.mode)  # (N, C, factor H, factor W)
         return self.conv(x)
 

@@ -1,6 +1,8 @@
-"""A fair trial: small networks that differ in one kind of convolution and need equal multiply-accumulates.
+"""Fair trials: small networks that differ in one kind of convolution alone.
 
-The chapter "Choosing a convolution" trains them briefly in the page, and ``experiments/equal_macs.py`` for longer.
+`trial_network` keeps the multiply-accumulates equal: the chapter "Choosing a convolution" trains such networks briefly,
+and ``experiments/equal_macs.py`` for longer. `width_network` keeps the width equal, or spends what a separable layer
+saves: for the chapter "Depthwise separable convolutions" and ``experiments/separable_width.py``.
 """
 
 from __future__ import annotations
@@ -63,3 +65,33 @@ def trial_network(kind: str, num_classes: int = 5) -> nn.Sequential:
         GlobalAveragePool(),  # (N, c)
         nn.Linear(c, num_classes),
     )
+
+
+def width_layer(kind: str, before: int, after: int, stride: int) -> list[nn.Module]:
+    """A 3 x 3 layer as MobileNets have it, "standard" or "separable", a batch norm and a ReLU behind every step.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind == "standard":
+        steps = [nn.Conv2d(before, after, 3, stride, 1, bias=False)]
+    elif kind == "separable":
+        filters = nn.Conv2d(before, before, 3, stride, 1, groups=before, bias=False)
+        steps = [filters, nn.Conv2d(before, after, 1, bias=False)]
+    else:
+        raise unknown_name("kind", kind, ("standard", "separable"))
+    return [layer for step in steps for layer in (step, nn.BatchNorm2d(step.out_channels), nn.ReLU())]
+
+
+def width_network(kind: str, width: int, num_classes: int = 10) -> nn.Sequential:
+    """A standard layer of ``width`` channels, four of one kind that double them twice, and an average.
+
+    Shape: (N, 3, H, W) -> (N, num_classes); the maps are halved three times.
+
+    Raises:
+        ValueError: for another kind than "standard" and "separable".
+    """
+    layers = width_layer("standard", 3, width, stride=2)
+    for before, after, stride in ((1, 2, 1), (2, 2, 2), (2, 4, 1), (4, 4, 2)):
+        layers += width_layer(kind, before * width, after * width, stride)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, num_classes))

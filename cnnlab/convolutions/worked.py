@@ -1,4 +1,4 @@
-"""The worked examples of the lectures, counted on the layers themselves."""
+"""Worked examples that are often taught, counted on the layers themselves."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Step:
 
 @dataclass(frozen=True, repr=False)
 class WorkedExample:
-    """What an example of the lectures comes to.
+    """What an example that is often taught comes to.
 
     Attributes:
         title: What is computed.
         steps: The layers, one after the other.
-        printed: The multiplications as the lectures print them; empty where they print none.
+        printed: The multiplications as they are usually given; empty where none are.
     """
 
     title: str
@@ -53,7 +53,7 @@ class WorkedExample:
         return sum(step.params for step in self.steps)
 
     def __str__(self) -> str:
-        lines = [f"{self.title} (the lectures: {self.printed})" if self.printed else self.title]
+        lines = [f"{self.title} (as often taught: {self.printed})" if self.printed else self.title]
         total = Step("together", self.steps[-1].output, self.params, self.macs)
         for step in (*self.steps, total) if len(self.steps) > 1 else self.steps:
             shape = " x ".join(map(str, step.output))
@@ -64,7 +64,7 @@ class WorkedExample:
 
 
 def worked_examples() -> dict[str, WorkedExample]:
-    """The lectures' examples by name, each counted by `cnnlab.summarize` on the layers that it describes.
+    """The examples by name, each counted by `cnnlab.summarize` on the layers that it describes.
 
     Most come in pairs: an expensive layer, and a cheaper way to an output of the same shape.
     """

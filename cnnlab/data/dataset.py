@@ -233,7 +233,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     for part in images.split(max(1, 200_000 // max(1, images[0].numel()))):
         # One channel at a time: contiguous sums in float32 over short runs, then float64 across them.
         values = part.float().flatten(2)  # (n, C, HW)
-        total += values.sum(2).cpu().double().sum(0)
+        total += values.sum(2).cpu().double().sum(0)  # moved first: MPS knows no float64
         squares += torch.linalg.vector_norm(values, dim=2).cpu().double().square().sum(0)
     count = images.numel() // channels
     mean = total / count
@@ -260,7 +260,7 @@ def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
     size = whole_number("size", size, "Give the side length in pixels.")
     if tuple(images.shape[2:]) == (size, size):
         return images
-    out = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
+    out = images.new_empty(*images.shape[:2], size, size)
     for part, target in zip(images.split(chunk), out.split(chunk), strict=True):
         resized = torch.nn.functional.interpolate(
             part.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False

@@ -12,6 +12,7 @@ _HOMES: dict[str, str] = {
     "bars": "cnnlab.draw.plots",
     "lines": "cnnlab.draw.plots",
     "dots": "cnnlab.draw.plots",
+    "confusion": "cnnlab.draw.plots",
     "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",

@@ -1,7 +1,8 @@
-"""Bars, lines and dots, each drawn, labelled and shown in one call.
+"""Bars, lines, dots and confusion matrices, each drawn, labelled and shown in one call.
 
 ``bars`` compares amounts, ``lines`` follows something over steps, depths or sizes, ``dots`` has a row for each case and
-a dot for each repetition. Colors come from the style's cycle ("C0", "C1", ...), so they follow the page's mode.
+a dot for each repetition, ``confusion`` a row for what is and a column for what
+was said. Colors come from the style's cycle ("C0", "C1", ...), so they follow the page's mode.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ROOMY = 0.07  # of the largest bar: from here on a bar holds its own number
 _MARK = {"textcoords": "offset points", "color": light("muted"), "fontsize": 9}
+_WRITTEN = 20  # classes: of more, neither names nor counts can be read
 _ROW, _MARGIN = 0.38, 0.9  # inches: a row of dots or lying bars, and title and axis around them
 
 
@@ -237,6 +239,57 @@ def dots(
     panel.finish(title, xlabel, None, xlim, (len(found) - 0.5, -0.5), "x", percent, None)
 
 
+def confusion(
+    counts: Any,
+    classes: Sequence[str],
+    alt: str | None = None,
+    caption: str | None = None,
+    *,
+    title: str | None = None,
+    size: tuple[float, float] | None = None,
+    axis: Axes | None = None,
+) -> None:
+    """Show how often each class was taken for each: blue where right, orange where wrong, the deeper the more often.
+
+    Args:
+        counts: rows are right classes, columns predictions, as ``Evaluation.confusion``. Shape: (K, K).
+        classes: K names. They and the counts are written for up to 20 classes.
+        alt: what the figure shows, as for ``show``; required unless ``axis`` is given.
+        caption: the numbered line below, as for ``show``.
+        size: width and height in inches.
+        axis: draw into this matplotlib axis, one panel of a larger figure, and show nothing.
+
+    Raises:
+        ValueError: ``counts`` is not square, has another size than ``classes`` or a negative entry, or ``alt`` is
+            missing.
+    """
+    from matplotlib.patches import Rectangle
+
+    table = _numbers("counts", "", counts, range(9))
+    k = len(classes)
+    if table.shape != (k, k):
+        raise ValueError(f"counts has shape {table.shape} for {k} classes; wanted ({k}, {k}).")
+    if (table < 0).any():
+        raise ValueError(f"counts has the entry {table.min():g}; counts are 0 or more.")
+    panel = _Panel(axis, alt, caption, size or (5.2, 4.6))
+    axis = panel.axis
+    small = 7 if k <= 12 else 5
+    for row, column in np.argwhere(table):
+        share = table[row, column] / table[row].sum()
+        shade = light("blue" if row == column else "orange")
+        place = (column - 0.5, row - 0.5)
+        axis.add_patch(Rectangle(place, 1, 1, facecolor=shade, alpha=0.08 + 0.5 * share, edgecolor="none"))
+        if k <= _WRITTEN:
+            axis.text(column, row, f"{table[row, column]:g}", ha="center", va="center", fontsize=small)
+    axis.grid(visible=False)
+    if k <= _WRITTEN:
+        short, names = all(len(name) <= 3 for name in classes), [plain(name) for name in classes]
+        axis.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
+        axis.set_yticks(range(k), names)
+        axis.tick_params(labelsize=small, length=0)
+    panel.finish(title, "taken for", "is", (-0.5, k - 0.5), (k - 0.5, -0.5), "y", False, None)
+
+
 class _Panel:
     """The axis drawn into: a figure of our own, shown at the end, or a panel of somebody else's."""
 
@@ -308,7 +361,7 @@ def _some(argument: str, series: Mapping[str, Any]) -> Mapping[str, Any]:
     return series
 
 
-def _numbers(argument: str, name: Any, values: Any, dimensions: tuple[int, ...]) -> np.ndarray:
+def _numbers(argument: str, name: Any, values: Any, dimensions: Sequence[int]) -> np.ndarray:
     """The values as a float array of one of these numbers of dimensions, and with something in it."""
     where = f"{argument}[{name!r}]" if name != "" else argument
     try:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
 _LEAST_WIDTH = 430
+# Inches. On a phone a chart of the usual width would shrink to half of it, and its words with it; one that is laid out
+# at the first of these widths shrinks by a quarter. The second is for those whose words would meet there.
+_NARROW = (4.4, 5.2)
 _FONTS = re.compile(r"font-family: ([^;\"]*); ")
 
 
@@ -146,7 +149,7 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     import matplotlib.pyplot as plt
     from IPython.display import display
 
-    display(Embedded(figure_svg(figure, salt=alt), alt, caption))
+    display(Embedded(figure_svg(figure, salt=alt), alt, caption, _narrow_svg(figure, alt)))
     plt.close(figure)
 
 
@@ -156,6 +159,40 @@ def plain(name: Any) -> str:
     Control characters, which no font can show, are left out.
     """
     return well_formed(str(name)).replace("$", r"\$")
+
+
+def _narrow_svg(figure: Figure, alt: str) -> str | None:
+    """A single chart laid out anew for a phone; None for what is narrow already, for pictures and several panels.
+
+    A photograph loses nothing when it shrinks, of several panels the page shows some below the others, and in a drawing
+    without axes words fit what is drawn around them.
+    """
+    wide, tall = figure.get_size_inches()
+    axis = figure.axes[0] if len(figure.axes) == 1 else None
+    if axis is None or axis.images or not axis.axison or wide <= 1.1 * _NARROW[-1]:
+        return None
+    met = _meetings(figure)
+    svg = None
+    for width in _NARROW:
+        figure.set_size_inches(width, tall)
+        if _meetings(figure) <= met:
+            svg = figure_svg(figure, salt=f"{alt} (narrow)")
+            break
+    figure.set_size_inches(wide, tall)
+    return svg
+
+
+def _meetings(figure: Figure) -> int:
+    """How many pairs of its words touch each other."""
+    from itertools import combinations
+
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()
+    words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    # A letter's width apart at least, or years along an axis read as one number.
+    boxes = [text.get_window_extent().padded(4, 0) for text in words]
+    return sum(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def image_grid(

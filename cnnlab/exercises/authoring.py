@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, equal, is_blank, plain, simple
+from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, equal, is_blank, listed, plain, simple
 from cnnlab.exercises.reading import (
     Guarded,
     Raised,
@@ -33,6 +33,9 @@ from cnnlab.exercises.reading import (
 from cnnlab.modes import evaluating
 
 _CALL_IT = "Call it, and give check() what it returns."
+_LEAVE_IT = (
+    "The arguments should stay as they were: work on a copy, such as x.clone() of a tensor or list(x) of a list."
+)
 _DO_NOT_CALL_IT = "Give check() the function itself, without calling it: its name alone."
 
 
@@ -147,6 +150,7 @@ class Exercise:
         """
         with undisturbed():
             try:
+                answer = listed(answer)
                 if is_blank(answer) or has_no_body(answer):
                     return Verdict("blank")
                 with restored(answer):
@@ -223,11 +227,18 @@ class FunctionExercise(Exercise):
     """The answer is a function, compared with the right one on cases (tuples of positional arguments)."""
 
     def __init__(
-        self, id: str, title: str, answer: Callable[..., Any], cases: Sequence[tuple], tolerance: float
+        self,
+        id: str,
+        title: str,
+        answer: Callable[..., Any],
+        cases: Sequence[tuple],
+        tolerance: float,
+        untouched: bool = False,
     ) -> None:
         super().__init__(id, title, answer)
         self.cases = tuple(tuple(case) for case in cases)
         self.tolerance = tolerance
+        self.untouched = untouched
 
     def _judge(self, answer: Any) -> Verdict:
         if not callable(answer):
@@ -242,10 +253,13 @@ class FunctionExercise(Exercise):
         name = getattr(answer, "__name__", type(answer).__name__)
         for case in self.cases:
             shown = show_call(name, self.answer, case)
+            given = copy.deepcopy(case)
             try:
-                result = call(answer, case, shown)
+                result = call(answer, given, shown, copied=not self.untouched)
             except Raised as complaint:
                 return Verdict("wrong", str(complaint))
+            if self.untouched and not equal(list(given), list(case)):
+                return Verdict("wrong", f"{shown} changed what it was given.", _LEAVE_IT)
             if is_blank(result):
                 if not hasattr(answer, "__code__"):  # no code to look at: the kinder guess
                     return Verdict("blank")
@@ -339,7 +353,12 @@ class ModelExercise(Exercise):
 
 
 def exercise(
-    id: str, title: str, *, cases: Sequence[tuple] | None = None, tolerance: float = DEFAULT_TOLERANCE
+    id: str,
+    title: str,
+    *,
+    cases: Sequence[tuple] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    untouched: bool = False,
 ) -> Callable[[Callable[..., Any]], Exercise]:
     """The decorated function answers the exercise; its docstring is what a right answer shows.
 
@@ -352,12 +371,13 @@ def exercise(
         cases: the calls on which the reader's function is compared. Its parameters may have any names; what is
             printed uses those of the decorated function. Each call gets its own copy of the arguments.
         tolerance: floats may be off by ``tolerance * max(1, |right|)``; integers must be exact.
+        untouched: a function that changes its arguments is wrong, even if what it returns is right.
     """
 
     def decorate(answer: Callable[..., Any]) -> Exercise:
         if cases is None:
             return ValueExercise(id, title, answer, tolerance)
-        return FunctionExercise(id, title, answer, cases, tolerance)
+        return FunctionExercise(id, title, answer, cases, tolerance, untouched)
 
     return decorate
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, KeysView, Mapping, ValuesView
 from decimal import Decimal
+from itertools import islice
 from numbers import Number
 from typing import Any
 
@@ -14,8 +16,20 @@ from torch import Tensor, nn
 
 DEFAULT_TOLERANCE = 1e-4
 
-
 _DEEPEST = 8  # lists in lists that are looked into; a list may even hold itself
+_LONGEST = 10_000  # numbers that are taken from a generator; one may never end
+
+
+def listed(answer: Any, depth: int = 0) -> Any:
+    """An answer in which ranges, generators and the like have become lists, so that it can be read more than once."""
+    if isinstance(answer, Iterator | range | deque | KeysView | ValuesView):
+        answer = list(islice(answer, _LONGEST))
+    if depth < _DEEPEST:
+        if type(answer) in (tuple, list):
+            return type(answer)(listed(part, depth + 1) for part in answer)
+        if type(answer) is dict:
+            return {key: listed(part, depth + 1) for key, part in answer.items()}
+    return answer
 
 
 def is_blank(answer: Any, depth: int = 0) -> bool:
@@ -52,7 +66,8 @@ def simple(value: Any) -> Any:
 def as_tensor(value: Any) -> Tensor:
     """The numbers of an answer in 64 bits, on the processor, whether it is a tensor, an array or a list of either.
 
-    What holds no numbers, or rows of different lengths, gives a tensor of shape (0,), so that its shape is wrong.
+    They are a copy, so that a judge may write to them. What holds no numbers, or rows of different lengths, gives a
+    tensor of shape (0,), so that its shape is wrong.
     """
     try:
         return _stacked(value)
@@ -63,7 +78,7 @@ def as_tensor(value: Any) -> Tensor:
 def _stacked(value: Any) -> Tensor:
     if isinstance(value, list | tuple):
         return torch.stack([_stacked(part) for part in value])
-    return torch.as_tensor(plain(value)).to(torch.float64)
+    return torch.as_tensor(plain(value)).to(torch.float64, copy=True)
 
 
 def difference(given: Any, expected: Any, tolerance: float = DEFAULT_TOLERANCE) -> str | None:
@@ -109,7 +124,9 @@ def describe(value: Any, depth: int = 0) -> str:
             return f"an array {np.array2string(value, precision=4, separator=', ')} of shape {value.shape}"
         return f"an array of shape {value.shape}"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        text = f"{value:.6g}"
+        # 159999.99999999997 is not to read as the 160000 that it should have been.
+        return repr(value) if text.lstrip("-").isdigit() and float(text) != value else text
     if isinstance(value, nn.Module):
         return f"a {type(value).__name__} module"
     if isinstance(value, str):

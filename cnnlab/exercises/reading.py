@@ -10,7 +10,7 @@ import os
 import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cnnlab.exercises.compare import describe, equal, is_blank, without_addresses
+from cnnlab.exercises.compare import describe, equal, is_blank, listed, without_addresses
 from cnnlab.modes import evaluating, modes_kept
 
 _TORCH = os.path.dirname(torch.__file__)
@@ -43,19 +43,20 @@ class Guarded:
     def __call__(self, *arguments: Any) -> Any:
         if not self.returns:
             return self.answer(*arguments)
-        result = self.answer(*copy.deepcopy(arguments))
+        result = listed(self.answer(*copy.deepcopy(arguments)))
         if is_blank(result):
             raise NotImplementedError("nothing comes back yet")
         return result
 
 
-def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
+def call(function: Callable[..., Any], arguments: tuple, shown: str, *, copied: bool = True) -> Any:
     """What a reader's function gives for copies of these arguments.
 
     Args:
         function: the reader's function, or a network of theirs.
         arguments: copied before they are handed on.
         shown: the call in words, for the sentence on what it raised.
+        copied: False hands on the arguments themselves, for one who looks at them afterwards.
 
     Raises:
         NotImplementedError: it raised that, so it is a stub.
@@ -63,7 +64,7 @@ def call(function: Callable[..., Any], arguments: tuple, shown: str) -> Any:
         Raised: it raised anything else, SystemExit included.
     """
     try:
-        return function(*copy.deepcopy(arguments))
+        return listed(function(*(copy.deepcopy(arguments) if copied else arguments)))
     except (KeyboardInterrupt, NotImplementedError):
         raise
     except BaseException as error:
@@ -90,7 +91,7 @@ class Results:
 
 def _result(function: Callable[..., Any], case: tuple) -> tuple[Any, str]:
     try:
-        return function(*copy.deepcopy(case)), ""
+        return listed(function(*copy.deepcopy(case))), ""
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -110,26 +111,53 @@ def output(net: nn.Module, x: Tensor) -> Any:
 
 @contextmanager
 def restored(answer: Any) -> Iterator[Any]:
-    """A module's modes, parameters and buffers are put back at the end; anything else passes through."""
-    if not isinstance(answer, nn.Module):
+    """A module's modes, parameters, buffers and gradients are put back at the end, also those of modules in a tuple,
+    list or dict; anything else passes through."""
+    with ExitStack() as stack:
+        for module in _modules(answer):
+            stack.enter_context(_module_kept(module))
         yield answer
-        return
-    tensors = [t for t in (*answer.parameters(), *answer.buffers()) if not (is_lazy(t) or t.is_meta)]
-    stored = [(tensor, tensor.detach().clone()) for tensor in tensors]
+
+
+def _modules(answer: Any) -> list[nn.Module]:
+    parts = list(answer.values()) if isinstance(answer, dict) else answer
+    return [part for part in (parts if isinstance(parts, tuple | list) else [answer]) if isinstance(part, nn.Module)]
+
+
+@contextmanager
+def _module_kept(module: nn.Module) -> Iterator[None]:
+    tensors = [t for t in (*module.parameters(), *module.buffers()) if not (is_lazy(t) or t.is_meta)]
+    stored = [(t, t.detach().clone(), t.requires_grad, _copied(t.grad)) for t in tensors]
     try:
-        with modes_kept(answer):
-            yield answer
+        with modes_kept(module):
+            yield
     finally:
         with torch.no_grad():
-            for tensor, before in stored:
+            for tensor, before, learns, gradient in stored:
                 if not torch.equal(tensor, before):  # a tensor that is written to would spoil the reader's graph
                     tensor.copy_(before)
+                if tensor.requires_grad != learns:
+                    tensor.requires_grad_(learns)
+                if _changed(tensor.grad, gradient):
+                    tensor.grad = gradient
+
+
+def _copied(gradient: Tensor | None) -> Tensor | None:
+    return None if gradient is None else gradient.detach().clone()
+
+
+def _changed(gradient: Tensor | None, before: Tensor | None) -> bool:
+    if gradient is None or before is None:
+        return gradient is not before
+    return not torch.equal(gradient, before)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Checking changes neither what the reader's next cell draws, in torch, NumPy or Python, nor its gradients."""
+    """Checking changes neither what the reader's next cell draws, in torch, NumPy or Python, nor its gradients, nor the
+    type of the numbers that it makes."""
     numpy_state, python_state, gradients = np.random.get_state(), random.getstate(), torch.is_grad_enabled()
+    number = torch.get_default_dtype()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     try:
         with torch.random.fork_rng(devices=devices):
@@ -138,6 +166,7 @@ def undisturbed() -> Iterator[None]:
         np.random.set_state(numpy_state)
         random.setstate(python_state)
         torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(number)
 
 
 def raised(error: BaseException, shown: str, file: str | None = None) -> str:

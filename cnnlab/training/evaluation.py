@@ -94,11 +94,6 @@ def main_output(output: Any) -> Tensor:
     )
 
 
-def on_device(loss: Loss, device: torch.device) -> Loss:
-    """The loss itself; one that is a module is moved to the device first, in place, as a model is."""
-    return loss.to(device) if isinstance(loss, nn.Module) else loss
-
-
 class Evaluator:
     """One pass over a set, a batch at a time, so that whoever drives it can stop in between."""
 
@@ -115,8 +110,9 @@ class Evaluator:
         channels_last: bool = False,
         loss: Loss | None = None,
     ) -> None:
-        self.model, self.images, self.loss = model, images, loss
+        self.model, self.images = model, images
         self.device = device or model_device(model)
+        self.loss = None if loss is None else loss_on(loss, self.device)
         self.amp_dtype, self.channels_last = amp_dtype, channels_last
         self.batches = -(-len(images) // batch_size)
         self.batch = 0
@@ -148,13 +144,12 @@ class Evaluator:
     def result(self) -> Evaluation:
         """The measures over all batches so far."""
         logits = torch.cat(self._logits)
+        labels = self.images.labels[: len(logits)].to(logits.device)
+        with torch.no_grad():  # where the model is: a loss may hold tensors of its own, such as class weights
+            loss = (self.loss or F.cross_entropy)(logits, labels).item()
+        logits, labels = logits.cpu(), labels.cpu()
         # Made outside inference mode, so that callers may use it as an ordinary tensor.
         logits = logits.clone() if logits.is_inference() else logits
-        labels = self.images.labels[: len(logits)].to(logits.device)
-        with torch.no_grad():
-            # Where the model is, as in training: a loss may hold class weights, which can be in one place only.
-            loss = on_device(self.loss or F.cross_entropy, logits.device)(logits, labels).item()
-        logits, labels = logits.cpu(), labels.cpu()
         accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
         return Evaluation(loss, accuracy, logits, labels, tuple(self.images.classes))
 
@@ -176,7 +171,7 @@ def evaluate(
 
     Args:
         device: where to compute; None is where the model is.
-        loss: ``loss(logits, labels) -> scalar``; None is cross-entropy.
+        loss: ``loss(logits, labels) -> scalar``; None is cross-entropy. A module goes where the model is.
 
     Raises:
         ValueError: no images.
@@ -199,6 +194,11 @@ def model_device(model: nn.Module) -> torch.device:
     for tensor in (*model.parameters(), *model.buffers()):
         return tensor.device
     return torch.device("cpu")
+
+
+def loss_on(loss: Loss, device: torch.device) -> Loss:
+    """The loss; what a module holds, such as class weights, moves to the device."""
+    return loss.to(device) if isinstance(loss, nn.Module) else loss
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:

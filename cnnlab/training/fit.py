@@ -78,8 +78,8 @@ def fit(
             CUDA only; True on a CPU means bfloat16 if the processor computes in it, and float32 if not. The run's
             config says which, as "precision".
         loss: ``loss(logits, y) -> scalar``; None is cross-entropy. y holds class numbers (N,), or after
-            mixup and CutMix probabilities (N, K). One that is a module (``nn.CrossEntropyLoss(weight=...)``) is moved
-            to the device, in place, as the model is.
+            mixup and CutMix probabilities (N, K). A module, such as ``nn.CrossEntropyLoss(weight=...)``, moves to
+            the device as the model does.
         callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
             beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.

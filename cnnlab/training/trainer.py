@@ -27,7 +27,7 @@ from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_data, check_fit, check_model, has_batch_norm
 from cnnlab.training.devices import is_out_of_memory, own_randomness, prefers_channels_last, resolve_amp, resolve_device
 from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged
-from cnnlab.training.evaluation import Evaluation, Evaluator, autocast, on_device
+from cnnlab.training.evaluation import Evaluation, Evaluator, autocast, loss_on
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.losses import losses
 from cnnlab.training.optimizers import make_optimizer
@@ -96,11 +96,11 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         model.to(self.device)
+        if recipe.loss is not None:
+            loss_on(recipe.loss, self.device)
         if self.channels_last and self.device.type == "cuda":
             # On a processor the images' layout decides, and the caller's weights keep theirs.
             model.to(memory_format=torch.channels_last)
-        if recipe.loss is not None:
-            on_device(recipe.loss, self.device)
         check_fit(model, data, self.device)
         self.optimizer = make_optimizer(model, recipe)
         for group in self.optimizer.param_groups:

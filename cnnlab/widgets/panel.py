@@ -28,12 +28,12 @@ What a view returns, all of it but ``text`` optional (and if ever, then always):
   value]]); ``parts`` ({name: what stands in ``own.part(name)``}). A node with the attributes ``pressing({by: 3},
   "key")`` sets that when it is pressed; ``focus`` is the key that gets the focus when a part that had it is drawn anew.
 - ``place(px, py, wide, tall, name)``: what the pointer sets there ({x, y}) or null, in pixels of the part ``name``
-  ("picture" is one); ``leave``: what it sets when it leaves;
+  ("picture" is one); ``leave``: what it sets when it leaves (with ``presses``);
 - ``images`` ({name: {width, height, data}}): RGBA for ``own.part(name, {}, "canvas")``, not painted again while
   ``data`` is the same array; ``glide({x, y})`` draws what moves, with the places in between;
 - ``cells`` ({name of a `Numbers`: attributes of each field}).
 
-The options of ``panel``, all but ``kinds`` optional, all pure:
+The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 
 - ``kinds``: the makers of the controls declared, imported from panel.js, so that an output carries no other: sliding
   (for `Slider`), choosing (`Choice`), listing (`Select`), toggling (`Toggle`), counting (`Count`), typing (`Numbers`),

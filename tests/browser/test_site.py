@@ -13,7 +13,9 @@ import pytest
 
 from cnnlab.draw import palette
 from tests.browser.pages import PHONE, axe_violations
+from tests.test_chapters import LONGEST_LINE
 from tools.chapters import colab_link, repository, toc
+from tools.page_shares import SIDEWAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVIEST = 300_000  # bytes of a page's first load, compressed
@@ -71,8 +73,10 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
                 check_header_links(page, name)
             with subtests.test("figures in light"):
                 check_figures(page, palette.light)
-            with subtests.test("solutions are folded"):
-                check_folded_solutions(page)
+            with subtests.test("cells are folded"):
+                check_folds(page)
+        with subtests.test("nothing is cut"):
+            check_nothing_is_cut(page, name)
         page.evaluate(FLATTEN)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []
@@ -122,22 +126,43 @@ def check_figures(page: Any, color: Callable[[str], str]) -> None:
     assert rgb(color("ink")) in {one["ink"] for one in figures}
 
 
-def check_folded_solutions(page: Any) -> None:
-    """Solutions are folded until asked for, by keyboard."""
-    folds = page.locator(".cell.tag_solution details.hide")
+def check_folds(page: Any) -> None:
+    """Solutions, with what they print, are folded until asked for, by keyboard; so is the code of figures."""
+    folds = page.locator(".cell.tag_solution")
     assert folds.count() >= 3
+    assert page.locator(".cell.tag_solution :is(.cell_input, .cell_output):visible").count() == 0
     first = folds.first
-    code = first.locator(".cell_input")
-    assert not code.is_visible()
     summary = first.locator("summary")
     assert summary.inner_text().strip() == "Show solution"
     summary.focus()
     page.keyboard.press("Enter")
-    assert code.is_visible()
+    assert first.locator(".cell_input").is_visible() and first.locator(".cell_output").is_visible()
     assert summary.inner_text().strip() == "Hide solution"
+    page.keyboard.press("Enter")
     figure = page.locator(".cell.tag_figure").first
     assert figure.locator("details.hide > summary").inner_text().strip() == "Show the figure's code"
     assert not figure.locator(".cell_input").is_visible() and figure.locator("figure").is_visible()
+    assert page.locator("details.hide > summary", has_text="Show the set-up").count() == 1
+
+
+# On which pages something is still wider than a window of 1280 pixels, by kind.
+STILL_WIDE = {"choosing": {"table"}, "depthwise_separable": {"table"}, "zoo": {"explorer"}}
+OPEN = "(open) => document.querySelectorAll('article details').forEach((e) => { e.open = open; })"
+
+
+def check_nothing_is_cut(page: Any, name: str) -> None:
+    """At 1280 pixels code, tables, figures and outputs fit the column, those that are folded too."""
+    page.evaluate(OPEN, True)
+    # A line of more characters than fit is found by tests/test_chapters.py.
+    cut = [
+        (kind, pixels, text)
+        for kind, pixels, text, longest in page.evaluate(SIDEWAYS)
+        if kind not in STILL_WIDE.get(Path(name).stem, ()) and not (kind == "code" and longest > LONGEST_LINE)
+    ]
+    loose = page.evaluate(LOOSE_MARKS)
+    page.evaluate(OPEN, False)
+    assert loose == []
+    assert cut == [], f"scrolls sideways at {page.viewport_size['width']} pixels"
 
 
 def test_highlighted_code_is_legible_in_light_and_dark(visit: Any, http_site: str, html: Path) -> None:
@@ -165,10 +190,54 @@ def test_page_from_disk_on_a_phone(visit: Any, file_site: str, name: str) -> Non
     with visit(f"{file_site}/{name}", viewport=PHONE) as seen:
         assert seen.page.evaluate(UNRENDERED_MATH) == []
         assert seen.page.evaluate(TOO_WIDE) == []
-        for fold in seen.page.locator("details").all():
-            fold.evaluate("(e) => { e.open = true; }")
+        seen.page.evaluate(OPEN, True)
         assert seen.page.evaluate(TOO_WIDE) == [], "with everything unfolded"
+        check_nothing_is_lost(seen.page)
         seen.check()
+
+
+# Where a formula's number stands over the formula, or a table's first column would scroll away.
+OVERPRINTED = """() => [...document.querySelectorAll("article div.math > .eqno")]
+    .filter((e) => e.getBoundingClientRect().left
+        < e.parentElement.querySelector(".math-line").getBoundingClientRect().right - 1)
+    .map((e) => e.textContent)"""
+LOST_NAMES = """() => [...document.querySelectorAll("article table:not(.cnnlab-explorer table)")]
+    .filter((e) => [...e.querySelectorAll("tbody tr")].some((row) => {
+        const name = row.firstElementChild;
+        const letters = name.textContent.trim().length;
+        // A name that is broken between letters is a narrow, tall cell.
+        return getComputedStyle(name).position !== "sticky" || name.offsetWidth < Math.min(8 * letters, 40);
+    }))
+    .map((e) => e.textContent.trim().slice(0, 60))"""
+# Of what a reader of a phone wants first, a table shows a column beside the names.
+NARROW_VIEW = """() => [...document.querySelectorAll("article tbody tr:first-child > :nth-child(2)")]
+    .filter((e) => !e.closest(".cnnlab-explorer") && e.checkVisibility()
+        && e.getBoundingClientRect().right > innerWidth)
+    .map((e) => e.closest("table").textContent.trim().slice(0, 60))"""
+# A line that begins with what closes the one before: its first letter stands left of the formula that it follows.
+LOOSE_MARKS = """() => [...document.querySelectorAll("article span.math")].filter((e) => {
+    const next = e.nextSibling;
+    if (!next || next.nodeType !== 3 || !/^[,.;:!?)]/.test(next.data)) return false;
+    const range = document.createRange();
+    range.setStart(next, 0);
+    range.setEnd(next, 1);
+    return range.getBoundingClientRect().left < e.getBoundingClientRect().right - 2;
+}).map((e) => e.parentElement.textContent.slice(0, 60))"""
+
+
+def check_nothing_is_lost(page: Any) -> None:
+    """At 360 pixels figures fit, sentences wrap; only code, printed tables, tables and formulas scroll."""
+    may = {"code", "printed table", "table", "formula", "explorer"}
+    lost = [(kind, pixels, text) for kind, pixels, text, _ in page.evaluate(SIDEWAYS) if kind not in may]
+    assert lost == []
+    assert page.evaluate(OVERPRINTED) == []
+    assert page.evaluate(LOST_NAMES) == []
+    assert page.evaluate(NARROW_VIEW) == []
+    assert page.evaluate(LOOSE_MARKS) == []
+    # Panels that stand in a row at a desk stand below each other.
+    for cut in page.locator(".cnnlab-cut").all():
+        first, second = (cut.locator("svg.cnnlab-half").nth(n).bounding_box() for n in (0, 1))
+        assert first and second and second["y"] >= first["y"] + first["height"] - 1
 
 
 def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -> None:
@@ -229,6 +298,20 @@ def test_links_between_pages_lead_somewhere_and_ids_are_unique(html: Path) -> No
             elif parts.fragment and goal in parsed and unquote(parts.fragment) not in parsed[goal].ids:
                 broken.append(f"{path.name} -> {target}: no such place")
     assert not broken, "\n".join(broken)
+
+
+def test_folded_tables_and_sources_are_printed_and_solutions_are_not(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/book/architectures/zoo.html") as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        page.evaluate("() => { dispatchEvent(new Event('beforeprint')); }")
+        table = page.locator("details.cx-table:not([open]) tbody tr").last
+        assert table.bounding_box()["height"] > 10 and table.evaluate("(e) => e.checkVisibility()")
+        assert page.locator("details.hide:not(.hide-figure, .hide-solution) .cell_input").first.is_visible()
+        for folded in ("solution", "figure"):
+            inside = page.locator(f"details.hide-{folded} .cell_input").first
+            assert not inside.evaluate("(e) => e.checkVisibility()")
+        seen.check()
 
 
 # --- the site -----------------------------------------------------------------------------------------------------
@@ -297,6 +380,16 @@ def test_menu_opens_on_a_phone(visit: Any, http_site: str) -> None:
             link.click()
         assert seen.page.url.endswith("bibliography.html")
         seen.check()
+
+
+def test_home_page_lists_every_chapter_below_its_part(html: Path) -> None:
+    text = (html / "index.html").read_text(encoding="utf-8")
+    listed = re.findall(r'<section class="cnnlab-part[^"]*" id="[^"]+">(.*?)</section>', text, re.DOTALL)
+    links = [re.findall(r'<li><p><a class="reference internal" href="([^"#]+)', part) for part in listed]
+    assert [link for part in links for link in part] == CHAPTERS
+    assert len(listed) == len({Path(name).parent for name in CHAPTERS})
+    starts = [int(number) for part in listed for number in re.findall(r'<ol [^>]*start="(\d+)"', part)]
+    assert starts == [1 + sum(map(len, links[:part])) for part in range(len(links))]
 
 
 # --- the home page's moving picture -------------------------------------------------------------------------------

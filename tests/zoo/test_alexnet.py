@@ -44,7 +44,7 @@ def alexnet_2012() -> nn.Module:
         nn.Conv2d(3, 96, 11, 4), nn.ReLU(), SummedResponseNorm(), nn.MaxPool2d(3, 2),
         TwoGPUs(96, 256, 5, 2), nn.ReLU(), SummedResponseNorm(), nn.MaxPool2d(3, 2),
         nn.Conv2d(256, 384, 3, 1, 1), nn.ReLU(), TwoGPUs(384, 384, 3, 1), nn.ReLU(), TwoGPUs(384, 256, 3, 1), nn.ReLU(),
-        nn.MaxPool2d(3, 2), nn.Flatten(),
+        nn.MaxPool2d(3, 2), nn.AdaptiveAvgPool2d(6), nn.Flatten(),
         nn.Linear(9216, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000),
     )  # fmt: skip
 

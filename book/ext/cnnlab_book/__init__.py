@@ -34,14 +34,16 @@ from sphinx.errors import ExtensionError
 from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
 
-from . import formulas
+from . import contents, formulas
 from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
     add_description,
+    arrange_folds,
     depart_citation,
     depart_folded_cell,
     name_table_corners,
+    name_tabular_outputs,
     unique_exercise_ids,
     visit_citation,
     visit_folded_cell,
@@ -246,9 +248,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     )
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     formulas.setup(app)
+    contents.setup(app)
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _start)
     app.connect("doctree-resolved", unique_exercise_ids)
+    app.connect("doctree-resolved", arrange_folds)
+    app.connect("doctree-resolved", name_tabular_outputs)
     app.connect("html-page-context", add_description, priority=100)
     app.connect("html-page-context", name_table_corners, priority=110)
     app.connect("html-page-context", inline_figures, priority=115)

@@ -11,11 +11,14 @@ from sphinx.application import Sphinx
 
 from cnnlab.draw.embed import inline
 
+from .panels import cut, halves
+
 # As cnnlab.draw.embed.still_html writes it.
 _STILL = re.compile(
     r'<figure class="cnnlab-figure"[^>]*>'
+    r'(?:<picture><source media="[^"]*" srcset="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)">)?'
     r'<img alt="([^"]*)"[^>]*\ssrc="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)"[^>]*>'
-    r"(<figcaption>.*?</figcaption>)?</figure>",
+    r"(?:</picture>)?(<figcaption>.*?</figcaption>)?</figure>",
     re.DOTALL,
 )
 _ID = re.compile(r'\sid="([^"]+)"')
@@ -37,17 +40,33 @@ def _unique(svg: str, used: set[str]) -> str:
     return svg
 
 
+def _unpacked(packed: str) -> str:
+    return base64.b64decode(packed).decode("utf-8")
+
+
 def inline_figures(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Put the SVG of each stored figure in line, each id once in a page; the caption stays below."""
+    """Put the SVG of each stored figure in line, each id once in a page; the caption stays below.
+
+    Beside it stands what a narrow page shows instead: the chart laid out anew, if it was stored with one, or the halves
+    of a figure whose panels stand side by side.
+    """
     used: set[str] = set()
 
     def put(match: re.Match[str]) -> str:
-        alt, packed, caption = match.groups()
-        svg = _unique(
-            inline(base64.b64decode(packed).decode("utf-8"), html.unescape(alt)), used
-        )
+        narrow, alt, packed, caption = match.groups()
+        stored = _unpacked(packed)
+        svg = _unique(inline(stored, html.unescape(alt)), used)
+        place, kind = cut(stored), ""
+        if narrow:
+            small = _unique(inline(_unpacked(narrow), html.unescape(alt)), used)
+            svg += small.replace("<svg", '<svg class="cnnlab-half"', 1)
+            kind = " cnnlab-cut"
+        elif place is not None:
+            name = f"panels-{len(used)}"
+            used.add(name)
+            svg, kind = halves(svg, place, name, alt), " cnnlab-cut"
         # A drawing wider than the screen scrolls inside its own box, also from the keyboard; the caption stays put.
         title = _TITLE.search(svg)
         region = (
@@ -55,7 +74,7 @@ def inline_figures(
             if title
             else ""
         )
-        return f'<figure class="cnnlab-figure"><div class="cnnlab-scroll"{region}>{svg}</div>{caption or ""}</figure>'
+        return f'<figure class="cnnlab-figure"><div class="cnnlab-scroll{kind}"{region}>{svg}</div>{caption or ""}</figure>'
 
     if context.get("body"):
         context["body"] = _STILL.sub(put, context["body"])

@@ -184,6 +184,15 @@ def _as_one(node: nodes.math_block) -> str:
     return text
 
 
+# A formula in a line and what touches it: a browser would break the line between them, before a comma too.
+_TIED = re.compile(
+    r"(?:(?<=[\s>])[(“‘\[–-]+)?"
+    r'<span class="math notranslate nohighlight">(?:(?!</span>).)*</span>[^\s<]+'
+    r'|(?<=[\s>])[(“‘\[–-]+<span class="math notranslate nohighlight">(?:(?!</span>).)*</span>',
+    re.DOTALL,
+)
+
+
 def share_letters(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -197,7 +206,7 @@ def share_letters(
         name = letters.setdefault(match[1], f"letter-{len(letters)}")
         return f'<use href="#{name}"/>'
 
-    body = _GLYPH.sub(point, body)
+    body = _TIED.sub(r'<span class="math-tied">\g<0></span>', _GLYPH.sub(point, body))
     outlines = "".join(f'<path id="{name}" d="{d}"/>' for d, name in letters.items())
     context["body"] = (
         f'<svg class="math-letters" aria-hidden="true"><defs>{outlines}</defs></svg>{body}'

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
@@ -15,15 +16,67 @@ DESCRIPTION_LENGTH = 200
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?)])")
 
 
+def arrange_folds(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """A solution's output is folded with it, since it often says the answer; a figure stands above its code.
+
+    The set-up cell, which is the same in every chapter, is folded too: what the page is about comes first.
+    """
+    if app.builder.format != "html":
+        return
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") == "cell_code" and cell.astext().startswith(
+            "# Set-up"
+        ):
+            fold = HideCodeCellNode(
+                prompt_show="Show the set-up",
+                prompt_hide="Hide the set-up",
+                classes=["above-input"],
+            )
+            fold.extend(cell.children)
+            cell.children = []
+            cell.append(fold)
+    for fold in list(doctree.findall(HideCodeCellNode)):
+        cell = fold.parent
+        outputs = [
+            child
+            for child in cell.children
+            if isinstance(child, nodes.container)
+            and child.get("nb_element") == "cell_code_output"
+        ]
+        if "tag_solution" in cell.get("classes", []):
+            for output in outputs:
+                cell.remove(output)
+                fold.append(output)
+        elif "tag_figure" in cell.get("classes", []) and outputs:
+            cell.remove(fold)
+            cell.append(fold)
+
+
+_COLUMNS = re.compile(r"\S {2,}\S")
+
+
+def name_tabular_outputs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Printed lines wrap where there is no room; those of a printed table, or of code, keep their columns."""
+    for output in doctree.findall(nodes.literal_block):
+        if "output" in output.get("classes", []):
+            lines = output.astext().splitlines()
+            aligned = [
+                line for line in lines if _COLUMNS.search(line) or line[:4] == "    "
+            ]
+            if len(aligned) >= 2:
+                output["classes"].append("tabular")
+
+
 def visit_folded_cell(self: HTML5Translator, node: nodes.Element) -> None:
     """A folded cell as a plain ``<details>``; one tagged ``solution`` or ``figure`` says so on its bar."""
     cell = node.parent
-    show, hide = node["prompt_show"], node["prompt_hide"]
+    show, hide, kind = node["prompt_show"], node["prompt_hide"], []
     if "tag_solution" in cell.get("classes", []):
-        show, hide = "Show solution", "Hide solution"
+        show, hide, kind = "Show solution", "Hide solution", ["hide-solution"]
     elif "tag_figure" in cell.get("classes", []):
         show, hide = "Show the figure's code", "Hide the figure's code"
-    classes = " ".join(["hide", *node["classes"]])
+        kind = ["hide-figure"]
+    classes = " ".join(["hide", *node["classes"], *kind])
     self.body.append(
         f'<details class="{classes}"><summary><span class="when-closed">{html.escape(show)}</span>'
         f'<span class="when-open">{html.escape(hide)}</span></summary>\n'

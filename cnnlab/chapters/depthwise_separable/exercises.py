@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.exercises import as_tensor, exercise, expect, judged, judged_model
+from cnnlab.exercises import as_tensor, exercise, expect, judged, judged_model, output
 from cnnlab.exercises.examples import normal, normals
 
 
@@ -58,13 +59,17 @@ def multiplier() -> dict[str, int]:
 
 
 multiplier.mistake(
-    "A multiplier of m makes both steps m times as large, so the ratio is m (1/K + 1/k^2).",
-    {"K = 16": 9},
+    "Rounded the wrong way: with the last of these kernels the two steps cost more than the standard convolution.",
+    {"K = 16": 6},
     {"K = 128": 9},
-    when=lambda answer: answer["K = 16"] >= 9 or answer["K = 128"] >= 9,
+    {"K = 16": 6, "K = 128": 9},
+    when=lambda answer: (answer["K = 16"], answer["K = 128"]) in ((6, 8), (5, 9), (6, 9)),
 )
 multiplier.mistake(
-    "Rounded the wrong way: one kernel more and the two steps cost more than the standard convolution.", {"K = 16": 6}
+    "A multiplier of m makes both steps m times as large, so the ratio is m (1/K + 1/k^2).",
+    {"K = 16": 9},
+    {"K = 16": 9, "K = 128": 9},
+    when=lambda answer: answer["K = 16"] >= 9 or answer["K = 128"] >= 9,
 )
 multiplier.mistake(
     "The first two are right. However many filters there are, 1/K stays above 0. What remains of the ratio when it is "
@@ -93,12 +98,46 @@ def size(net: nn.Module, at_least: int = 1) -> int:
 )
 def layer(net: nn.Module) -> None:
     """912 weights where the standard layer has 12,800: one line of Keras, two of PyTorch."""
-    convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (5, 5)]
+    generator = torch.Generator().manual_seed(0)
+    for weights in net.parameters():  # a filter of zeros, or one of equal numbers, would hide what the layer does
+        weights.data.copy_(torch.randn(weights.shape, generator=generator))
+    x = normal(2, 16, 11, 12).float()
+    found, of_negative = output(net, x), output(net, -x)
     expect(
-        sum(m.groups == m.in_channels > 1 for m in convolutions) == 1,
-        "The count is right, but I find no depthwise step: an nn.Conv2d with a kernel of 5 and as many groups as it "
-        "has channels.",
+        alike(of_negative, -found),
+        "The count is right, but something in it bends the numbers: f(-x) is not -f(x). The layer is its two "
+        "convolutions alone.",
     )
+    kernels = responses(net)
+    composed = nn.functional.conv2d(x, kernels, padding=2)
+    expect(
+        alike(found[..., 2:-2, 2:-2], composed[..., 2:-2, 2:-2]) and kernels[:, :, ::4, ::4].any(),
+        "The count is right, but I find no depthwise step with a kernel of 5: an output should see 5 x 5 pixels that "
+        "lie side by side, without a dilation, through an nn.Conv2d with as many groups as it has channels.",
+    )
+    expect(
+        alike(found, composed),
+        "Right inside and wrong along the border. The padding, of zeros, belongs to the depthwise step; a 1 x 1 kernel "
+        "has no use for it.",
+    )
+    strengths = torch.linalg.svdvals(kernels.flatten(2).transpose(0, 1))  # for each input channel
+    expect(
+        (strengths[:, 1] < 1e-4 * strengths[:, 0]).all(),
+        "The count is right, but the outputs see one input channel through more than one pattern. A depthwise step has "
+        "one kernel for each of the 16.",
+    )
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """As far as 32 bits tell."""
+    return bool((one - other).abs().max() <= 1e-4 * other.abs().max())
+
+
+def responses(net: nn.Module) -> Tensor:
+    """The kernels of a layer that is one convolution, by what it answers to one lit pixel. Shape: -> (32, 16, 5, 5)."""
+    points = torch.zeros(16, 16, 11, 12)
+    points[range(16), range(16), 5, 6] = 1
+    return output(net, points)[:, :, 3:8, 4:9].flip(2, 3).transpose(0, 1)
 
 
 def two_steps(groups: int = 16, bias: bool = False) -> nn.Module:
@@ -139,8 +178,48 @@ class NoDepthwise(nn.Module):
         return self.mix(x * self.filters.sum(1)[:, None, None])
 
 
+class TwoPatterns(nn.Module):
+    """Its first eight outputs see the channels in another order than the rest: two patterns for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(16, 16, 5, padding=2, groups=16, bias=False)
+        self.mix = nn.Conv2d(16, 32, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.mix(self.filters(x))[:, :8], self.mix(self.filters(x.flip(1)))[:, 8:]], 1)
+
+
+def with_options(*between: nn.Module, last: int = 0, **options: Any) -> nn.Module:
+    filters = nn.Conv2d(16, 16, 5, groups=16, bias=False, **options)
+    return nn.Sequential(filters, *between, nn.Conv2d(16, 32, 1, bias=False, padding=last))
+
+
 layer.wrong(NoDepthwise, "no depthwise step")
-layer.right(two_steps)
+layer.wrong(with_options(padding=4, dilation=2), "without a dilation")
+layer.wrong(with_options(nn.ReLU(), nn.Dropout(), padding=2), "bends the numbers")
+layer.wrong(nn.Sequential(two_steps(), nn.Sigmoid()), "bends the numbers")
+layer.wrong(with_options(last=2), "along the border")
+layer.wrong(with_options(padding=2, padding_mode="reflect"), "along the border")
+layer.wrong(TwoPatterns, "more than one pattern")
+layer.right(two_steps, with_options(padding="same"))
+
+
+class ByHand(nn.Module):
+    """Without nn.Conv2d."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Parameter(torch.zeros(16, 25))
+        self.mix = nn.Linear(16, 32, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = nn.functional.unfold(x, 5, padding=2).unflatten(1, (16, 25))
+        maps = torch.einsum("nctp,ct->npc", windows, self.filters)
+        return self.mix(maps).transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+layer.right(ByHand)
 
 
 def pair(seed: int) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise, product
 from math import gcd
 
 import torch.nn.functional as F
@@ -105,7 +106,7 @@ def reached(rates: list[int]) -> set[int]:
     "Holes or none",
     cases=[
         *(([1, 1, 1],), ([2, 2, 2],), ([1, 2, 4],), ([1, 2, 5],), ([2, 3],), ([1, 3, 9],), ([1, 4, 4],)),
-        *(([5, 2, 1],), ([1, 2, 9],), ([2, 4, 8],), ([1],)),
+        *(([5, 2, 1],), ([1, 2, 9],), ([2, 4, 8],), ([1],), ([1, 1, 4],), ([2, 1, 6, 2],)),
     ],
 )
 def holes(rates: list[int]) -> bool:
@@ -130,6 +131,12 @@ holes.mistake(
     "The order of the layers makes no difference: [5, 2, 1] reads what [1, 2, 5] reads. Sort first.",
     by_the_rule,
     when=lambda answer: answer([5, 2, 1]) and not answer([1, 2, 5]),
+)
+holes.mistake(
+    "You compare each rate with the one before it. What counts is the field that all the smaller ones together have "
+    "filled: [1, 1, 4] has no holes.",
+    lambda rates: min(rates) > 1 or any(b > 3 * a for a, b in pairwise(sorted(rates))),
+    lambda rates: min(rates) > 1 or any(b > 2 * a + 1 for a, b in pairwise(sorted(rates))),
 )
 holes.hints(
     "Collect the distances that can be reached along one axis, layer by layer, in a set.",
@@ -200,10 +207,13 @@ def dense(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     )
     # What lies between is what the network with the stride says of the picture moved by a pixel.
     x, first, second = stack(16, 16)
-    between = as_tensor(answer(x, first, second))[..., 1::2, 1::2]
-    moved = strided(x.roll((-1, -1), (-2, -1)), first, second)
+    maps = as_tensor(answer(x, first, second))
+    between = [
+        (maps[..., down::2, right::2], strided(x.roll((-down, -right), (-2, -1)), first, second))
+        for down, right in product((0, 1), repeat=2)
+    ]
     expect(
-        close(between[..., 2:-2, 2:-2], moved[..., 2:-2, 2:-2]),
+        all(close(one[..., 2:-2, 2:-2], moved[..., 2:-2, 2:-2]) for one, moved in between),
         "Right where the network with the stride answers, and wrong between. Copying or resizing its answers adds "
         "none: no weight may see pixels that it would not see at that place.",
     )
@@ -217,6 +227,13 @@ def dilate(x: Tensor, first: Tensor, second: Tensor, rate: int = 1) -> Tensor:
     return F.conv2d(F.conv2d(x, first, padding=rate, dilation=rate), second, padding=2, dilation=2)
 
 
+def wrong_in_odd_columns(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Right in even rows and columns, and where both are odd."""
+    maps = dilate(x, first, second)
+    maps[..., ::2, 1::2] = maps[..., ::2, ::2][..., : maps[..., 1::2].shape[-1]]
+    return maps
+
+
 dense.hints(
     "With the stride, neighbors in the second layer's input are 2 pixels of x apart. Keep them so.",
     "The first layer loses its stride; the second gets dilation=2 and, to keep the size, padding=2.",
@@ -225,4 +242,5 @@ dense.wrong(strided, "as high and wide")
 dense.wrong(lambda *layers: strided(*layers, stride=1), "left the stride out")
 dense.wrong(lambda *layers: dilate(*layers, rate=2), "Every second row")
 dense.wrong(resized, "wrong between")
+dense.wrong(wrong_in_odd_columns, "wrong between")
 dense.right(dilate)

@@ -164,8 +164,8 @@ repeats.mistake(
     when=lambda answer: answer(52, 2) == 52,
 )
 repeats.hints(
-    "Take shuffled_order and apply it to its own result until the list is 0, 1, 2, ... again.",
-    "Or look for the least k, from 1 on, for which groups**k leaves a remainder of 1 modulo channels - 1.",
+    "A place is multiplied by something at each shuffle, modulo channels - 1. By what, and by what after k of them?",
+    "Look for the least k, from 1 on, for which groups**k leaves a remainder of 1 modulo channels - 1.",
 )
 repeats.wrong(lambda channels, groups: channels // groups)
 repeats.right(lambda channels, groups: power(channels, groups, channels - 1))
@@ -247,4 +247,4 @@ design.wrong((8,), "do your factors multiply")
 design.wrong((64, 64, 64), "sees only 1")
 design.wrong((8, 8), "go below")
 design.wrong((1,), "go below")
-design.right((16, 16, 16), (32,) * 6)
+design.right((16, 16, 16), (32,) * 6, (32, 16, 32, 32, 32))

@@ -93,7 +93,10 @@ READS = (
 
 
 @exercise(
-    "lenet/partial", "The paper's C3", cases=[(counted(2, 3, 1, 1), ((0, 2), (1,))), (counted(16, 6, 5, 5), READS)]
+    "lenet/partial",
+    "The paper's C3",
+    cases=[(counted(2, 3, 1, 1), ((0, 2), (1,))), (counted(16, 6, 5, 5), READS)],
+    untouched=True,
 )
 def partial(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> Tensor:
     """Of 2,400 weights 1,500 are left, and with the 16 biases there are the paper's 1,516 parameters."""
@@ -121,12 +124,15 @@ partial.hints(
 partial.wrong(lambda weight, reads: weight[:, list(reads[0])])
 
 
-@partial.right
-def links_cut_one_by_one(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> Tensor:
+def cut(weight: Tensor, reads: tuple[tuple[int, ...], ...]) -> Tensor:
     for output_map, input_maps in enumerate(reads):
         for input_map in set(range(weight.shape[1])) - set(input_maps):
             weight[output_map, input_map] = 0
     return weight
+
+
+partial.wrong(cut, "work on a copy")
+partial.right(lambda weight, reads: cut(weight.clone(), reads))
 
 
 @exercise(
@@ -171,10 +177,38 @@ def looks(net: nn.Module, side: int) -> bool:
 
 
 def is_linear(net: nn.Module) -> bool:
-    """Whether f(a) + f(b) = f(a + b) + f(0) for two pictures."""
-    a, b = torch.rand(2, 1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 4 - 2
-    left, right = output(net, a) + output(net, b), output(net, a + b) + output(net, torch.zeros_like(a))
-    return bool((left - right).abs().max() < 1e-4 * left.abs().max().clamp(min=1e-6))
+    """Whether f(a + b) - f(0) = (f(a) - f(0)) + (f(b) - f(0)) for two pictures.
+
+    They are large, and f(0) is subtracted, so that a network whose biases outweigh its picture is no less looked at.
+    """
+    a, b = torch.rand(2, 1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 100 - 50
+    zero = output(net, torch.zeros_like(a))
+    one, other, both = (output(net, picture) - zero for picture in (a, b, a + b))
+    return bool((both - one - other).abs().max() < 1e-3 * torch.stack((one, other, both)).abs().max())
+
+
+def convolutions_used(net: nn.Module, x: Tensor) -> tuple[int, int]:
+    """How many nn.Conv2d the network has, and how many of them are called for ``x``."""
+    has = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    used: set[nn.Module] = set()
+    hooks = [layer.register_forward_hook(lambda layer, *_: used.add(layer)) for layer in has]
+    try:
+        output(net, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return len(has), len(used)
+
+
+def sigmoids(channels: int) -> nn.Sequential:
+    """Three convolutions whose sigmoids leave little of the picture beside the biases. Right for ``lenet/small``."""
+    widths = (1, channels, 2 * channels, 4 * channels)
+    layers = [
+        layer
+        for before, after in pairwise(widths)
+        for layer in (nn.Conv2d(before, after, 3), nn.Sigmoid(), nn.AvgPool2d(2))
+    ]
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(10))
 
 
 def lenet(*rest: nn.Module, side: int = 5) -> nn.Sequential:
@@ -189,8 +223,9 @@ def lenet(*rest: nn.Module, side: int = 5) -> nn.Sequential:
 @judged_model("lenet/small", "Half a LeNet", input_shape=(2, 1, 28, 28), output_shape=(2, 10))
 def small(net: nn.Module) -> None:
     """Train it in the lab's manner with cnnlab.fit: it reads digits nearly as well as LeNet-5."""
-    convolutions = sum(isinstance(layer, nn.Conv2d) for layer in net.modules())
-    expect(convolutions >= 2, f"It has {convolutions} nn.Conv2d; two or more are wanted.")
+    has, used = convolutions_used(net, torch.zeros(2, 1, 28, 28))
+    expect(has >= 2, f"It has {has} nn.Conv2d; two or more are wanted.")
+    expect(used >= 2, f"It has {has} nn.Conv2d, but a picture goes through {used} of them. Does forward call them all?")
     size = sum(parameter.numel() for parameter in net.parameters())
     expect(size < 20_000, f"It has {size:,} parameters. Look at the first dense layer: how many inputs has it?")
     expect(looks(net, 28), "Its scores are the same for every picture.")
@@ -205,6 +240,18 @@ small.hints(
     "Print the shape after each layer: run net[:n](torch.zeros(1, 1, 28, 28)) for n = 1, 2, ...",
 )
 small.wrong(lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), "two or more")
+
+
+class SecondNeverCalled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(1, 4, 5), nn.Conv2d(4, 8, 5), nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.first(x).relu().mean((2, 3)))
+
+
+small.wrong(SecondNeverCalled, "goes through 1 of them")
 small.wrong(lambda: lenet(side=4), "first dense layer")
 small.wrong(lambda: lenet(nn.Threshold(1e9, 0), nn.Flatten(), nn.Linear(256, 10)), "every picture")
 small.wrong(
@@ -214,7 +261,7 @@ small.wrong(
     "linear from end to end",
 )
 small.wrong(lambda: lenet(nn.Flatten(), nn.Linear(256, 11)))
-small.right(lambda: lenet(nn.Flatten(), nn.Linear(256, 10)))
+small.right(lambda: lenet(nn.Flatten(), nn.Linear(256, 10)), lambda: sigmoids(2), lambda: sigmoids(4))
 
 
 @cache
@@ -241,6 +288,14 @@ def mean_unrest(make: Callable[[], nn.Module]) -> float:
     return sum(unrest(make()) for _ in range(3)) / 3
 
 
+def takes_other_sizes(net: nn.Module) -> bool:
+    """Whether pictures of 40 pixels go through as well: then no layer has weights for each position."""
+    try:
+        return tuple(output(net, torch.zeros(2, 1, 40, 40)).shape) == (2, 10)
+    except Exception:
+        return False
+
+
 @cache
 def lenet_unrest() -> float:
     return mean_unrest(lambda: create_model("lenet5"))
@@ -257,10 +312,13 @@ def shift(answer: nn.Module | Callable[[], nn.Module]) -> None:
         "It must be an nn.Module that turns (N, 1, 32, 32) into (N, 10).",
     )
     expect(looks(net, 32), "Its scores are the same for every picture: that is steady, but it reads nothing.")
+    steady = (unrest(net) if given else mean_unrest(answer)) < 0.5 * lenet_unrest()
     expect(
-        (unrest(net) if given else mean_unrest(answer)) < 0.5 * lenet_unrest(),
-        "A shift still changes the scores too much. Which of your layers has weights for each position?",
+        steady or not takes_other_sizes(net),
+        "A shift still changes the scores too much, though no layer has weights for each position: the border does it. "
+        "Without padding, what lies near the border is seen by fewer windows than what lies inside.",
     )
+    expect(steady, "A shift still changes the scores too much. Which of your layers has weights for each position?")
 
 
 shift.hints(
@@ -270,7 +328,8 @@ shift.hints(
 shift.wrong(5, "nn.Module, or a function")
 shift.wrong(lambda: lenet(nn.Flatten(), nn.Linear(400, 9)), "(N, 1, 32, 32)")
 shift.wrong(lambda: lenet(nn.Threshold(1e9, 0), nn.Flatten(), nn.Linear(400, 10)), "reads nothing")
-shift.wrong(lenet, "too much")
+shift.wrong(lenet, "Which of your layers")
+shift.wrong(lambda: lenet(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)), "the border does it")
 
 
 @shift.right

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cnnlab.analysis import summarize
 from cnnlab.exercises import as_tensor, close, exercise, expect, judged, judged_model, output
 from cnnlab.exercises.examples import normal
 
@@ -200,6 +201,22 @@ def takes_any_size(net: nn.Module) -> bool:
         return False
 
 
+def mixes_channels(net: nn.Module) -> bool:
+    """Whether some operator takes all channels of one place, at more places than one: by whatever layer it is done."""
+    try:
+        ops = summarize(net, (3, 32, 32)).trace.ops
+    except ValueError:  # a network that runs and cannot be traced: it has the benefit of the doubt
+        return True
+    for op in ops:
+        if "conv" in op.kind:
+            inputs, weight = op.args[:2]
+            if weight.shape[1] == inputs.shape[1] and set(weight.shape[2:]) == {1}:
+                return True
+        elif op.macs and op.out.shape[:-1].numel() > 1:  # a product of matrices; a dense layer has one row
+            return True
+    return False
+
+
 @judged_model("pointwise/any-size", "Any size, few weights", input_shape=(2, 3, 32, 32), output_shape=(2, 10))
 def any_size(net: nn.Module) -> None:
     """A network in network, in miniature. Train it, and its last maps will show what it looks at."""
@@ -211,15 +228,19 @@ def any_size(net: nn.Module) -> None:
         takes_any_size(net),
         "It takes 32 x 32 pixels, but not 16 x 16 and 48 x 33. What in it depends on the size of the map?",
     )
-    mixes = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) and m.groups == 1]
-    expect(mixes, "Mix the channels with a 1 x 1 convolution somewhere.")
-    x = normal(1, 3, 32, 32, seed=3).float()
-    order = torch.randperm(32 * 32, generator=torch.Generator().manual_seed(4))
-    shuffled = x.flatten(2)[:, :, order].reshape(x.shape)
     expect(
-        not torch.allclose(output(net, x), output(net, shuffled), rtol=1e-4, atol=1e-6),
-        "Shuffling the pixels of the picture does not change its scores: no layer of yours compares a pixel with its "
-        "neighbors.",
+        mixes_channels(net),
+        "Mix the channels at every pixel with a 1 x 1 convolution somewhere, or with nn.Linear on channels-last maps.",
+    )
+    x = normal(1, 3, 16, 16, seed=3).float()
+    order = torch.randperm(16 * 16, generator=torch.Generator().manual_seed(4))
+    # Inside a black frame: at the border alone, a sum of all places could tell pictures apart, too.
+    framed = [nn.functional.pad(pixels, (8, 8, 8, 8)) for pixels in (x, x.flatten(2)[:, :, order].reshape(x.shape))]
+    expect(
+        not torch.allclose(*(output(net, pixels) for pixels in framed), rtol=1e-4, atol=1e-6),
+        "Shuffling the pixels of the picture does not change its scores. Either no layer of yours compares a pixel "
+        "with its neighbors, or one does and the average undoes it: without a nonlinearity between them, it adds up "
+        "the same numbers.",
     )
 
 
@@ -238,6 +259,25 @@ any_size.wrong(
     network(nn.Conv2d(3, 4, 1), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 10), averaged=False), "depends on the size"
 )
 any_size.wrong(network(nn.Conv2d(3, 10, 3)), "1 x 1 convolution somewhere")
+any_size.wrong(
+    nn.Sequential(*network(nn.Conv2d(3, 16, 3), nn.ReLU()), nn.Linear(16, 10)), "1 x 1 convolution somewhere"
+)
 any_size.wrong(network(nn.Conv2d(3, 10, 1), nn.ReLU()), "Shuffling the pixels")
+any_size.wrong(network(nn.Conv2d(3, 16, 3, bias=False), nn.Conv2d(16, 10, 1)), "the average undoes it")
 any_size.wrong(network(nn.Conv2d(3, 7, 3)))
 any_size.right(network(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 10, 1)))
+
+
+class ChannelsLast(nn.Module):
+    """The mixing as nn.Linear, as ConvNeXt has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(3, 16, 3, padding=1)
+        self.mix = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(self.look(x).relu().permute(0, 2, 3, 1)).mean((1, 2))
+
+
+any_size.right(ChannelsLast())

@@ -64,4 +64,7 @@ const view = ({ blocks: n, gain: f, weighted }, width) => {
   };
 };
 
-export const explore = panel(view, { kinds: { choosing, sliding } });
+export const explore = panel(view, {
+  kinds: { choosing, sliding },
+  layout: (own) => [own.presets(), own.sliders, own.choices, own.picture, own.text],
+});

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ output_size.mistake(
 )
 output_size.mistake(
     "You round up; a kernel that does not fit entirely is not placed, so round down.",
-    lambda n, k, s, p: ceil((n + 2 * p - k) / s) + 1,
+    lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1,
 )
 output_size.mistake(
     "The division by the stride counts steps; the 1 for the starting place is added after it, not before.",
@@ -95,15 +95,15 @@ cost.mistake(
     {"parameters": 128 * 9},
 )
 cost.mistake("One bias for each output channel, and there are 128 of those.", {"parameters": 73_728 + 64})
-cost.mistake("The parameters are right. The MACs are counted without biases.", {"macs": 73_856 * 56 * 56})
-cost.mistake(
-    "The parameters are right. MACs count a multiplication and its addition as one.", {"macs": 2 * 231_211_008}
-)
+cost.mistake("MACs are counted without biases.", {"macs": 73_856 * 56 * 56})
+cost.mistake("MACs count a multiplication and its addition as one.", {"macs": 2 * 231_211_008})
 cost.hints(
     "Parameters: K x C x k x k weights and K biases. MACs: C x k x k for each of the K x H' x W' outputs.",
     "128 x 64 x 9 weights are used once at each of 56 x 56 places.",
 )
 cost.wrong({"macs": 1})
+# Both wrong: the first mistake that is known is told, and nothing is called right.
+cost.wrong({"parameters": 704, "macs": 2 * 231_211_008}, "a multiplication and its addition")
 
 
 @judged("seeing/corner", "A question of your own")
@@ -128,8 +128,10 @@ def corner(answer: object) -> None:
         still([[0] * 3, [0] * 3, [1] * 3], [[0] * 3, [1] * 3, [1] * 3]),
         "It answers on a lying edge. There the rows differ: what must each row of weights add up to?",
     )
+    upper_left = torch.tensor([[[0, 0, 0], [0, 1, 1], [0, 1, 1]], [[0, 0, 0], [0, 0, 0], [0, 0, 1]]])
+    corners = [patch.rot90(turns).tolist() for patch in upper_left for turns in range(4)]
     expect(
-        not still([[0, 0, 0], [0, 1, 1], [0, 1, 1]], [[0, 0, 0], [0, 0, 0], [0, 0, 1]]),
+        not still(*corners),
         "It stays silent at a corner too. A kernel of zeros asks nothing.",
     )
 
@@ -143,7 +145,11 @@ corner.wrong([[1, 1, 1]] * 3, "flat patch")
 corner.wrong([[-1, 0, 1]] * 3, "upright edge")
 corner.wrong([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], "lying edge")
 corner.wrong([[0, 0, 0]] * 3, "kernel of zeros")
-corner.right([[1, -1, 0], [-1, 1, 0], [0, 0, 0]], [[1, 0, -1], [0, 0, 0], [-1, 0, 1]])
+corner.right(
+    *([[1, -1, 0], [-1, 1, 0], [0, 0, 0]], [[1, 0, -1], [0, 0, 0], [-1, 0, 1]]),
+    # The first one's mirror images, and a kernel that has them all.
+    *([[0, -1, 1], [0, 1, -1], [0, 0, 0]], [[0, 0, 0], [-1, 1, 0], [1, -1, 0]], [[0, 1, -1], [-1, 0, 1], [1, -1, 0]]),
+)
 
 
 @exercise(
@@ -154,7 +160,6 @@ corner.right([[1, -1, 0], [-1, 1, 0], [0, 0, 0]], [[1, 0, -1], [0, 0, 0], [-1, 0
         ([(3, 1), (3, 1)],),
         ([(5, 1), (2, 2), (5, 1), (2, 2)],),
         ([(7, 2), (3, 2), (3, 1), (3, 1)],),
-        ([],),
     ],
 )
 def field(layers: list[tuple[int, int]]) -> int:
@@ -200,15 +205,27 @@ def from_the_last_layer(layers: list[tuple[int, int]]) -> int:
     return size
 
 
+@field.right
+def from_the_first_two_lists(layers: list[tuple[int, int]]) -> int:
+    kernels, strides = zip(*layers, strict=True)
+    return 1 + sum((kernel - 1) * math.prod(strides[:place]) for place, kernel in enumerate(kernels))
+
+
 def skip(x: Tensor) -> Tensor:
     return x[..., ::2, ::2]
 
 
-def change(shrink: Callable[[Tensor], Tensor]) -> float:
+def change(shrink: Callable[[Tensor], Tensor], x: Tensor, axis: int) -> float:
     """How much ``shrink`` changes when a picture moves by one pixel."""
-    x = torch.zeros(1, 1, 16, 16)
-    x[..., 4:11, 5:10] = 1
-    return float((as_tensor(shrink(torch.roll(x, 1, dims=-1))) - as_tensor(shrink(x))).pow(2).sum())
+    return float((as_tensor(shrink(torch.roll(x, 1, dims=axis))) - as_tensor(shrink(x))).pow(2).sum())
+
+
+def squares_and_stripes() -> list[tuple[Tensor, int]]:
+    """Pictures, each with the axis along which it moves. In a picture of stripes, every second line is bright."""
+    square, stripes = torch.zeros(2, 1, 1, 16, 16)
+    square[..., 4:11, 5:10] = 1
+    stripes[..., ::2] = 1
+    return [(square, -1), (square, -2), (stripes, -1), (stripes.mT, -2)]
 
 
 @judged("seeing/shift", "Repair the shift", function=True)
@@ -223,9 +240,24 @@ def shift(shrink: Callable[[Tensor], Tensor]) -> None:
         (middle - 1).abs().max() < 1e-3,
         "A picture that is 1 everywhere should stay 1 inside: let the weights add up to one.",
     )
+    halves = torch.zeros(1, 1, 32, 32)
+    halves[..., :16, :16] = 1
+    seen = as_tensor(shrink(halves))
     expect(
-        change(shrink) < 0.9 * change(skip),
-        "It changes as much as plain skipping does. Let each output depend on its neighbors before you skip.",
+        seen[0, 0, 2, 2] > 0.9 and seen[0, 0, 2, -3] < 0.1 and seen[0, 0, -3, 2] < 0.1,
+        "The picture is lost: one that is bright in its upper left quarter should come out so. Let each output depend "
+        "on the pixels around its own place.",
+    )
+    changes = [(change(shrink, x, axis), change(skip, x, axis)) for x, axis in squares_and_stripes()]
+    expect(
+        all(mine < 0.9 * plain for mine, plain in changes[:2]),
+        "It changes as much as plain skipping does, for a move across or a move down. Let each output depend on its "
+        "neighbors in both directions before you skip.",
+    )
+    expect(
+        all(mine < 0.5 * plain for mine, plain in changes[2:]),
+        "Every second line of pixels is never looked at: stripes one pixel wide flicker as the picture moves. Blur "
+        "first, then skip.",
     )
 
 
@@ -236,4 +268,8 @@ shift.hints(
 shift.wrong(lambda x: x, "half the rows")
 shift.wrong(lambda x: 4 * skip(x), "stay 1")
 shift.wrong(skip, "plain skipping")
+shift.wrong(lambda x: torch.ones(*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2), "picture is lost")
+shift.wrong(lambda x: x.mean((2, 3), keepdim=True).expand_as(x)[..., ::2, ::2], "picture is lost")
+shift.wrong(lambda x: torch.nn.functional.avg_pool2d(x, (1, 2))[..., ::2, :], "both directions")
+shift.wrong(lambda x: torch.nn.functional.avg_pool2d(skip(x), 3, 1, 1, count_include_pad=False), "first, then skip")
 shift.right(lambda x: torch.nn.functional.avg_pool2d(x, 2), torch.nn.AvgPool2d(3, 2, 1, count_include_pad=False))

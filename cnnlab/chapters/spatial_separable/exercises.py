@@ -91,10 +91,17 @@ def factors(answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
     )
     right = all(close(times(*parts), kernel) for parts, kernel in zip(found, kernels))
     ratios = [times(*parts) / kernel for parts, kernel in zip(found, kernels)]
+    only_scale = not right and all(close(ratio, ratio[:1, :1].expand_as(ratio)) for ratio in ratios)
+    crossing = all((kernel / ratio[0, 0] - 1).abs().min() < 1e-6 for kernel, ratio in zip(kernels, ratios))
     expect(
-        right or not all(close(ratio, ratio[:1, :1].expand_as(ratio)) for ratio in ratios),
+        not (only_scale and crossing),
         "The shapes of column and row are right, their scale is not: where the two cross, the kernel's number is "
         "counted twice. Divide one of them by it.",
+    )
+    expect(
+        not only_scale,
+        "The shapes of column and row are right, their scale is not: every entry of their product is off by the same "
+        "factor. Compare one entry with the kernel's, and divide one of the two by what is too much.",
     )
     expect(
         right, "The column times the row is not the kernel. Every row of the kernel is a multiple of one row: of which?"
@@ -103,8 +110,8 @@ def factors(answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
     with_zeros[1][1] = torch.tensor([0.0, 2.0, 0.0, -3.0])
     expect(
         all(close(times(*map(as_tensor, answer(kernel.double()))), kernel) for kernel in with_zeros),
-        "Right for most kernels, and wrong where the row or the column that you take holds only zeros. Which one never "
-        "does, unless the whole kernel is zero?",
+        "Right for most kernels, and wrong where you divide by zero, or take a row or a column of zeros: some kernels "
+        "hold zeros, and some add up to it. Which entry is never zero, unless the whole kernel is?",
     )
 
 
@@ -114,11 +121,13 @@ factors.hints(
 )
 factors.wrong(lambda kernel: (kernel[0], kernel[:, 0] / kernel[0, 0]), "the column first")
 factors.wrong(lambda kernel: (kernel[:, 0], kernel[0]), "counted twice")
+factors.wrong(lambda kernel: (kernel.mean(1), kernel.mean(0)), "off by the same factor")
 factors.wrong(lambda kernel: (kernel.abs().sum(1), kernel.abs().sum(0)), "not the kernel")
-factors.wrong(lambda kernel: (kernel[:, 0] / kernel[0, 0], kernel[0]), "only zeros")
+factors.wrong(lambda kernel: (kernel[:, 0] / kernel[0, 0], kernel[0]), "divide by zero")
 factors.wrong(
-    lambda kernel: (kernel[:, 0] / kernel[kernel.sum(1).argmax(), 0], kernel[kernel.sum(1).argmax()]), "only zeros"
+    lambda kernel: (kernel[:, 0] / kernel[kernel.sum(1).argmax(), 0], kernel[kernel.sum(1).argmax()]), "divide by zero"
 )
+factors.wrong(lambda kernel: (kernel.sum(1), kernel.sum(0) / kernel.sum()), "some add up to it")
 factors.right(lambda kernel: best_rank1(kernel)[:2])
 
 

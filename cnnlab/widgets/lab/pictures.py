@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cnnlab.draw import plots
 from cnnlab.draw.embed import figure_html
 from cnnlab.draw.palette import SERIES, light
 from cnnlab.errors import unknown_name
@@ -139,49 +140,20 @@ def _reached(run: LabRun, kind: str) -> str:
 
 
 def _confusion(run: LabRun | None) -> tuple[Figure, str]:
-    from matplotlib.patches import Rectangle
-
     if run is None:
         return _empty("Train a model to see what it confuses.")
     evaluation = run.evaluation()
     if evaluation is None:
         return _empty(_NOT_YET)
     confusion, classes = evaluation.confusion, evaluation.classes
-    k = len(classes)
     figure = _figure()
-    axis = figure.subplots()
-    totals = confusion.sum(dim=1).clamp(min=1)
-    size = 7 if k <= 12 else 5
-    for row, column in confusion.nonzero().tolist():
-        share = (confusion[row, column] / totals[row]).item()
-        name = "blue" if row == column else "orange"
-        axis.add_patch(
-            Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, facecolor=light(name), alpha=0.08 + 0.5 * share, edgecolor="none"
-            )
-        )
-        if k <= 20:
-            axis.text(column, row, str(confusion[row, column].item()), ha="center", va="center", fontsize=size)
-    axis.set(
-        xlim=(-0.5, k - 0.5),
-        ylim=(k - 0.5, -0.5),
-        xlabel="taken for",
-        ylabel="is",
-        title="Confusion on the test pictures",
-    )
-    axis.grid(visible=False)
-    if k <= 20:
-        axis.set_xticks(
-            range(k), classes, rotation=0 if _short(classes) else 45, ha="center" if _short(classes) else "right"
-        )
-        axis.set_yticks(range(k), classes)
-        axis.tick_params(labelsize=size, length=0)
+    plots.confusion(confusion, classes, title="Confusion on the test pictures", axis=figure.subplots())
     off = confusion.clone().fill_diagonal_(0)
     right = f"{evaluation.accuracy:.1%} of {len(evaluation.labels)} test pictures are right"
     alt = f"Confusion matrix of run {run.label}: {right}"
     if off.sum() == 0:
         return figure, f"{alt}; there is no mistake."
-    worst = divmod(off.argmax().item(), k)
+    worst = divmod(off.argmax().item(), len(classes))
     often = off.max().item()
     times = "once" if often == 1 else f"{often} times"
     return figure, f"{alt}. The commonest mistake: {classes[worst[0]]} taken for {classes[worst[1]]}, {times}."
@@ -215,7 +187,3 @@ def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
         axis.set_title(f"{is_},\nsaid {taken}", fontsize=7.5, fontweight="normal", loc="center")
         said.append(f"{is_} taken for {taken}")
     return figure, f"The {len(said)} test pictures that run {run.label} is surest about and wrong: {'; '.join(said)}."
-
-
-def _short(classes: Sequence[str]) -> bool:
-    return max(len(name) for name in classes) <= 3

@@ -1,20 +1,4 @@
-import {
-  able,
-  arrows,
-  button,
-  choice,
-  clamp,
-  clock,
-  el,
-  glider,
-  hint,
-  KEYS,
-  make,
-  say,
-  select,
-  signed,
-  tidy,
-} from "./core.js";
+import { able, button, clamp, el, glider, hint, KEYS, make, say, signed, tidy } from "./core.js";
 
 // How an explorer comes out of its declaration and a pure view is told in cnnlab/widgets/panel.py.
 
@@ -50,24 +34,32 @@ export const sliding = (own, { limits, set }) => {
   };
 };
 
-// A control of core, which only takes its value.
-const plain = (control) => ({
-  node: control.node,
-  row: "choices",
-  show(value) {
-    control.value = value;
-  },
-});
-export const choosing = (own, { state, set }) =>
-  plain(choice({ ...own, value: state[own.name], onchange: (to) => set({ [own.name]: to }, own.name) }));
+export const choosing = ({ name, label, options }, { set }) => {
+  const buttons = options.map(([value, text]) => button(text, () => set({ [name]: value }, name)));
+  return {
+    row: "choices",
+    node: el("div", { class: "cx-select", role: "group", "aria-label": label }, el("span", {}, label), buttons),
+    show: (value) => buttons.forEach((node, i) => node.setAttribute("aria-pressed", options[i][0] === value)),
+  };
+};
+
+export const listing = ({ name, label, hidden, options }, { set }) => {
+  const onchange = () => set({ [name]: options[input.selectedIndex][0] }, name);
+  const texts = options.map(([, text]) => el("option", {}, text));
+  const input = el("select", { ...KEYS, "aria-label": hidden && label, onchange }, texts);
+  return {
+    row: "choices",
+    node: hidden ? input : el("label", { class: "cx-select" }, label, input),
+    show(value) {
+      input.selectedIndex = options.findIndex(([own]) => own === value);
+    },
+  };
+};
 
 export const toggling = (own, { state, set }) => {
   const node = button(own.label, () => set({ [own.name]: !state[own.name] }, own.name));
   return { node, row: "choices", show: (value) => node.setAttribute("aria-pressed", Boolean(value)) };
 };
-export const listing = (own, { state, set }) =>
-  plain(select({ ...own, value: state[own.name], onchange: (to) => set({ [own.name]: to }, own.name) }));
-
 export const searching = (own, { set }) => {
   const oninput = () => set({ [own.name]: input.value }, own.name);
   const input = el("input", { type: "search", placeholder: own.placeholder, ...KEYS, oninput });
@@ -126,60 +118,69 @@ export const typing = (own, { state, set, seen }) => {
 };
 
 // A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
-export const picking = (own, { state, set, part, data }, { move }) => {
-  const [x, y] = own.sets;
-  const usual = (dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
-  let shift = false;
-  const keys = arrows((dx, dy) => set(move ? move(state, dx, dy, shift, own.name, data) : usual(dx, dy), "place"));
+export const picking = ({ name, label, sets, hover, role = "application" }, { state, set, part, data }, { move }) => {
+  const [x, y] = sets;
+  const usual = (_state, dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
   const onkeydown = (event) => {
-    shift = event.shiftKey;
-    keys(event);
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    set((move || usual)(state, ...step, event.shiftKey, name, data), "place");
   };
-  const role = own.role || "application";
-  const attrs = { role, tabindex: role === "application" && 0, ...KEYS, "aria-label": own.label, onkeydown };
-  const node = part(own.name, { ...attrs, class: "cx-picture cx-pick" }, "div", own.hover !== false);
-  return { node, show() {} };
+  const attrs = { role, tabindex: role === "application" && 0, ...KEYS, "aria-label": label, onkeydown };
+  return { node: part(name, { ...attrs, class: "cx-picture cx-pick" }, "div", hover !== false), show() {} };
 };
 
 // Back, Next, Play, the end, and where one stands. An explorer's steps(state) gives { count, at, to(number), end }.
-export const stepping = (own, { state, set, live }, options) => {
-  const now = () => options.steps(state);
-  const left = () => now().count - 1 - now().at;
-  const go = (to) => set(now().to(to), own.name);
-  const by = (step) => go((now().at + step + now().count) % now().count);
-  const end = () => (own.loop || !left() ? 0 : (now().end ?? now().count - 1));
-  const human = (text, act) =>
-    button(text, () => {
-      timer.stop();
-      act();
-    });
-  const back = human("Back", () => by(-1));
-  const next = human("Next", () => by(1));
-  const last = human("", () => go(end()));
-  // Played to the end it stands still; played again it starts again.
+// Played to the end it stands still; played again it starts again. It stops when the page is hidden or the explorer gone.
+export const stepping = (own, { state, set, slots }, options) => {
+  const now = () => {
+    const { count, at, to, end = count - 1 } = options.steps(state);
+    const done = !own.loop && at === count - 1;
+    return { count, at, done, end: own.loop || done ? 0 : end, go: (by) => set(to((by + count) % count), own.name) };
+  };
+  let timer = 0;
   let fresh = false;
+  const run = (on) => {
+    clearInterval(timer);
+    timer = on && setInterval(tick, own.ms || 650);
+    play.textContent = on ? "Pause" : "Play";
+    for (const node of [slots.text, slots.hint]) node.setAttribute("aria-live", on ? "off" : "polite");
+  };
   const tick = () => {
-    if (own.loop || left() || fresh) by(1);
-    else timer.stop();
+    const { at, done, go } = now();
+    if (document.hidden || !play.isConnected || (done && !fresh)) run(0);
+    else go(at + 1);
     fresh = false;
   };
-  const timer = clock(own.ms || 650, tick, (on) => {
-    fresh = on;
-    live(!on);
+  const human = (text, act) =>
+    button(text, () => {
+      run(0);
+      act(now());
+    });
+  const back = human("Back", ({ go, at }) => go(at - 1));
+  const next = human("Next", ({ go, at }) => go(at + 1));
+  const last = human("", ({ go, end }) => go(end));
+  const play = button("Play", () => {
+    fresh = !timer;
+    run(fresh);
+    if (fresh) tick();
   });
   const where = el("span", { class: "cx-hint" });
   return {
     row: "steps",
-    node: el("div", { class: "cx-bar" }, back, next, timer.node, last, where),
+    node: el("div", { class: "cx-bar" }, back, next, play, last, where),
     show(_value, _limits, moved) {
-      const { at, count } = now();
-      if (!count || (moved !== own.name && (moved === "place" || !own.loop))) timer.stop();
+      const { at, count, done, end } = now();
+      if (timer && (!count || (moved !== own.name && (moved === "place" || !own.loop)))) run(0);
       where.textContent = `step ${count && at + 1} of ${count}`;
-      last.textContent = end() ? own.finish || "Finish" : "Start again";
-      able(timer.node, count > 1);
-      able(back, count > 1 && (own.loop || at));
-      able(next, count > 1 && (own.loop || left()));
-      able(last, count > 1 && (!own.loop || at));
+      last.textContent = end ? own.finish || "Finish" : "Start again";
+      const some = count > 1;
+      able(play, some);
+      able(back, some && (own.loop || at));
+      able(next, some && !done);
+      able(last, some && (!own.loop || at));
     },
   };
 };
@@ -228,11 +229,13 @@ export const pressing = (change, key = JSON.stringify(change)) => ({
   "data-key": key,
 });
 export const presses = {
-  listen: (node, set, name) =>
+  listen(node, name, { set, seen }) {
     node.addEventListener("click", ({ target }) => {
       const pressed = target.closest("[data-sets]");
       if (pressed) set(JSON.parse(pressed.dataset.sets), name);
-    }),
+    });
+    node.addEventListener("pointerleave", () => seen().leave && set(seen().leave, "leave"));
+  },
   keep(node) {
     const { activeElement } = document;
     const held = node.contains(activeElement) && activeElement.dataset.key;
@@ -243,10 +246,8 @@ export const presses = {
 
 // --- the panel -------------------------------------------------------------------------------------------------------
 
-const usual = (own) => [own.presets(), own.sliders, own.choices, own.picture, own.text];
-
 export const panel = (view, options = {}) => {
-  const { kinds, also = [], layout = usual, limits = () => ({}), settle, decode } = options;
+  const { kinds, also = [], layout, limits = () => ({}), settle, decode } = options;
   return (p) => {
     const data = decode ? decode(p.data) : p.data;
     const state = { ...p.state };
@@ -273,13 +274,12 @@ export const panel = (view, options = {}) => {
     const slot = (name, node, hover) => {
       const point = ({ clientX, clientY }) => {
         const { left, top, width, height } = node.getBoundingClientRect();
-        const change = Object.entries(seen.place?.(clientX - left, clientY - top, width, height, name) || {});
-        if (change.some(([own, value]) => state[own] !== value)) set(Object.fromEntries(change), "place");
+        const change = seen.place?.(clientX - left, clientY - top, width, height, name) || {};
+        if (Object.keys(change).some((own) => state[own] !== change[own])) set(change, "place");
       };
-      const leave = () => seen.leave && set(seen.leave, "leave");
-      const heard = { pointerdown: point, ...(hover && { pointermove: point, pointerleave: leave }) };
-      for (const [event, act] of Object.entries(heard)) node.addEventListener(event, act);
-      options.presses?.listen(node, set, name);
+      node.addEventListener("pointerdown", point);
+      if (hover) node.addEventListener("pointermove", point);
+      options.presses?.listen(node, name, at);
       slots[name] = node;
       return node;
     };
@@ -291,11 +291,9 @@ export const panel = (view, options = {}) => {
       make(node, {}, [content]);
       refocus?.(seen.focus);
     };
-    const live = (on) =>
-      [slots.text, slots.hint].forEach((node) => node?.setAttribute("aria-live", on ? "polite" : "off"));
 
     // --- controls ---
-    const at = { p, data, state, set, live, part, slots, made, limits: bound, seen: () => seen };
+    const at = { p, data, state, set, part, slots, made, limits: bound, seen: () => seen };
     for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
     const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
     const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
@@ -308,9 +306,7 @@ export const panel = (view, options = {}) => {
         for (const [name, content] of Object.entries({ ...seen, facts, ...seen.parts })) fill(slots[name], content);
         afterwards.forEach((act) => act(seen, moved));
       }
-      for (const [name, control] of Object.entries(made)) {
-        control.show(state[name], bound(name), moved);
-      }
+      for (const name of Object.keys(made)) made[name].show(state[name], bound(name), moved);
       presets.forEach((node, i) => node.setAttribute("aria-pressed", Object.entries(p.presets[i][1]).every(same)));
     };
 
