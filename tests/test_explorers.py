@@ -98,8 +98,9 @@ def test_parameters_cannot_leave_the_script():
     assert "alert(1)" in html  # it is there, as data
 
 
-# Those that carry a photograph, or a sentence on each of thirty papers.
+# Those that carry a photograph, or a sentence on each of thirty papers; and the chart, which is a table as well.
 DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree": 9_500, "separability": 12_500}
+DATA_HEAVY |= {"model_chart": 10_000}
 
 
 def test_size_bounds():
@@ -125,6 +126,9 @@ def test_names_are_shortened_and_nothing_else():
         "const text = `${low} low ${{ low, top }.low}`;\nlet count = top++ + +other;\n"
         'return { low, get size() {\nreturn count;\n}, number: "number", of: text.low?.top ?? /low/.test(top) };\n};\n'
         "const start = (low) => twice(low) / low;"
+    )
+    assert shorten("const say = (from, text = JSON.stringify(from)) => text;") == (
+        "const Aa=(a,b=JSON.stringify(a))=>b;"  # a default value declares nothing
     )
     assert shorten(text) == (
         "const Aa=1,Ab=b=>{const{low:Aa,high:a=Aa,other:c=2}=b,d=`${Aa} low ${{low:Aa,top:a}.low}`;let e=a++ + +c;"

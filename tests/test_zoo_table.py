@@ -95,7 +95,7 @@ def test_rows_fit_the_chart_and_the_table():
     assert "1 models" in widgets.model_chart([point]).alt
     table = table_rows(rows)
     assert table[0]["published_by"] == "CIFAR-10: table 6: 8.75 % error"
-    assert len(widgets.model_table(table).params["rows"]) == len(rows)
+    assert len(widgets.model_table(table).params["data"]["rows"]) == len(rows)
 
 
 def test_extra_data_by_name():
