@@ -50,6 +50,11 @@ WITH_ANY = {"test_chapters", "test_fact_check"}
 SPEAKS = re.compile("chapter|explorer|notebook", re.IGNORECASE)
 OWN = pytest.StashKey[set[str]]()
 
+# The contract of the zoo takes a second or more for each network; `make test-fast` holds these to it, whose parts
+# (residual blocks, depthwise layers, gates, auxiliary heads) are those of most others.
+OF_EACH_MODEL = {"test_models", "test_models_in_use", "test_models_head", "test_official_weights", "test_analysis"}
+SMALL_MODELS = {None, "lenet5", "lenet5_1998", "mlp_mnist", "resnet20_cifar", "squeezenet1_1", "mobilenet_v3_small"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chapters", default="", help="only what belongs to these chapters: their names with spaces")
@@ -72,12 +77,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the tests that were collected, keep those of the chapters that are asked for, if any are."""
+    """Mark what is slow because of the network it is about; keep what belongs to the chapters that are asked for."""
+    for item in items:
+        if item.path.stem in OF_EACH_MODEL and model_of(item) not in SMALL_MODELS:
+            item.add_marker(pytest.mark.slow)
     own = config.stash[OWN]
     if own:
         config.hook.pytest_deselected(items=[item for item in items if not belongs(item, own)])
         items[:] = [item for item in items if belongs(item, own)]
+
+
+def model_of(item: pytest.Item) -> str | None:
+    """The network that a test of the zoo's contract is about; None for a test of no network."""
+    return item.callspec.params.get("name") if hasattr(item, "callspec") else None
 
 
 def names_of(chapter: str) -> set[str]:
