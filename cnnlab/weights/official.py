@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cnnlab.download import DownloadError, cache_folder
 from cnnlab.errors import reason_of
+from cnnlab.pictures import upright_color
 from cnnlab.weights.table import find_source, library_of
 from cnnlab.weights.transplanting import transplant
 
@@ -55,8 +56,6 @@ def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
     from PIL import Image
 
     if isinstance(picture, Image.Image):
-        from cnnlab.data.folder import upright_color
-
         return upright_color(picture)
     if isinstance(picture, numpy.ndarray):
         array = picture[:, :, None] if picture.ndim == 2 else picture
