@@ -53,7 +53,7 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _STRING = re.compile(r'"(?:\\.|[^"\\\n`$])*"')
 # A name that is no property: not behind a single dot.
 _NAME = re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))[A-Za-z_]\w*")
-_DEFINITION = re.compile(r"^(?:export )?const (\w+) = ", re.MULTILINE)
+_DEFINITION = re.compile(r"^(?:export )?const (\w+) =\s", re.MULTILINE)
 
 
 @cache

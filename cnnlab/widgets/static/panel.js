@@ -248,9 +248,9 @@ export const presses = {
 
 // --- the panel -------------------------------------------------------------------------------------------------------
 
-export const panel = (view, options) => {
-  const { kinds, also = [], layout, limits = () => ({}) } = options;
-  return (p) => {
+export const panel =
+  (view, { kinds, also = [], layout, limits = () => ({}), ...options }) =>
+  (p) => {
     const data = options.decode?.(p.data) ?? p.data;
     const state = { ...p.state };
     const colors = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
@@ -338,4 +338,3 @@ export const panel = (view, options) => {
       },
     };
   };
-};
