@@ -23,7 +23,7 @@ SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
 	$(shell find cnnlab -name '*.py' 2>/dev/null)
 
-.PHONY: help setup book chapter editions test test-fast test-full test-colab lint format nbval bench lab execute publish-url
+.PHONY: help setup book chapter editions test test-fast test-full test-colab test-gpu lint format nbval bench lab execute publish-url
 .PHONY: clean distclean
 .DEFAULT_GOAL := help
 
@@ -35,6 +35,7 @@ help:
 	@echo "make test-fast    lint and the quick unit tests"
 	@echo "make test-full    make test, the contract for the largest models too, and make test-colab"
 	@echo "make test-colab   every chapter, the set-up cell and the lab with the versions that Colab preinstalls"
+	@echo "make test-gpu     what differs on a GPU, in a few minutes; where there is none it says so"
 	@echo "make lab          open the chapters in JupyterLab; after make editions, LAB=_build/editions is better to read"
 	@echo "make bench        the measured comparisons in benchmarks/"
 	@echo "make execute      run chapters and store their outputs: CHAPTERS=\"book/...ipynb ...\", else all of them"
@@ -45,6 +46,8 @@ help:
 setup: $(READY)
 
 $(READY): requirements.txt constraints.txt pyproject.toml setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name the one \
+there is: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Building the book needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
@@ -97,6 +100,9 @@ test: lint book
 test-full: lint book
 	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
 	@$(MAKE) --no-print-directory test-colab
+
+test-gpu: $(READY)
+	@$(SMOKE) $(BIN)/python -m pytest tests -m gpu -q -r s --durations=10
 
 test-colab: $(READY) $(COLAB)/.ready
 	@$(SMOKE) $(BIN)/python tools/colab_run.py --jobs $(JOBS) $(CHAPTERS)

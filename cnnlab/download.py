@@ -25,6 +25,7 @@ from cnnlab.files import left_parts, own_part
 CHUNK = 1 << 18  # bytes per read
 ATTEMPTS = 5  # per mirror, as long as each brings more bytes than the last
 TIMEOUT = 30.0  # seconds without a byte
+LARGEST = 1 << 32  # bytes of a file whose size nobody has said: more than any that is fetched here
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -245,13 +246,13 @@ def _receive(url: str, part: Path, *, progress: bool, what: str, size: int | Non
             start = 0  # the server sends the whole file
         rest = response.headers.get("Content-Length")
         total = start + int(rest) if rest and rest.isdigit() else None
-        received = start
+        received, most = start, size if size is not None else total or LARGEST
         with part.open("ab" if resumed else "wb") as file, _bar(what, total, start, progress) as bar:
             while block := response.read(CHUNK):
                 file.write(block)
                 received += len(block)
-                if size is not None and received > size:  # a server may send for ever
-                    raise _Corrupt(f"the file is corrupt: it has more than {size:,} bytes")
+                if received > most:  # a server may send for ever
+                    raise _Corrupt(f"the file is corrupt: it has more than {most:,} bytes")
                 bar.update(len(block))
     if total is not None and received < total:
         raise ConnectionError(f"the connection ended after {received:,} of {total:,} bytes")

@@ -7,6 +7,7 @@ The environment variable CNNLAB_SCALE overrides the guess.
 
 from __future__ import annotations
 
+import operator
 import os
 import random
 from typing import TypeVar
@@ -42,6 +43,7 @@ def seed_everything(seed: int) -> None:
     import numpy
     import torch
 
+    seed = operator.index(seed)  # NumPy's whole numbers are as good as Python's
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -1,6 +1,7 @@
 """Does a convolutional network beat a multilayer perceptron with the same training, and by how much?
 
-The lectures' MLPs against LeNet-5, with one recipe for all: Adam, cosine learning rate, no augmentation.
+The MLPs of a comparison that is often taught against LeNet-5, with one recipe for all: Adam, cosine learning rate, no
+augmentation.
 """
 
 from __future__ import annotations

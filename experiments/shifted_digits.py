@@ -44,7 +44,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     def build() -> torch.nn.Module:
         if case["model"] == "lenet5":
             return create_model("lenet5", num_classes=data.num_classes)
-        # The lectures' 128 and 64 hidden units, on the pixels of the larger frame.
+        # The 128 and 64 hidden units of mlp_vs_lenet, on the pixels of the larger frame.
         model = MLP(MLPVariant(input_size=(1, SIDE, SIDE), hidden=(128, 64)), num_classes=data.num_classes)
         model.name = "mlp 1024-128-64"
         return model

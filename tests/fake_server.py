@@ -76,7 +76,8 @@ class Server:
                 body = body[start:]
                 if fault == "corrupt":
                     body = bytes(len(body))
-                self.send_header("Content-Length", str(len(body)))
+                if fault != "size unsaid":
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: len(body) // 3] if fault == "cut" else body)
 

@@ -849,6 +849,7 @@ def test_the_set_itself_is_never_changed():
     assert torch.equal(image_set.images, before)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_sees_the_same_batches():
     image_set = an_image_set(40, channels=3, size=16)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cnnlab import create_model, summarize
-from cnnlab.draw import Drawing, draw_block
+from cnnlab.draw import Drawing, block_gallery, draw_block
 from cnnlab.meta import on_meta
 
 
@@ -60,3 +60,27 @@ def test_the_bar_of_a_concatenation_is_as_wide_as_its_words():
     drawing = block_of("squeezenet1_0", paths_of("squeezenet1_0", "Fire")[0])
     bar = re.search(r'<rect[^>]*width="([\d.]+)"[^>]*height="24"', drawing.svg)
     assert bar and float(bar[1]) > 6 * len("concatenate: 128@54×54")
+
+
+def test_a_gallery_holds_every_block_and_breaks_into_rows():
+    with on_meta():
+        plain, residual, inception = (
+            create_model("plain20_cifar").stage1[0],
+            create_model("resnet20_cifar").stage1[0],
+            create_model("googlenet_2014").get_submodule(paths_of("googlenet_2014", "Inception")[0]),
+        )
+    pair = {"plain": (plain, (16, 32, 32)), "residual": (residual, (16, 32, 32))}
+    drawn = block_gallery(pair, caption="Two blocks.")
+    assert boxes(drawn, "conv 3×3") == 4 and boxes(drawn, "plain") == boxes(drawn, "residual") == 1
+    assert drawn.svg.count("cnnlab-joint-add") == 1 and drawn.caption == "Two blocks."
+    assert drawn.alt.count("The block") == 2 and draw_block(residual, (16, 32, 32), title="residual").alt in drawn.alt
+    heights = [
+        float(re.search(r'viewBox="\S+ \S+ \S+ (\S+)"', d.svg)[1])
+        for d in (
+            drawn,
+            block_gallery(pair | {"Inception": (inception, (192, 28, 28)), "a second plain": (plain, (16, 32, 32))}),
+        )
+    ]
+    assert heights[1] > 1.6 * heights[0], "Inception is too wide to stand beside the others"
+    with pytest.raises(ValueError, match="blocks={} is empty"):
+        block_gallery({})

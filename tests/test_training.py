@@ -867,6 +867,7 @@ def test_default_device(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_device("mps")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda(data: Dataset, tmp_path: Path) -> None:
     model = make_model()

@@ -196,6 +196,13 @@ def test_a_server_that_sends_for_ever_is_stopped(server: Server, tmp_path: Path,
         get([f"{server.url}/endless"], tmp_path / "file", size=1000)
     assert max(taken) < 2 * CHUNK and list(tmp_path.iterdir()) == []
 
+    # Nobody knows how long it should be, neither we nor the server.
+    monkeypatch.setattr("cnnlab.download.LARGEST", 1000)
+    server.faults["/endless"] = ["size unsaid"] * 9
+    with pytest.raises(DownloadError, match="more than 1,000 bytes"):
+        get([f"{server.url}/endless"], tmp_path / "file")
+    assert max(taken) < 2 * CHUNK and list(tmp_path.iterdir()) == []
+
 
 def test_the_remedy_follows_the_reason(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for code, said, not_said in (

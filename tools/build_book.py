@@ -4,18 +4,69 @@
 
 jsonschema compiles a grammar of internationalized addresses for a format check that no schema of the book asks for;
 sphinxext-opengraph loads matplotlib for social cards, which are switched off in ``_config.yml``. Both go on without.
+
+What Sphinx would take as it is, or tell with a traceback that names no file, is looked at first: notebooks that are
+none, cells that hold an error, and pages that nothing lists.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.chapters import ROOT, notebooks, toc
 
 UNUSED = ("rfc3987_syntax", "matplotlib")
 
 
+def faults(root: Path = ROOT) -> list[str]:
+    """What forbids a build, a line for each fault."""
+    found = []
+    for path in notebooks(root):
+        name = path.relative_to(root).as_posix()
+        try:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        except (ValueError, KeyError, TypeError) as error:
+            found.append(f"{name} is no notebook ({type(error).__name__}: {error}). Restore it: git checkout {name}")
+            continue
+        for number, cell in enumerate(cells, start=1):
+            tags = cell.get("metadata", {}).get("tags", [])
+            errors = [each for each in cell.get("outputs", []) if each.get("output_type") == "error"]
+            if errors and "raises-exception" not in tags:
+                said = f"{errors[0].get('ename')}: {errors[0].get('evalue')}"
+                found.append(f"{name}, cell {number} holds an error ({said}). Mend it: make execute CHAPTERS={name}")
+    return found
+
+
+def oversights(root: Path = ROOT) -> list[str]:
+    """What a build goes on with, and its author may not know."""
+    found = []
+    listed = set(toc(root))
+    pages = [*notebooks(root), *sorted((root / "book").rglob("*.md"))]
+    for path in pages:
+        name = path.relative_to(root).as_posix()
+        if path.relative_to(root).with_suffix("").as_posix() not in listed:
+            found.append(f"{name} stands in no line of _toc.yml and becomes no page")
+    for path in notebooks(root):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            if not any(cell.get("outputs") for cell in cells):
+                name = path.relative_to(root).as_posix()
+                found.append(f"{name} holds no outputs: make execute CHAPTERS={name}")
+    return found
+
+
 def main() -> int:
+    for oversight in oversights():
+        print(f"note: {oversight}")
+    if found := faults():
+        print("The book is not built:", *found, sep="\n  ")
+        return 2
     # Importing one of them now raises ImportError, which both expect; one says so, wrongly for us.
     sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):

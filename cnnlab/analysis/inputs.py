@@ -32,8 +32,9 @@ def example_inputs(model: nn.Module, input_size: Any, name: str) -> tuple[Tensor
             raise ValueError(
                 f"{name} does not say what input it takes; give input_size=(C, H, W), such as input_size=(3, 224, 224)."
             )
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     if isinstance(input_size, Tensor):
-        return (_like(input_size),)
+        return (_with_batch(model, _like(input_size)),)
     if hasattr(input_size, "tolist"):  # an array, or NumPy's number
         input_size = input_size.tolist()
     if isinstance(input_size, int):
@@ -44,9 +45,9 @@ def example_inputs(model: nn.Module, input_size: Any, name: str) -> tuple[Tensor
         if all(isinstance(size, Tensor) for size in sizes):
             return tuple(_like(size) for size in sizes)
         if all(isinstance(size, list | tuple) for size in sizes):
-            return tuple(_input(tuple(size)) for size in sizes)
+            return tuple(_input(tuple(size), dtype) for size in sizes)
         raise ValueError(f"input_size={input_size!r} mixes things; give whole numbers: input_size=(C, H, W).")
-    return (_input(tuple(sizes)),)
+    return (_with_batch(model, _input(tuple(sizes), dtype)),)
 
 
 def _whole(side: Any) -> Any:
@@ -62,10 +63,28 @@ def _like(example: Tensor) -> Tensor:
     return torch.empty_like(example, device=META)
 
 
-def _input(size: tuple[int, ...]) -> Tensor:
+def _with_batch(model: nn.Module, x: Tensor) -> Tensor:
+    """One image without a batch gets one, where the first layer tells; torch would take its first axis for channels.
+
+    A volume (C, D, H, W) has as many sides as a batch of images.
+    """
+    first = next((m for m in model.modules() if isinstance(m, _Taking)), None)
+    if first is None:
+        return x
+    if isinstance(first, nn.Linear):
+        sides, channels = 1, first.in_features
+    else:
+        sides, channels = len(first.kernel_size) + 1, first.in_channels
+    return x[None] if x.dim() == sides and x.shape[0] == channels else x
+
+
+_Taking = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d | nn.Linear
+
+
+def _input(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     size = tuple(map(_whole, size))
     if not 1 <= len(size) <= 5 or any(not isinstance(side, int) or side < 1 for side in size):
         raise ValueError(
             f"input_size={size!r} is not a shape; give (C, H, W) or (N, C, H, W) with whole numbers of 1 or more."
         )
-    return torch.empty(size if len(size) >= 4 else (1, *size), device=META)
+    return torch.empty(size if len(size) >= 4 else (1, *size), device=META, dtype=dtype)

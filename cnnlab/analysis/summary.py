@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -144,9 +144,11 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [("Layer", "Kind", "Output", "Parameters", "MACs", "Activations", "Sees")]
+        names = {x.name for x in self.layers}
         for x in self.shown:
-            rows.append(("  " * x.depth + _short(x, self.model_name), x.kind, *_cells(x)))
-        return text_table(rows, self.caption, left=2)
+            rows.append(("  " * x.depth + _short(x, self.model_name, names), x.kind, *_cells(x)))
+        # Consoles and log files of many systems know no ×.
+        return text_table(rows, self.caption.replace("×", "x"), left=2)
 
     __repr__ = __str__
 
@@ -156,9 +158,10 @@ class Summary:
             for i, title in enumerate(("Layer", "Kind", "Output", "Parameters", "MACs", "Activations", "Sees"))
         )
         body = []
+        names = {x.name for x in self.layers}
         for x in self.shown:
             weight = "font-weight:600;" if x.is_container else ""
-            name = escape(_short(x, self.model_name))
+            name = escape(_short(x, self.model_name, names))
             first = (
                 f'<th scope="row" title="{escape(x.name or self.model_name)}" '
                 f'style="text-align:left;font-weight:inherit;padding:.12em .55em .12em {0.5 + 1.1 * x.depth:.1f}em">'
@@ -289,7 +292,7 @@ def _layers(record: Trace, batch: int) -> list[Layer]:
 
     def not_run(call: Call) -> None:
         """Children with parameters that no operator read: auxiliary heads outside training, and forgotten layers."""
-        for child_name, child in call.module.named_children():
+        for child_name, child in _own_parts(call.module):
             parameters = list(child.parameters())
             fresh = [p for p in parameters if id(p) not in counted]
             if not fresh or any(id(p) in record.used for p in parameters):
@@ -304,11 +307,26 @@ def _layers(record: Trace, batch: int) -> list[Layer]:
     return rows
 
 
+def _own_parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Its children, and in place of a list or dict of modules, which never runs itself, what that holds."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield from ((f"{name}.{below}", part) for below, part in _own_parts(child))
+        else:
+            yield name, child
+
+
 # --- formatting ------------------------------------------------------------------------------------------------------
 
 
-def _short(layer: Layer, model_name: str) -> str:
-    return layer.name.rsplit(".", 1)[-1] if layer.name else model_name
+def _short(layer: Layer, model_name: str, names: set[str]) -> str:
+    """The name without that of the row it belongs to; a ModuleList has no row, so that its elements keep its name."""
+    above = layer.name
+    while "." in above:
+        above = above.rpartition(".")[0]
+        if above in names:
+            return layer.name.removeprefix(f"{above}.")
+    return layer.name or model_name
 
 
 def _cells(layer: Layer, times: str = "x") -> tuple[str, ...]:

@@ -80,7 +80,10 @@ def width_layer(kind: str, before: int, after: int, stride: int) -> list[nn.Modu
         steps = [filters, nn.Conv2d(before, after, 1, bias=False)]
     else:
         raise unknown_name("kind", kind, ("standard", "separable"))
-    return [layer for step in steps for layer in (step, nn.BatchNorm2d(step.out_channels), nn.ReLU())]
+    layers = []
+    for step in steps:
+        layers += [step, nn.BatchNorm2d(step.out_channels), nn.ReLU()]
+    return layers
 
 
 def width_network(kind: str, width: int, num_classes: int = 10) -> nn.Sequential:

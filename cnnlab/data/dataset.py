@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -243,7 +244,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """A permutation of 0..N-1 of which every prefix holds each class in proportion (within one)."""
     labels = labels.cpu()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(operator.index(seed))
     shuffled = torch.randperm(len(labels), generator=generator)
     position = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():

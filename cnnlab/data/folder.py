@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import unicodedata
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,13 @@ from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.decoded import decoded
 from cnnlab.errors import reason_of, unknown_name, whole_number
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-_TEST_NAMES = ("test", "val", "valid", "validation")
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+# Of the folders that hold a split; of several, the first in this order. Case, "-" and " " make no difference.
+_TRAIN_NAMES = ("train", "training", "train_set", "training_set", "seg_train")
+_TEST_NAMES = ("test", "testing", "test_set", "testing_set", "seg_test", "val", "valid", "validation")
+_TEST_NAMES += ("evaluation", "eval", "dev")
 ON_ERROR = ("raise", "skip")
 FITS = ("crop", "pad", "stretch")
 
@@ -60,7 +66,8 @@ def load_images(
     """A folder of pictures, one subfolder for each class, as a data set in memory.
 
     ``folder/<class>/*.jpg`` is split into training and test pictures (stratified, seeded);
-    ``folder/train/<class>`` and ``folder/test/<class>`` (or ``val``) are respected as they are.
+    ``folder/train/<class>`` and ``folder/test/<class>`` (or ``val``; ``Training`` and ``Testing``; and other usual
+    names) are respected as they are.
     Hidden files and folders are no pictures; a subfolder without any is named in a warning and is no class.
     Cameras' rotation marks are followed, transparency is laid on white, gray and 16-bit files are converted.
     Decoded pictures are kept in the user's cache, so that the next load is quick.
@@ -91,7 +98,8 @@ def load_images(
         warnings.warn(
             f"{folder}: {len(tree.broken)} broken pictures were skipped, the first is {tree.broken[0]}.", stacklevel=2
         )
-    return Dataset.from_sets(name or folder.name, tree.train, tree.test, source=f"image folder {folder.name}")
+    called = folder.name or folder.resolve().name  # "." has no name of its own
+    return Dataset.from_sets(name or called, tree.train, tree.test, source=f"image folder {called}")
 
 
 def read_tree(
@@ -116,11 +124,14 @@ def read_tree(
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"folder={str(folder)!r} {what}; give a folder with one subfolder for each class.")
 
-    subfolders = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
+    subfolders = {_plain_name(entry): entry for entry in folder.iterdir() if entry.is_dir()}
+    train_folder = next((subfolders[name] for name in _TRAIN_NAMES if name in subfolders), None)
     test_folder = next((subfolders[name] for name in _TEST_NAMES if name in subfolders), None)
-    has_split = "train" in subfolders and test_folder is not None
-    parts = [subfolders["train"], test_folder] if has_split else [folder]
-    listings = [_list_classes(part) for part in parts]
+    has_split = train_folder is not None and test_folder is not None
+    parts = [train_folder, test_folder] if has_split else [folder]
+    listings = [_list_classes(_inner(part) if has_split else part) for part in parts]
+    if not has_split:
+        _refuse_splits(folder, listings[0])
     left_out = [reason for listing in listings for reason in listing.left_out]
     if has_split:
         other = sorted(entry.name for entry in folder.iterdir() if _is_visible_folder(entry) and entry not in (*parts,))
@@ -139,11 +150,10 @@ def read_tree(
             f"read are {', '.join(sorted(SUFFIXES))}."
         )
     if len(classes) < 2:
-        if "train" in subfolders and classes[0] == subfolders["train"].name:
+        if train_folder is not None and classes[0] == train_folder.name:
             raise ValueError(
                 f"folder={str(folder)!r} has {classes[0]}/ and no pictures to test on beside it: add a folder "
-                f"{' or '.join(_TEST_NAMES)} with the same classes, or load {subfolders['train']} itself, which is "
-                "then split."
+                f"test or val with the same classes, or load {train_folder} itself, which is then split."
             )
         also = f" ({' '.join(left_out)})" if left_out else ""
         raise ValueError(
@@ -202,6 +212,35 @@ class _Listing:
     left_out: tuple[str, ...]
 
 
+def _plain_name(entry: Path) -> str:
+    return entry.name.lower().replace("-", "_").replace(" ", "_")
+
+
+def _inner(part: Path) -> Path:
+    """``seg_train/seg_train/<class>``: an archive unpacked into a folder of its own name."""
+    below = [entry for entry in part.iterdir() if _is_visible_folder(entry)]
+    return below[0] if len(below) == 1 and _plain_name(below[0]) == _plain_name(part) else part
+
+
+def _refuse_splits(folder: Path, listing: _Listing) -> None:
+    """Raises: ValueError: the "classes" hold no pictures of their own and all the same subfolders: they are splits."""
+    inside = {}
+    for name, files in listing.files.items():
+        steps = [os.path.relpath(file, folder / name).split(os.sep) for file in files]
+        if any(len(way) == 1 for way in steps):
+            return
+        inside[name] = {way[0] for way in steps}
+    shared = next(iter(inside.values()), set())
+    if len(inside) < 2 or len(shared) < 2 or any(names != shared for names in inside.values()):
+        return
+    these, those = (", ".join(f"{name}/" for name in sorted(names)[:4]) for names in (inside, shared))
+    raise ValueError(
+        f"folder={str(folder)!r}: {these} hold no pictures of their own and all the same subfolders ({those}), as the "
+        "parts of a data set do and classes do not. Rename the parts train and test, or load one of them, which is "
+        "then split; if they are classes, move the pictures up into them."
+    )
+
+
 def _is_visible_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".") and entry.name not in _SYSTEM_FOLDERS
 
@@ -240,7 +279,9 @@ def _list_classes(folder: Path) -> _Listing:
                     others.add(suffix or name)
         left_out += [f"{error.filename} cannot be read ({reason_of(error)}) and is left out." for error in refused]
         if members:
-            files[entry.name] = sorted(members)
+            # macOS writes é as two characters, others as one: a class is one class on either side of a split.
+            label = unicodedata.normalize("NFC", entry.name)
+            files[label] = sorted([*files.get(label, ()), *members])
         elif not refused:
             holds = f"only files of other kinds ({', '.join(sorted(others)[:3])})" if others else "no files"
             left_out.append(f"{folder.name}/{entry.name} holds {holds} and is no class.")
@@ -349,8 +390,7 @@ def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3
                 return numpy.asarray(image)  # nothing to convert: small pictures by the ten thousand come this way
             if size is not None and fit == "crop":
                 image.draft("RGB", (2 * size, 2 * size))  # JPEGs decode at a reduced size, never below twice ours
-            image = ImageOps.exif_transpose(image)
-            image = _eight_bit_color(image)
+            image = upright_color(image)
     except (
         UnidentifiedImageError,
         Image.DecompressionBombError,
@@ -377,15 +417,24 @@ def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3
     return pixels[:, :, None] if channels == 1 else pixels
 
 
+def upright_color(image):
+    """A Pillow picture as ``load_images`` sees it: turned as its camera says, 8-bit RGB, transparency on white."""
+    from PIL import ImageOps
+
+    return _eight_bit_color(ImageOps.exif_transpose(image))
+
+
 def _eight_bit_color(image):
     """Any mode of Pillow as 8-bit RGB: 16-bit gray is scaled, transparency is laid on white."""
     from PIL import Image
 
     if image.mode.startswith("I") or image.mode == "F":
         values = numpy.asarray(image, dtype=numpy.float64)
-        # 16-bit files use 0..65535 whatever they hold; other wide modes are stretched over what they hold.
-        top = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else max(values.max(initial=0), 1)
-        top = 255.0 if image.mode == "I" and values.max(initial=0) <= 255 else top
+        # 16-bit files use 0..65535 whatever they hold, so that one scale holds for all of a folder (12 bits keep 16
+        # of 256 gray levels); 32-bit ones hold 8 bits, 16 bits or more, and floats are stretched over what they hold.
+        highest = max(float(values.max(initial=0)), 1.0)
+        sixteen = image.mode.startswith("I;16")
+        top = 65535.0 if sixteen else highest if image.mode == "F" else 255.0 if highest <= 255 else 65535.0
         return Image.fromarray((values.clip(0) * (255 / top)).round().clip(0, 255).astype(numpy.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

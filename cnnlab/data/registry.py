@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -121,6 +122,7 @@ def load_dataset(
         size = whole_number("size", size, "Give the side length in pixels, or leave it out for the set's own.")
     if limit is not None:
         limit = whole_number("limit", limit, "Give a number of pictures, or leave it out for all.")
+    seed = operator.index(seed)  # NumPy's whole numbers are as good as Python's
     data = loader(Request(root, download, size, limit, seed))
     if limit is not None:
         data = data.subset(train=min(limit, len(data.train)), test=min(limit, len(data.test)), seed=seed)

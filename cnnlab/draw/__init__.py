@@ -17,6 +17,7 @@ _HOMES: dict[str, str] = {
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",
     "draw_block": "cnnlab.draw.model_drawing",
+    "block_gallery": "cnnlab.draw.model_drawing",
     "Drawing": "cnnlab.draw.model_drawing",
 }
 

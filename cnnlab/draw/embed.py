@@ -31,6 +31,7 @@ _PAINT = re.compile(r"(fill|stroke)\s*:\s*var\(--cnnlab-\w+, (#[0-9a-f]{6})\)\s*
 _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 # Of the root's style, what is about the page that it stands in; the rest belongs to the picture.
 _PLACE = frozenset({"width", "height", "min-width", "max-width", "display", "margin"})
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 _OWN_PAPER = re.compile(r'<rect class="paper"[^>]*/>')
 
@@ -202,6 +203,11 @@ def _smaller(match: re.Match[str]) -> str:
     packed = io.BytesIO()
     picture.save(packed, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(min(packed.getvalue(), raw, key=len)).decode('ascii')}"
+
+
+def well_formed(svg: str) -> str:
+    """Without control characters, which no SVG may hold and a class's or a module's name may."""
+    return _CONTROL.sub("", svg)
 
 
 def worded(argument: str, text: str) -> str:

@@ -2,12 +2,12 @@
 
 `draw_model(model, style="volumes")` is the drawing of LeNet's paper: stacks of feature maps that shrink and deepen.
 `draw_model(model, style="blocks")` reads like lines of text, one residual block a line, its shortcut arching over it.
-`draw_block(module, input_shape)` shows one block from top to bottom in every detail.
+`draw_block(module, input_shape)` shows one block from top to bottom in every detail; `block_gallery`, several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -15,7 +15,7 @@ from torch import nn
 from cnnlab.analysis import summarize
 from cnnlab.draw.embed import Embedded, standalone
 from cnnlab.draw.model.blocks import draw_blocks
-from cnnlab.draw.model.detail import draw_detail
+from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
 from cnnlab.draw.model.volumes import draw_volumes
 from cnnlab.draw.model_graph import series_of
 from cnnlab.errors import unknown_name
@@ -88,3 +88,22 @@ def draw_block(
     """
     summary = summarize(module, input_shape)
     return Drawing(*draw_detail(summary, series_of(summary.trace), title or type(module).__name__)).captioned(caption)
+
+
+def block_gallery(blocks: Mapping[str, tuple[nn.Module, Sequence[int]]], *, caption: str | None = None) -> Drawing:
+    """Draw several blocks side by side, each as `draw_block` does, in as many rows as they need.
+
+    Args:
+        blocks: Heading -> (module, the (C, H, W) of what goes in).
+        caption: A sentence that says what to see in it, numbered below the drawing as `show` does.
+
+    Raises:
+        ValueError: if there is no block, an input does not fit, or the caption is empty.
+    """
+    if not blocks:
+        raise ValueError(f"blocks={blocks!r} is empty; give one block or more: heading -> (module, (C, H, W)).")
+    traced = []
+    for title, (module, input_shape) in blocks.items():
+        summary = summarize(module, input_shape)
+        traced.append(Titled(title, summary, series_of(summary.trace)))
+    return Drawing(*draw_gallery(traced)).captioned(caption)

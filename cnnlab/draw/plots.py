@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnlab.draw.embed import worded
 from cnnlab.draw.palette import light
-from cnnlab.draw.style import show
+from cnnlab.draw.style import plain, show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def bars(
         )
     if groups is not None and len(groups) != count:
         raise ValueError(f"groups has {len(groups)} entries for {count} bars; give one for each bar.")
-    names = None if labels is None else [str(label) for label in labels]
+    names = None if labels is None else [plain(label) for label in labels]
     kinds = list(rows if groups is None else dict.fromkeys(groups))
     shades = _shades(colors, kinds, "groups" if groups is not None else "series")
     tall = _MARGIN + _ROW * count * (0.75 + 0.25 * len(rows))
@@ -95,7 +95,9 @@ def bars(
         for number, (kind, chosen) in enumerate(parts.items()):
             # Bars without names of their own: a gap tells one kind from the next.
             apart = number if names is None else 0
-            drawn = draw_bars(places[chosen] + apart, each[chosen], thick, color=shades[kind], label=kind or None)
+            drawn = draw_bars(
+                places[chosen] + apart, each[chosen], thick, color=shades[kind], label=plain(kind) or None
+            )
             if numbers is not None:
                 _number(panel.axis, drawn, each[chosen], numbers, max(np.abs(r).max() for r in rows.values()))
     ticks = range(0 if names is None else count)
@@ -183,7 +185,7 @@ def lines(
     panel = _Panel(axis, alt, caption, size or (6.4, 3.6))
     for name, each in rows.items():
         middle = each.mean(0) if each.ndim == 2 else each
-        (line,) = panel.axis.plot(places[name], middle, looks[name], label=str(name) or None)
+        (line,) = panel.axis.plot(places[name], middle, looks[name], label=plain(name) or None)
         look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
         for run in each if each.ndim == 2 and len(each) > 1 else ():
             panel.axis.plot(places[name], run, **look, linewidth=0.9, alpha=0.55, zorder=1.5)
@@ -232,7 +234,7 @@ def dots(
         panel.axis.plot(each, [place] * len(each), "o", color=shades[name], alpha=0.8, markersize=8, markeredgewidth=0)
         if len(each) > 1:
             panel.axis.plot([each.mean()] * 2, [place - 0.3, place + 0.3], color=light("ink"), linewidth=1.6)
-    panel.axis.set_yticks(range(len(found)), labels=[str(name) for name in found])
+    panel.axis.set_yticks(range(len(found)), labels=[plain(name) for name in found])
     panel.mark(marks, upright=True)
     panel.finish(title, xlabel, None, xlim, (len(found) - 0.5, -0.5), "x", percent, None)
 
@@ -281,9 +283,9 @@ def confusion(
             axis.text(column, row, f"{table[row, column]:g}", ha="center", va="center", fontsize=small)
     axis.grid(visible=False)
     if k <= _WRITTEN:
-        short = all(len(name) <= 3 for name in classes)
-        axis.set_xticks(range(k), classes, rotation=0 if short else 45, ha="center" if short else "right")
-        axis.set_yticks(range(k), classes)
+        short, names = all(len(name) <= 3 for name in classes), [plain(name) for name in classes]
+        axis.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
+        axis.set_yticks(range(k), names)
         axis.tick_params(labelsize=small, length=0)
     panel.finish(title, "taken for", "is", (-0.5, k - 0.5), (k - 0.5, -0.5), "y", False, None)
 
@@ -314,11 +316,11 @@ class _Panel:
             if upright:
                 axis.axvline(value, color=color, linestyle="--", linewidth=1.2, zorder=0.9)
                 place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "ha": "center", "va": "bottom"}
-                axis.annotate(name, (value, 1), **place, **_MARK)
+                axis.annotate(plain(name), (value, 1), **place, **_MARK)
             else:
                 axis.axhline(value, color=color, linestyle="--", linewidth=1.2, zorder=0.9)
                 place = {"xycoords": ("axes fraction", "data"), "xytext": (4, 0), "ha": "left", "va": "center"}
-                axis.annotate(name, (1, value), **place, **_MARK)
+                axis.annotate(plain(name), (1, value), **place, **_MARK)
 
     def finish(
         self,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnlab.draw.embed import Embedded, themed
+from cnnlab.draw.embed import Embedded, themed, well_formed
 from cnnlab.draw.palette import SERIES, light
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def figure_svg(figure: Figure, salt: str, *, tight: bool = True) -> str:
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         box = "tight" if tight else None
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches=box)
-    svg = buffer.getvalue()
+    svg = well_formed(buffer.getvalue())
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # matplotlib's own style element says "*{...}", which would reach the whole page from inline SVG.
@@ -151,6 +151,14 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
 
     display(Embedded(figure_svg(figure, salt=alt), alt, caption, _narrow_svg(figure, alt)))
     plt.close(figure)
+
+
+def plain(name: Any) -> str:
+    """A name as it is read, for matplotlib, which takes what stands between two dollar signs for a formula.
+
+    Control characters, which no font can show, are left out.
+    """
+    return well_formed(str(name)).replace("$", r"\$")
 
 
 def _narrow_svg(figure: Figure, alt: str) -> str | None:
@@ -228,7 +236,7 @@ def image_grid(
         axis.imshow(np.clip(picture, 0, 1) if picture.ndim == 3 else picture, **options)
         if titles:
             color = light(colors[index]) if colors else light("ink")
-            axis.set_title(titles[index], fontsize=9, fontweight="normal", loc="center", pad=3, color=color)
+            axis.set_title(plain(titles[index]), fontsize=9, fontweight="normal", loc="center", pad=3, color=color)
     return figure
 
 

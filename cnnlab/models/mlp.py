@@ -1,7 +1,7 @@
 """The multilayer perceptrons that the chapter "From MLP to CNN" sets against LeNet-5.
 
-The lectures' networks. ReLU between the dense layers, nothing else; training by back-propagation is due to
-D. Rumelhart, G. Hinton, R. Williams: Learning Representations by Back-Propagating Errors,
+The networks of a comparison that is often taught. ReLU between the dense layers, nothing else; training by
+back-propagation is due to D. Rumelhart, G. Hinton, R. Williams: Learning Representations by Back-Propagating Errors,
 Nature 323, 1986. https://doi.org/10.1038/323533a0
 
     mlp_mnist      784 - 128 - 64 - 10                       109,386 parameters

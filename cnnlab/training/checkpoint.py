@@ -7,6 +7,7 @@ beside it, so that the first stays small and neither is rewritten for the other.
 from __future__ import annotations
 
 import shutil
+import zipfile
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -114,6 +115,10 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             try:
+                # torch writes a checksum of each part and does not look at it: a flipped bit would be a weight.
+                if zipfile.is_zipfile(file) and (spoilt := zipfile.ZipFile(file).testzip()):
+                    raise zipfile.BadZipFile(f"its part {spoilt} has changed since it was written")
+                file.seek(0)
                 content = torch.load(file, map_location="cpu", weights_only=True)
             # torch raises many kinds: zip, pickle, EOF, Runtime, and OSError where the end of the file is missing.
             except Exception as error:

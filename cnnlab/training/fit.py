@@ -83,7 +83,9 @@ def fit(
         callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
             beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.
-        resume: go on from ``checkpoint`` if it exists, at the very batch.
+        resume: go on from ``checkpoint`` if it exists, at the very batch, and if it is of this very training. Functions
+            (a loss, a schedule, an augmentation of your own) are told apart by their names alone, so that one
+            lambda passes for another.
         progress: show a bar with the time left where somebody is looking: in a terminal or a notebook, not
             in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars.
 

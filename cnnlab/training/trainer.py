@@ -104,7 +104,9 @@ class Trainer:
         check_fit(model, data, self.device)
         self.optimizer = make_optimizer(model, recipe)
         for group in self.optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])  # an optimizer used before keeps its first rate
+            # An optimizer used before has its first rate; if its rate was set since then, that is meant.
+            if group.get("cnnlab_lr") != group["lr"]:
+                group["initial_lr"] = group["lr"]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
         n = len(data.train)
@@ -310,7 +312,7 @@ class Trainer:
                 "finite number, the factor of the learning rate there."
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["cnnlab_lr"] = group["initial_lr"] * factor
 
     def _read_pending(self) -> None:
         """Bring the waiting losses into the sums; the first that is not finite ends the training."""

@@ -55,7 +55,9 @@ def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
     from PIL import Image
 
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        from cnnlab.data.folder import upright_color
+
+        return upright_color(picture)
     if isinstance(picture, numpy.ndarray):
         array = picture[:, :, None] if picture.ndim == 2 else picture
         if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
@@ -65,6 +67,18 @@ def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
         raise TypeError(f"a picture of type {type(picture).__name__}: give a PIL image, a tensor or a NumPy array.")
     if picture.dim() not in (3, 4) or picture.shape[-3] not in (1, 3, 4):
         raise ValueError(f"a picture of shape {tuple(picture.shape)}: (C, H, W) or (N, C, H, W) is wanted.")
+    if picture.dtype.is_floating_point:
+        low, high = (float(value) for value in picture.aminmax()) if picture.numel() else (0.0, 0.0)
+        if not (low >= -0.001 and high <= 1.001):
+            raise ValueError(
+                f"a picture of {str(picture.dtype).removeprefix('torch.')} with numbers from {low:g} to {high:g}: "
+                "floats are shares of white, from 0 to 1. Divide it by its white, or give uint8."
+            )
+    elif picture.dtype is not torch.uint8:
+        raise TypeError(
+            f"a picture of {str(picture.dtype).removeprefix('torch.')}: give uint8 (0 to 255) or floats from 0 to 1, "
+            "such as picture.astype('uint8') where it holds 0 to 255."
+        )
     if picture.shape[-3] == 4:
         picture = picture[..., :3, :, :]
     if picture.shape[-3] == 1:

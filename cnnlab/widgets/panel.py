@@ -47,7 +47,7 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
   ({part: [top, bottom]}, what is kept in view); ``presses``: that of panel.js, where it uses ``pressing``;
 - ``layout(own)`` -> nodes, of ``own.presets(...)``, ``.sliders``, ``.choices``, ``.steps``, ``.picture``, ``.text``,
   ``.hint``, ``.facts``, ``.control(name)``, ``.bar(...names or nodes)``, ``.part(name, attrs, tag)``,
-  ``.set(change)``. A `Pick` called "picture" is ``own.picture``; under another name it is ``own.control``.
+  ``.set(change)``, ``.data``. A `Pick` called "picture" is ``own.picture``; under another name it is ``own.control``.
 
 Arithmetic is exported by the view's module and tested in Node (``tests/test_explorer_arithmetic.py``).
 """
@@ -174,7 +174,7 @@ class Numbers(Control):
     """A grid of numbers to type: the state has a list, row by row.
 
     ``names`` are what a screen reader calls the fields (else a square kernel's "weight, row 1, column 2"); ``chosen``
-    is the variable that holds which field had the focus last.
+    is the variable that holds which field had the focus last; ``decimals`` is how many are written at most.
     """
 
     kind = "typing"
@@ -183,6 +183,7 @@ class Numbers(Control):
     high: float
     label: str
     step: float | None = None
+    decimals: int = 2
     names: tuple[str, ...] | None = None
     chosen: str = ""
 

@@ -1,329 +1,189 @@
-import {
-  arrows,
-  choice,
-  clamp,
-  clock,
-  el,
-  hint,
-  KEYS,
-  range,
-  say,
-  select,
-  sheet,
-  signed,
-  slider,
-  svg,
-  tidy,
-} from "../../widgets/static/core.js";
+import { el, range, signed, sized, svg, tidy } from "../../widgets/static/core.js";
+import { choosing, listing, panel, picking, sliding, stepping } from "../../widgets/static/panel.js";
+
+// --- arithmetic -----------------------------------------------------------------------------------------------------
+
+// Frame, row and column of cell i, in frames of h × w
+const split = (i, h, w) => [Math.floor(i / (h * w)), Math.floor(i / w) % h, i % w];
+
+// What the state stands for: all pixels of the clip, the 27 weights, and the sum at every place, in the order of places.
+export const compute = ({ kernel, shape, direction }, { size: [T, H, W], clips, kernels }) => {
+  const clip = [...clips[`${shape} ${direction}`]].map(Number);
+  // The 27 pixels under the kernel at place i
+  const seen = (i) => {
+    const [t, y, x] = split(i, H - 2, W - 2);
+    return range(27).map((n) => {
+      const [dt, dy, dx] = split(n, 3, 3);
+      return clip[((t + dt) * H + y + dy) * W + x + dx];
+    });
+  };
+  const [weights, divisor] = kernels[kernel];
+  const sum = (i) => seen(i).reduce((all, value, n) => all + value * weights[n], 0);
+  return { clip, seen, weights, divisor, sums: range((T - 2) * (H - 2) * (W - 2)).map(sum) };
+};
+
+// Along the row, then down, then on in time, and around again.
+export const steps = ({ time, row, column }, { size: [T, H, W] }) => ({
+  count: (T - 2) * (H - 2) * (W - 2),
+  at: ((time - 1) * (H - 2) + row - 1) * (W - 2) + column - 1,
+  to: (i) => {
+    const [t, y, x] = split(i, H - 2, W - 2);
+    return { time: t + 1, row: y + 1, column: x + 1 };
+  },
+});
+
+// 3 · 2 + 6 · (−1): equal weights under lit pixels are counted together.
+export const terms = (looks, weights) => {
+  const lit = weights.filter((_, i) => looks[i]);
+  const parts = [...new Set(lit)]
+    .sort((a, b) => b - a)
+    .map((w) => `${lit.filter((own) => own === w).length} · ${w < 0 ? `(${signed(w)})` : w}`);
+  return parts.length ? `${parts.join(" + ")} = ${signed(lit.reduce((a, b) => a + b, 0))}` : "nothing lit";
+};
+export const reading = ({ time, row, column }, looks, { weights, divisor }, sum) => {
+  const frames = [0, 9, 18].map((i) => terms(looks.slice(i, i + 9), weights.slice(i, i + 9)));
+  return (
+    `Output ${time}, row ${row}, column ${column}. ${frames.map((own, i) => `Frame ${time + i}: ${own}`).join("; ")}. ` +
+    `Sum ${signed(sum)}${divisor > 1 ? `, divided by ${divisor}: ${tidy(sum / divisor)}` : ""}.`
+  );
+};
+export const summary = ({ kernel, shape, direction }, { sums, divisor }) => {
+  const add = (value) => sums.reduce((all, own) => all + value(own), 0);
+  const seen = `“${kernel}” on the ${shape} ${direction === "still" ? "that stands still" : `going ${direction}`}: `;
+  if (sums.every((own) => own === 0)) return `${seen}nothing but zeros. This kernel does not see it.`;
+  return (
+    `${seen}sums from ${signed(Math.min(...sums))} to ${signed(Math.max(...sums))}` +
+    `${divisor > 1 ? ` before the division by ${divisor}` : ""}. After a ReLU their mean is ` +
+    `${tidy(add((own) => Math.max(own, 0)) / sums.length)}; their squares add up to ${add((own) => own * own)}.`
+  );
+};
+
+// --- pictures -------------------------------------------------------------------------------------------------------
+
+// Frames of h × w cells in rows, so many beside one another. A cell is as wide as there is room, and at most so wide.
+const lay = (width, h, w, columns, most, gap = 10) => {
+  const u = Math.min(most, (width - gap * (columns - 1)) / (columns * w));
+  const tall = h * u + gap + 16;
+  const corner = (i) => [(i % columns) * (w * u + gap), Math.floor(i / columns) * tall + 16];
+  const spot = ([frame, y, x], inset = 0) => [corner(frame)[0] + x * u + inset, corner(frame)[1] + y * u + inset];
+  const box = (at, side, attrs, inset = 0) => {
+    const [x, y] = spot(at, inset);
+    return svg("rect", { x, y, width: side * u - 2 * inset, height: side * u - 2 * inset, ...attrs });
+  };
+  // Cells with a number each. look(value, i): the cell's class and the strength of its color, null for all of it;
+  // without one the number is not written.
+  const numbers = (values, look) =>
+    values.map((value, i) => {
+      const [name, strength] = look(value, i);
+      const [x, y] = spot(split(i, h, w), u / 2);
+      return [
+        box(split(i, h, w), 1, { class: name, "fill-opacity": strength, "data-value": value }, 0.6),
+        strength !== undefined && svg("text", { x, y: y + 3.5, class: `ck-number ${name}` }, signed(value)),
+      ];
+    });
+  // Cells that are only on or off: a path each for all of a kind, since they are many
+  const pixels = (values) =>
+    [0, 1].map((kind) => {
+      const at = values.flatMap((value, i) => (value === kind ? [spot(split(i, h, w), 0.6)] : []));
+      const d = at.map(([x, y]) => `M${x} ${y}h${u - 1.2}v${u - 1.2}h${1.2 - u}z`).join("");
+      return svg("path", { class: lit(kind), d });
+    });
+  // title(i) stands over frame i; frames is a list of [place, cells a side, class].
+  const draw = (count, title, cells, frames) =>
+    sized(
+      columns * w * u + gap * (columns - 1),
+      Math.ceil(count / columns) * tall,
+      {},
+      range(count).map((i) => svg("text", { x: corner(i)[0], y: corner(i)[1] - 4 }, title(i))),
+      cells,
+      frames.map(([at, side, name]) => box(at, side, { class: name, rx: 2 })),
+    );
+  // The cell under a point: its frame, row and column, from 1
+  const under = (px, py) => {
+    const [i, j] = [Math.floor(px / (w * u + gap)), Math.floor(py / tall)];
+    const [frame, row, column] = [
+      j * columns + i,
+      Math.floor((py - j * tall - 16) / u),
+      Math.floor((px - i * (w * u + gap)) / u),
+    ];
+    return row >= 0 && row < h && column < w && [frame + 1, row + 1, column + 1];
+  };
+  return { draw, numbers, pixels, under };
+};
+const lit = (value) => (value ? "ck-lit" : "ck-dark");
+const cubes = (t, y, x) => range(3).map((i) => [[t + i, y, x], 3, `ck-cube ck-${i}`]);
 
 // A 3 × 3 × 3 kernel at its place in a clip, the sum of the products there, and the output frames.
-export const explore = (p) => {
-  const [T, H, W] = p.size;
-  const O = [T - 2, H - 2, W - 2];
-  const now = { kernel: p.at[0], shape: p.at[1], direction: p.at[2] };
-  const at = [1, 1, 2];
-  let width = 0,
-    clip,
-    weights,
-    divisor,
-    output,
-    geo;
-  const nums = (text) => [...text].map(Number);
-  const result = say(165);
-  const reading = hint(145, { class: "cx-hint ck-read" });
-
-  // ----- arithmetic
-  const pixel = (t, y, x) => clip[(t * H + y) * W + x];
-  const seen = ([t, y, x]) =>
-    range(27).map((i) => pixel(t + Math.floor(i / 9), y + (Math.floor(i / 3) % 3), x + (i % 3)));
-  const sum = (place) => seen(place).reduce((all, value, i) => all + value * weights[i], 0);
-  const compute = () => {
-    clip = nums(p.clips[`${now.shape} ${now.direction}`]);
-    [, weights, divisor] = p.kernels.find(([name]) => name === now.kernel);
-    output = range(O[0]).map((t) => range(O[1]).map((y) => range(O[2]).map((x) => sum([t, y, x]))));
-  };
-
-  // ----- three pictures: the clip, the kernel, the output
-  const picture = (label, extra) => svg("svg", { role: "img", "aria-label": label, ...extra });
-  const input = picture("The clip, frame by frame, with the kernel's cube", { class: "ck-clip" });
-  const cube = picture("The weights of the kernel, one square for each of the three frames that it sees");
-  let shift = false;
-  const step = arrows((dx, dy) => (shift ? move([at[0] + dx, at[1], at[2]]) : move([at[0], at[1] + dy, at[2] + dx])));
-  const outputs = picture(
-    "Output frames. The arrow keys move the kernel in the picture; with Shift, left and right move it in time.",
-    {
-      tabindex: 0,
-      role: "application",
-      ...KEYS,
-      class: "ck-pick",
-      onkeydown: (event) => {
-        shift = event.shiftKey;
-        step(event);
-      },
-      onpointerdown: (event) => point(event, outputs, "out"),
-    },
-  );
-  input.addEventListener("pointerdown", (event) => point(event, input, "in"));
-
-  // Frames of h × w cells in rows; a cell is u wide.
-  const lay = (count, h, w, columns, most) => {
-    const gap = 10;
-    const u = Math.min(most, (width - gap * (columns - 1)) / (columns * w));
-    const place = (i) => [(i % columns) * (w * u + gap), Math.floor(i / columns) * (h * u + gap + 16) + 16];
-    return {
-      u,
-      place,
-      h,
-      w,
-      count,
-      wide: columns * w * u + gap * (columns - 1),
-      tall: Math.ceil(count / columns) * (h * u + gap + 16),
-    };
-  };
-  const box = (node, g, frame, y, x, h, w) => {
-    const [left, top] = g.place(frame);
-    for (const [name, value] of Object.entries({
-      x: left + x * g.u,
-      y: top + y * g.u,
-      width: w * g.u,
-      height: h * g.u,
-    }))
-      node.setAttribute(name, value);
-  };
-  const square = (g, frame, y, x, gap = 0.6) => {
-    const [left, top] = g.place(frame);
-    const side = (g.u - 2 * gap).toFixed(2);
-    return `M${(left + x * g.u + gap).toFixed(2)} ${(top + y * g.u + gap).toFixed(2)}h${side}v${side}h-${side}z`;
-  };
-  const title = (g, frame, text) => svg("text", { x: g.place(frame)[0], y: g.place(frame)[1] - 4 }, text);
-  const frames = range(3).map((i) => svg("rect", { class: `ck-cube ck-${i}`, rx: 2 }));
-  const here = svg("rect", { class: "ck-here", rx: 2 });
-
-  const drawAll = () => {
-    const phone = width < 480;
-    geo = { in: lay(T, H, W, phone ? 3 : 6, 14), out: lay(O[0], O[1], O[2], phone ? 2 : 4, 26) };
-    const cells = (lit) =>
-      range(T)
-        .flatMap((t) =>
-          range(H).flatMap((y) =>
-            range(W)
-              .filter((x) => pixel(t, y, x) === lit)
-              .map((x) => square(geo.in, t, y, x)),
-          ),
-        )
-        .join("");
-    input.replaceChildren(
-      svg("path", { d: cells(0), class: "ck-dark" }),
-      svg("path", { d: cells(1), class: "ck-lit" }),
-      ...range(T).map((t) => title(geo.in, t, `frame ${t + 1}`)),
-      ...frames,
-    );
-    sheet(input, geo.in.wide, geo.in.tall);
-    const most = Math.max(1, ...output.flat(2).map(Math.abs));
-    const kids = [];
-    range(O[0]).forEach((t) => {
-      kids.push(title(geo.out, t, `output ${t + 1}`));
-      range(O[1]).forEach((y) =>
-        range(O[2]).forEach((x) => {
-          const value = output[t][y][x];
-          kids.push(
-            svg("path", {
-              d: square(geo.out, t, y, x),
-              "data-sum": value,
-              class: value > 0 ? "ck-plus" : value < 0 ? "ck-minus" : "ck-dark",
-              style: value && `fill-opacity:${(0.15 + (0.5 * Math.abs(value)) / most).toFixed(3)}`,
-            }),
-          );
-          const [left, top] = geo.out.place(t);
-          if (value)
-            kids.push(
-              svg(
-                "text",
-                { x: left + (x + 0.5) * geo.out.u, y: top + (y + 0.5) * geo.out.u + 3.5, class: "ck-number" },
-                signed(value),
-              ),
-            );
-        }),
-      );
-    });
-    outputs.replaceChildren(...kids, here);
-    sheet(outputs, geo.out.wide, geo.out.tall);
-    move(at);
-  };
-  const drawKernel = () => {
-    const looks = seen(at);
-    const u = 26;
-    const kids = range(3).map((t) => svg("text", { x: t * (3 * u + 14), y: 11 }, `frame ${at[0] + t + 1}`));
-    weights.forEach((w, i) => {
-      const [t, y, x] = [Math.floor(i / 9), Math.floor(i / 3) % 3, i % 3];
-      const [left, top] = [t * (3 * u + 14) + x * u, 16 + y * u];
-      kids.push(
-        svg("rect", {
-          x: left + 0.6,
-          y: top + 0.6,
-          width: u - 1.2,
-          height: u - 1.2,
-          class: looks[i] ? "ck-lit" : "ck-dark",
-        }),
-        svg(
-          "text",
-          { x: left + u / 2, y: top + u / 2 + 4, class: looks[i] ? "ck-number ck-on" : "ck-number" },
-          signed(w),
-        ),
-      );
-    });
-    range(3).forEach((t) =>
-      kids.push(
-        svg("rect", { x: t * (3 * u + 14), y: 16, width: 3 * u, height: 3 * u, class: `ck-cube ck-${t}`, rx: 2 }),
-      ),
-    );
-    cube.replaceChildren(...kids);
-    for (const [name, value] of Object.entries({
-      width: 9 * u + 30,
-      height: 3 * u + 18,
-      viewBox: `-1 0 ${9 * u + 30} ${3 * u + 18}`,
-    }))
-      cube.setAttribute(name, value);
-  };
-
-  // ----- words
-  // 3 · 2 + 6 · (−1): equal weights under lit pixels are counted together.
-  const terms = (looks, t) => {
-    const lit = range(9)
-      .filter((i) => looks[9 * t + i])
-      .map((i) => weights[9 * t + i]);
-    const parts = [...new Set(lit)]
-      .sort((a, b) => b - a)
-      .map((w) => `${lit.filter((own) => own === w).length} · ${w < 0 ? `(${signed(w)})` : w}`);
-    return parts.length ? `${parts.join(" + ")} = ${signed(lit.reduce((a, b) => a + b, 0))}` : "nothing lit";
-  };
-  const tell = () => {
-    const looks = seen(at);
-    const total = output[at[0]][at[1]][at[2]];
-    reading.textContent =
-      `Output ${at[0] + 1}, row ${at[1] + 1}, column ${at[2] + 1}. ` +
-      range(3)
-        .map((t) => `Frame ${at[0] + t + 1}: ${terms(looks, t)}`)
-        .join("; ") +
-      `. Sum ${signed(total)}${divisor > 1 ? `, divided by ${divisor}: ${tidy(total / divisor)}` : ""}.`;
-    reading.dataset.value = total / divisor;
-  };
-  const summary = () => {
-    const all = output.flat(2);
-    const [low, high] = [Math.min(...all), Math.max(...all)];
-    const over = divisor > 1 ? ` before the division by ${divisor}` : "";
-    const thing = `the ${now.shape} ${now.direction === "still" ? "that stands still" : `going ${now.direction}`}`;
-    if (!low && !high) return `“${now.kernel}” on ${thing}: nothing but zeros. This kernel does not see it.`;
-    return `“${now.kernel}” on ${thing}: sums from ${signed(low)} to ${signed(high)}${over}. After a ReLU their mean is ${tidy(all.reduce((a, b) => a + Math.max(b, 0), 0) / all.length)}; their squares add up to ${all.reduce((a, b) => a + b * b, 0)}.`;
-  };
-
-  const move = (to) => {
-    to.forEach((value, i) => {
-      at[i] = clamp(value, 0, O[i] - 1);
-      sliders[i].value = at[i] + 1;
-    });
-    frames.forEach((node, i) => box(node, geo.in, at[0] + i, at[1], at[2], 3, 3));
-    box(here, geo.out, at[0], at[1], at[2], 1, 1);
-    drawKernel();
-    tell();
-  };
-  const point = (event, node, which) => {
-    const g = geo[which];
-    const area = node.getBoundingClientRect();
-    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-    const frame = range(g.count).find((i) => {
-      const [left, top] = g.place(i);
-      return x >= left && x < left + g.w * g.u && y >= top && y < top + g.h * g.u;
-    });
-    if (frame === undefined) return;
-    const [left, top] = g.place(frame);
-    const back = which === "in" ? 1 : 0; // a click in the clip is the middle of the cube
-    move([frame - back, Math.floor((y - top) / g.u) - back, Math.floor((x - left) / g.u) - back]);
-  };
-  const update = () => {
-    compute();
-    result.textContent = summary();
-    kernels.value = now.kernel;
-    if (width) drawAll();
-  };
-
-  const sliders = [
-    ["time", "t", "blue"],
-    ["row", "y", "orange"],
-    ["column", "x", "green"],
-  ].map(([label, symbol, color], i) =>
-    slider({
-      label,
-      symbol,
-      color,
-      min: 1,
-      max: O[i],
-      value: 1,
-      oninput: (to) => move(at.map((own, j) => (j === i ? to - 1 : own))),
-    }),
-  );
-  const kernels = select({
-    label: "Kernel",
-    options: p.kernels.map(([name]) => [name, name]),
-    value: now.kernel,
-    onchange: (to) => {
-      now.kernel = to;
-      update();
-    },
-  });
-  const options = (all) => all.map((own) => [own, own]);
-  const shapes = choice({
-    label: "Shape",
-    options: options(p.shapes),
-    value: now.shape,
-    onchange: (to) => {
-      now.shape = to;
-      update();
-    },
-  });
-  const directions = choice({
-    label: "goes",
-    options: options(p.directions),
-    value: now.direction,
-    onchange: (to) => {
-      now.direction = to;
-      update();
-    },
-  });
-  // Along the row, then down, then on in time, and around again.
-  const play = clock(220, () => {
-    const n = (at[0] * O[1] + at[1]) * O[2] + at[2] + 1;
-    reading.setAttribute("aria-live", "off");
-    move([Math.floor(n / (O[1] * O[2])) % O[0], Math.floor(n / O[2]) % O[1], n % O[2]]);
-  });
-  play.node.addEventListener("click", () => !play.running && reading.setAttribute("aria-live", "polite"));
-  update();
+export const view = (state, width, data) => {
+  const [T, H, W] = data.size;
+  const made = compute(state, data);
+  const { at } = steps(state, data);
+  const [t, y, x] = split(at, H - 2, W - 2);
+  const looks = made.seen(at);
+  const phone = width < 480;
+  const clip = lay(width, H, W, phone ? 3 : 6, 14);
+  const kernel = lay(262, 3, 3, 3, 26, 14);
+  const outputs = lay(width, H - 2, W - 2, phone ? 2 : 4, 26);
+  const most = Math.max(1, ...made.sums.map(Math.abs));
+  const strength = (value) => 0.15 + (0.5 * Math.abs(value)) / most;
   return {
-    nodes: [
-      el("div", { class: "cx-bar" }, kernels.node, shapes.node, directions.node),
-      result,
-      input,
-      el(
-        "div",
-        { class: "ck-row" },
-        el("div", { class: "ck-kernel" }, cube),
-        el(
-          "div",
-          { class: "ck-side" },
-          el(
-            "div",
-            { class: "cx-controls" },
-            sliders.map((one) => one.node),
-          ),
-          el("div", { class: "cx-bar" }, play.node),
-        ),
+    text: summary(state, made),
+    hint: reading(state, looks, made, made.sums[at]),
+    parts: {
+      clip: clip.draw(T, (i) => `frame ${i + 1}`, clip.pixels(made.clip), cubes(t, y, x)),
+      weights: kernel.draw(
+        3,
+        (i) => `frame ${t + i + 1}`,
+        kernel.numbers(made.weights, (_, i) => [lit(looks[i]), null]),
+        cubes(0, 0, 0),
       ),
-      reading,
-      outputs,
-    ],
-    draw: (to) => {
-      width = to;
-      drawAll();
+      outputs: outputs.draw(
+        T - 2,
+        (i) => `output ${i + 1}`,
+        outputs.numbers(made.sums, (v) => (v ? [v > 0 ? "ck-plus" : "ck-minus", strength(v)] : ["ck-dark"])),
+        [[[t, y, x], 1, "ck-here"]],
+      ),
+    },
+    // A click in the clip is the middle of the cube.
+    place: (px, py, _wide, _tall, name) => {
+      const found = (name === "clip" ? clip : outputs).under(px, py);
+      const [time, row, column] = found ? found.map((own) => own - (name === "clip")) : [];
+      return found && { time, row, column };
     },
   };
 };
+
+const limits = (_state, { size: [T, H, W] }) => ({
+  time: { low: 1, high: T - 2 },
+  row: { low: 1, high: H - 2 },
+  column: { low: 1, high: W - 2 },
+});
+// With Shift, left and right move in time.
+const move = ({ time, row, column }, dx, dy, shift) =>
+  shift ? { time: time + dx } : { row: row + dy, column: column + dx };
+
+const layout = (own) => [
+  own.bar("kernel", "shape", "direction"),
+  own.text,
+  own.control("clip"),
+  el(
+    "div",
+    { class: "ck-row" },
+    own.part("weights", {
+      class: "ck-kernel",
+      role: "img",
+      "aria-label": "The weights of the kernel, one square for each of the three frames that it sees",
+    }),
+    el("div", { class: "ck-side" }, own.sliders, own.steps),
+  ),
+  own.hint,
+  own.control("outputs"),
+];
+
+export const explore = panel(view, {
+  kinds: { choosing, listing, picking, sliding, stepping },
+  layout,
+  limits,
+  move,
+  steps,
+});

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Choice, Panel, Pick, Select, Slider, Steps
 
 __all__ = ["clip_kernel"]
 
@@ -49,6 +49,38 @@ def clip_pixels(shape: str, direction: str) -> list[list[list[int]]]:
     return clip
 
 
+PANEL = Panel(
+    "clip_kernel",
+    title="A kernel in a clip",
+    controls=(
+        Select("kernel", "Kernel", {name: name for name in CLIP_KERNELS}),
+        Choice("shape", "Shape", {shape: shape for shape in CLIP_SHAPES}),
+        Choice("direction", "goes", {direction: direction for direction in CLIP_DIRECTIONS}),
+        Pick(
+            "clip", "The clip, frame by frame, with the kernel's cube", sets=("column", "row"), hover=False, role="img"
+        ),
+        Slider("time", 1, CLIP_FRAMES - 2, "time", symbol="t", color="blue"),
+        Slider("row", 1, CLIP_HEIGHT - 2, "row", symbol="y", color="orange"),
+        Slider("column", 1, CLIP_WIDTH - 2, "column", symbol="x", color="green"),
+        Steps("play", ms=220, loop=True),
+        Pick(
+            "outputs",
+            "Output frames. The arrow keys move the kernel in the picture; with Shift, left and right move it in time.",
+            sets=("column", "row"),
+            hover=False,
+        ),
+    ),
+    alt=lambda kernel, shape, direction, **_: (
+        f"Six frames of {CLIP_HEIGHT} × {CLIP_WIDTH} pixels in which a shape moves, a kernel of 3 × 3 × 3 weights at a "
+        "place among them, the sum of the products there, and the four output frames. At the start the kernel is "
+        f"“{kernel}” and the shape is a {shape} that "
+        + ("stands still." if direction == "still" else f"moves to the {direction}.")
+    ),
+    room=165,
+    hint=145,
+)
+
+
 def clip_kernel(
     kernel: str = "Motion to the right", shape: str = "bar", direction: str = "right", *, key: str | None = None
 ) -> Explorer:
@@ -65,35 +97,22 @@ def clip_kernel(
     Raises:
         ValueError: for an unknown kernel, shape or direction.
     """
-    for argument, value, known in (
-        ("kernel", kernel, tuple(CLIP_KERNELS)),
-        ("shape", shape, CLIP_SHAPES),
-        ("direction", direction, CLIP_DIRECTIONS),
-    ):
-        if value not in known:
-            raise unknown_name(argument, value, known)
     clips = {
         f"{s} {d}": "".join(str(p) for frame in clip_pixels(s, d) for row in frame for p in row)
         for s in CLIP_SHAPES
         for d in CLIP_DIRECTIONS
     }
-    return Explorer(
-        "clip_kernel",
-        {
-            "size": [CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH],
-            "clips": clips,
-            "kernels": [
-                [name, [w for plane in planes for row in plane for w in row], divisor]
-                for name, (planes, divisor) in CLIP_KERNELS.items()
-            ],
-            "shapes": list(CLIP_SHAPES),
-            "directions": list(CLIP_DIRECTIONS),
-            "at": [kernel, shape, direction],
-        },
+    kernels = {
+        name: [[w for plane in planes for row in plane for w in row], divisor]
+        for name, (planes, divisor) in CLIP_KERNELS.items()
+    }
+    return PANEL(
+        kernel=kernel,
+        shape=shape,
+        direction=direction,
+        time=2,
+        row=2,
+        column=3,
+        data={"size": [CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH], "clips": clips, "kernels": kernels},
         key=key,
-        title="A kernel in a clip",
-        alt=f"Six frames of {CLIP_HEIGHT} × {CLIP_WIDTH} pixels in which a shape moves, a kernel of 3 × 3 × 3 weights "
-        "at a place among them, the sum of the products there, and the four output frames. At the start the "
-        f"kernel is “{kernel}” and the shape is a {shape} that "
-        + ("stands still." if direction == "still" else f"moves to the {direction}."),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cnnlab.widgets.explorer import Explorer, whole
+from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Choice, Panel, Pick, Slider, Toggle
 
 __all__ = ["group_wiring"]
 
@@ -19,6 +20,38 @@ GROUP_WIRING_PRESETS: dict[str, tuple[int, int, int, bool]] = {
     "Narrow and deep": (16, 8, 4, True),
     "Depthwise": (12, 12, 3, True),
 }
+
+PANEL = Panel(
+    "group_wiring",
+    title="Groups and shuffle as wiring",
+    controls=(
+        Slider("groups", 1, 16, "groups", symbol="g", color="blue"),
+        Slider("layers", 1, MOST_LAYERS, "layers", color="green", why="More of them cannot be drawn wire by wire."),
+        Choice("channels", "Channels", {n: str(n) for n in CHANNEL_CHOICES}),
+        Toggle("shuffle", "Shuffle between layers"),
+        Pick(
+            "picture",
+            "Channels and wires. Left and right choose a channel, up and down a layer.",
+            sets=("channel", "layer"),
+            hover=False,
+        ),
+    ),
+    variables={"layer": 1, "channel": 0},
+    alt=lambda channels, groups, layers, shuffle: (
+        "Rows of dots, one for each channel, with wires where a grouped convolution connects them. A chosen output "
+        f"is traced back to the input channels that reach it. At the start there {'are' if layers > 1 else 'is'} "
+        f"{layers} layer{'s' if layers > 1 else ''} of {channels} channels, {groups} group"
+        f"{'s' if groups > 1 else ''}, {'with' if shuffle else 'without'} shuffle: "
+        f"{len(_inputs_of_first_output(channels, groups, layers, shuffle))} of the {channels} inputs reach the first "
+        "output."
+    ),
+    trying="Wirings to try",
+    presets={
+        name: dict(zip(("channels", "groups", "layers", "shuffle"), own)) for name, own in GROUP_WIRING_PRESETS.items()
+    },
+    room=125,
+    hint=110,
+)
 
 
 def group_wiring(
@@ -39,7 +72,6 @@ def group_wiring(
     Raises:
         ValueError: for other numbers of channels or layers, or groups that do not divide the channels.
     """
-    whole("layers", layers, 1, MOST_LAYERS, "More of them cannot be drawn wire by wire.")
     if channels not in CHANNEL_CHOICES:
         raise ValueError(f"channels={channels!r} is not offered; choose among {', '.join(map(str, CHANNEL_CHOICES))}.")
     divisors = [n for n in range(1, channels + 1) if channels % n == 0]
@@ -47,24 +79,7 @@ def group_wiring(
         raise ValueError(
             f"groups={groups!r} does not divide channels={channels}; choose among {', '.join(map(str, divisors))}."
         )
-    reached = _inputs_of_first_output(channels, groups, layers, shuffle)
-    plural = "layers" if layers > 1 else "layer"
-    return Explorer(
-        "group_wiring",
-        {
-            "start": [channels, groups, layers, bool(shuffle)],
-            "channels": list(CHANNEL_CHOICES),
-            "most": MOST_LAYERS,
-            "presets": [[name, list(preset)] for name, preset in GROUP_WIRING_PRESETS.items()],
-        },
-        key=key,
-        title="Groups and shuffle as wiring",
-        alt="Rows of dots, one for each channel, with wires where a grouped convolution connects them. A chosen output "
-        "is traced back to the input channels that reach it. At the start there "
-        f"{'are' if layers > 1 else 'is'} {layers} {plural} of {channels} channels, {groups} group"
-        f"{'s' if groups > 1 else ''}, {'with' if shuffle else 'without'} shuffle: {len(reached)} of the {channels} "
-        "inputs reach the first output.",
-    )
+    return PANEL(channels=channels, groups=groups, layers=layers, shuffle=bool(shuffle), layer=layers, key=key)
 
 
 def _inputs_of_first_output(channels: int, groups: int, layers: int, shuffle: bool) -> set[int]:

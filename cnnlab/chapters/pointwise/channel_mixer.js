@@ -1,286 +1,203 @@
-import {
-  arrows,
-  clamp,
-  el,
-  hint,
-  KEYS,
-  listed,
-  range,
-  say,
-  select,
-  slider,
-  svg,
-  tidy,
-  toggle,
-} from "../../widgets/static/core.js";
+import { clamp, el, listed, range, tidy } from "../../widgets/static/core.js";
+import { listing, painting, panel, picking, sliding, toggling, typing } from "../../widgets/static/panel.js";
+import { board, image, marks } from "../../widgets/static/photo.js";
+
+const NAMES = ["red", "green", "blue"];
+
+// --- arithmetic -----------------------------------------------------------------------------------------------------
+
+// One letter for each value of 64 levels: what is added to the guess that its left, upper and corner neighbors give.
+// Red and blue are told beside what is told of green.
+export const unpacked = (text, width) => {
+  const told = (i) => text.charCodeAt(i) - 63;
+  const row = 3 * width;
+  const levels = [];
+  for (let i = 0; i < text.length; i++) {
+    const above = levels[i - row];
+    const left = i % row < 3 ? (above ?? 0) : levels[i - 3];
+    const up = above ?? left;
+    const guess = clamp(left + up - (levels[i - row - 3] ?? left), Math.min(left, up), Math.max(left, up));
+    levels.push((guess + told(i) + (i % 3 === 1 ? 0 : told(i - (i % 3) + 1))) % 64);
+  }
+  return Uint8ClampedArray.from(levels, (level) => (level << 2) | (level >> 4));
+};
+// For each output its weights for red, green and blue, then its bias
+export const rowsOf = ({ weights, biases }) => range(3).map((o) => [...weights.slice(3 * o, 3 * o + 3), biases[o]]);
+
+// Each output at each pixel, before any ReLU
+export const mixed = (state, photo) =>
+  rowsOf(state).map(([r, g, b, bias]) =>
+    Float64Array.from(
+      { length: photo.length / 3 },
+      (_, i) => r * photo[3 * i] + g * photo[3 * i + 1] + b * photo[3 * i + 2] + bias,
+    ),
+  );
+
+// The rank of the nine weights, by elimination
+export const rank = (state) => {
+  const m = rowsOf(state).map((row) => row.slice(0, 3));
+  let found = 0;
+  for (let c = 0; c < 3; c++) {
+    const best = range(3)
+      .slice(found)
+      .sort((a, b) => Math.abs(m[b][c]) - Math.abs(m[a][c]))[0];
+    if (best === undefined || Math.abs(m[best][c]) < 1e-9) continue;
+    [m[found], m[best]] = [m[best], m[found]];
+    for (let r = found + 1; r < 3; r++) {
+      const f = m[r][c] / m[found][c];
+      for (let k = c; k < 3; k++) m[r][k] -= f * m[found][k];
+    }
+    found++;
+  }
+  return found;
+};
+
+export const explain = (state, outputs) => {
+  const { relu, show } = state;
+  const below = outputs.reduce((all, own) => all + own.reduce((n, v) => n + (v < 0), 0), 0);
+  const share = Math.round((100 * below) / (3 * outputs[0].length));
+  const lost = [
+    "Rank 0: every weight is 0, and nothing of the photo is left.",
+    "Rank 1: the three outputs are one and the same mixture of red, green and blue, up to scale and bias; two thirds of the color are lost.",
+    "Rank 2: of the three outputs one follows from the other two, and colors that differ only along one direction become equal.",
+    `Rank 3: no color is lost; another 1 × 1 convolution could undo the mixing${relu && share ? ", were it not for the ReLU." : "."}`,
+  ][rank(state)];
+  const cut = relu ? " and set to 0" : show === "clipped" && share ? " and show as black" : "";
+  return `${lost} ${share} % of the outputs are below 0${cut}.`;
+};
+
+// What the chosen pixel is and becomes: its three values and the three outputs
+export const pixelOf = ({ x, y, relu }, { width, photo }, outputs) => {
+  const i = y * width + x;
+  return [[...photo.slice(3 * i, 3 * i + 3)], outputs.map((own) => (relu ? Math.max(0, own[i]) : own[i]))];
+};
+export const reading = ({ x, y }, [pixel, values]) =>
+  `The pixel chosen in the photo, row ${y + 1}, column ${x + 1}: red ${pixel[0]}, green ${pixel[1]}, blue ${pixel[2]} become ` +
+  `${listed(values.map((v) => tidy(v)))}. Every other pixel goes through the same twelve numbers.`;
+
+// --- pictures -------------------------------------------------------------------------------------------------------
+
+// The sum behind an output at a pixel
+const sum = ([...row], o, relu, pixel) => {
+  const bias = row.pop();
+  const total = row.reduce((all, w, c) => all + w * pixel[c], bias);
+  return el(
+    "div",
+    {},
+    el("b", {}, `output ${o + 1}`),
+    el(
+      "span",
+      {},
+      pixel.map((v, c) => [
+        c ? (row[c] < 0 ? " − " : " + ") : row[c] < 0 ? "−" : "",
+        tidy(Math.abs(row[c])),
+        " × ",
+        el("span", { class: `cm-${NAMES[c]}` }, v),
+      ]),
+      bias ? [bias < 0 ? " − " : " + ", tidy(Math.abs(bias))] : [],
+      " = ",
+      el("b", {}, tidy(total)),
+      relu && total < 0 && " → 0",
+    ),
+  );
+};
+const SHADE = { clipped: (v) => v, signed: (v) => 128 + v / 2 };
 
 // A color photo, a 1 x 1 convolution from three channels to three, its outputs at once, and the sums at one pixel.
-export const explore = (p) => {
-  const { width: w, height: h } = p;
-  const count = w * h;
-  // One letter for each value: 64 levels, each the step from the same channel of the pixel before.
-  const photo = new Uint8ClampedArray(3 * count);
-  const last = [0, 0, 0];
-  for (let i = 0; i < photo.length; i++) {
-    const level = (last[i % 3] = (last[i % 3] + p.pixels.charCodeAt(i) - 63) % 64);
-    photo[i] = (level << 2) | (level >> 4);
-  }
-  const names = ["red", "green", "blue"];
-  const values = range(3).map(() => new Float64Array(count));
-  // Row o: the weights of output o for red, green and blue, then its bias.
-  let rows = [];
-  let relu = false;
-  let mode = "clipped";
-  let chosen = [0, 0];
-  const at = { x: Math.floor(w * p.at[0]), y: Math.floor(h * p.at[1]) };
-  const shade = { clipped: (v) => v, signed: (v) => 128 + v / 2 };
-
-  const board = (label, attrs) => {
-    const canvas = el("canvas", { width: w, height: h, "aria-hidden": "true" });
-    const mark = svg("rect", { width: 3, height: 3 });
-    const frame = svg("svg", { viewBox: `0 0 ${w} ${h}`, ...(attrs || { "aria-hidden": "true" }) }, mark);
-    return {
-      canvas,
-      frame,
-      mark,
-      node: el(
-        "div",
-        { class: "cm-board" },
-        el("div", { class: "cx-hint" }, label),
-        el("div", { class: "cm-photo" }, canvas, frame),
-      ),
-    };
-  };
-  // color(i, c): the value of channel c at pixel i, 0 to 255
-  const paint = ({ canvas }, color) => {
-    const image = new ImageData(w, h);
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = color(i, c);
-      image.data[4 * i + 3] = 255;
-    }
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  };
-  const take = (event) => {
-    const box = before.frame.getBoundingClientRect();
-    look(
-      Math.floor(((event.clientX - box.left) / box.width) * w),
-      Math.floor(((event.clientY - box.top) / box.height) * h),
-    );
-  };
-  const before = board("photo", {
-    tabindex: 0,
-    role: "application",
-    ...KEYS,
-    "aria-label": "Pixels of the photo. The arrow keys choose one.",
-    class: "cm-pick",
-    onpointermove: take,
-    onpointerdown: take,
-    onkeydown: arrows((dx, dy) => look(at.x + dx, at.y + dy)),
-  });
-  const after = board("outputs as color");
-  const maps = range(3).map((o) => board(`output ${o + 1}`));
-  const boards = [before, after, ...maps];
-
-  const limit = (t) => p.most[t === 3 ? 1 : 0];
-  const cells = range(12).map((i) => {
-    const [o, t] = [Math.floor(i / 4), i % 4];
-    const input = el("input", {
-      type: "number",
-      step: t === 3 ? 5 : 0.1,
-      inputmode: "decimal",
-      ...KEYS,
-      class: `cm-${names[t] || "bias"}`,
-      "aria-label": t === 3 ? `bias of output ${o + 1}` : `weight of output ${o + 1} for ${names[t]}`,
-      onfocus: () => choose(o, t),
-      oninput: () => edit(o, t, +input.value || 0),
-      onchange: () => {
-        input.value = rows[o][t];
-      },
-    });
-    return input;
-  });
-  const edit = (o, t, to) => {
-    rows[o][t] = clamp(to, -limit(t), limit(t));
-    presets.value = "";
-    choose(o, t);
-    run();
-  };
-  const drag = (t) =>
-    slider({
-      label: t ? "the bias in the frame" : "the weight in the frame",
-      min: -limit(t),
-      max: limit(t),
-      step: t ? 1 : 0.05,
-      value: 0,
-      format: tidy,
-      oninput: (to) => {
-        edit(...chosen, to);
-        cells[4 * chosen[0] + chosen[1]].value = to;
-      },
-    });
-  const drags = [drag(0), drag(3)];
-  const choose = (o, t) => {
-    chosen = [o, t];
-    cells.forEach((cell, i) => cell.classList.toggle("cm-chosen", i === 4 * o + t));
-    drags.forEach((own, i) => {
-      own.node.hidden = (i === 1) !== (t === 3);
-    });
-    drags[t === 3 ? 1 : 0].value = rows[o][t];
-  };
-
-  const rank = () => {
-    const m = rows.map((row) => row.slice(0, 3));
-    let found = 0;
-    for (let c = 0; c < 3; c++) {
-      const best = range(3)
-        .slice(found)
-        .sort((a, b) => Math.abs(m[b][c]) - Math.abs(m[a][c]))[0];
-      if (best === undefined || Math.abs(m[best][c]) < 1e-9) continue;
-      [m[found], m[best]] = [m[best], m[found]];
-      for (let r = found + 1; r < 3; r++) {
-        const f = m[r][c] / m[found][c];
-        for (let k = c; k < 3; k++) m[r][k] -= f * m[found][k];
-      }
-      found++;
-    }
-    return found;
-  };
-  const result = say(190);
-  const sums = el("div", { class: "cm-sums" });
-  const reading = hint(175);
-
-  const run = () => {
-    let below = 0;
-    for (let o = 0; o < 3; o++) {
-      const [r, g, b, bias] = rows[o];
-      for (let i = 0; i < count; i++) {
-        const v = r * photo[3 * i] + g * photo[3 * i + 1] + b * photo[3 * i + 2] + bias;
-        below += v < 0;
-        values[o][i] = relu && v < 0 ? 0 : v;
-      }
-    }
-    const gray = shade[mode];
-    maps.forEach((map, o) => paint(map, (i) => gray(values[o][i])));
-    paint(after, (i, c) => gray(values[c][i]));
-    const r = rank();
-    const share = Math.round((100 * below) / (3 * count));
-    result.textContent = `${
-      [
-        "Rank 0: every weight is 0, and nothing of the photo is left.",
-        "Rank 1: the three outputs are one and the same mixture of red, green and blue, up to scale and bias; two thirds of the color are lost.",
-        "Rank 2: of the three outputs one follows from the other two, and colors that differ only along one direction become equal.",
-        `Rank 3: no color is lost; another 1 × 1 convolution could undo the mixing${relu && share ? ", were it not for the ReLU." : "."}`,
-      ][r]
-    } ${share} % of the outputs are below 0${relu ? " and set to 0" : mode === "clipped" && share ? " and show as black" : ""}.`;
-    result.dataset.rank = r;
-    look(at.x, at.y);
-  };
-
-  const look = (x, y) => {
-    at.x = clamp(x, 0, w - 1);
-    at.y = clamp(y, 0, h - 1);
-    const i = at.y * w + at.x;
-    const pixel = range(3).map((c) => photo[3 * i + c]);
-    sums.replaceChildren(
-      ...rows.map((row, o) => {
-        const sum = row[0] * pixel[0] + row[1] * pixel[1] + row[2] * pixel[2] + row[3];
-        return el(
-          "div",
-          {},
-          el("b", {}, `output ${o + 1}`),
-          el(
-            "span",
-            {},
-            pixel.map((v, c) => [
-              c ? (row[c] < 0 ? " − " : " + ") : row[c] < 0 ? "−" : "",
-              tidy(Math.abs(row[c])),
-              " × ",
-              el("span", { class: `cm-${names[c]}` }, v),
-            ]),
-            row[3] ? [row[3] < 0 ? " − " : " + ", tidy(Math.abs(row[3]))] : [],
-            " = ",
-            el("b", {}, tidy(sum)),
-            relu && sum < 0 && " → 0",
-          ),
-        );
-      }),
-    );
-    reading.textContent =
-      `The pixel chosen in the photo, row ${at.y + 1}, column ${at.x + 1}: red ${pixel[0]}, green ${pixel[1]}, blue ${pixel[2]} become ` +
-      `${listed(values.map((own) => tidy(own[i])))}. Every other pixel goes through the same twelve numbers.`;
-    reading.dataset.value = JSON.stringify([pixel, values.map((own) => own[i])]);
-    boards.forEach(({ mark }) => {
-      mark.setAttribute("x", at.x - 1);
-      mark.setAttribute("y", at.y - 1);
-    });
-  };
-
-  const show = select({
-    label: "Gray shows",
-    options: [
-      ["clipped", "0 to 255, clipped"],
-      ["signed", "zero as mid-gray"],
-    ],
-    value: mode,
-    onchange: (to) => {
-      mode = to;
-      run();
-    },
-  });
-  const rectify = toggle("ReLU", relu, (on) => {
-    relu = on;
-    presets.value = "";
-    run();
-  });
-  const load = (name) => {
-    const [, weights, bias, cut, how] = p.mixes.find(([own]) => own === name);
-    rows = weights.map((row, o) => [...row, bias[o]]);
-    if (relu !== cut) rectify.click();
-    mode = show.value = how;
-    cells.forEach((cell, i) => {
-      cell.value = rows[Math.floor(i / 4)][i % 4];
-    });
-    presets.value = name;
-    choose(...chosen);
-    run();
-  };
-  const presets = select({
-    label: "Mix",
-    options: [...p.mixes.map(([name]) => [name, name]), ["", "your own"]],
-    value: p.mixes[0][0],
-    onchange: (to) => to && load(to),
-  });
-  paint(before, (i, c) => photo[3 * i + c]);
-  load(p.mixes[0][0]);
+export const view = (state, _width, data) => {
+  const { width: w, height: h } = data;
+  const outputs = mixed(state, data.photo);
+  const value = (o, i) => SHADE[state.show](state.relu && outputs[o][i] < 0 ? 0 : outputs[o][i]);
+  const pixel = pixelOf(state, data, outputs);
+  const mark = () => marks(w, h, state.x, state.y, 3);
+  const framed = (names, count, chosen) =>
+    range(count).map((i) => ({ class: `cm-${names[i % 3]}${i === chosen ? " cm-chosen" : ""}` }));
+  const maps = range(3);
   return {
-    nodes: [
-      el("div", { class: "cx-bar" }, presets.node, rectify, show.node),
-      el(
-        "div",
-        { class: "cm-bench" },
-        before.node,
-        el(
-          "div",
-          { class: "cm-matrix" },
-          ["", ...names, "bias"].map((name) => el("span", { class: `cm-${name || "corner"}` }, name)),
-          range(3).map((o) => [el("span", {}, `output ${o + 1}`), cells.slice(4 * o, 4 * o + 4)]),
-          el(
-            "div",
-            { class: "cm-drag" },
-            drags.map((own) => own.node),
-          ),
-        ),
-        after.node,
-      ),
-      el(
-        "div",
-        { class: "cm-maps" },
-        maps.map((map) => map.node),
-      ),
-      sums,
-      reading,
-      result,
-    ],
-    draw: () => {},
+    text: explain(state, outputs),
+    hint: reading(state, pixel),
+    parts: {
+      pixel: mark(),
+      "color-mark": mark(),
+      ...Object.fromEntries(maps.map((o) => [`map${o}-mark`, mark()])),
+      sums: rowsOf(state).map((row, o) => sum(row, o, state.relu, pixel[0])),
+    },
+    images: {
+      photo: data.image,
+      color: image(w, h, (i) => [value(0, i), value(1, i), value(2, i)]),
+      ...Object.fromEntries(maps.map((o) => [`map${o}`, image(w, h, (i) => value(o, i))])),
+    },
+    cells: {
+      weights: framed(NAMES, 9, state.of === "weights" ? state.weight_at : -1),
+      biases: framed(["bias"], 3, state.of === "biases" ? state.bias_at : -1),
+    },
+    place: (px, py, wide, tall) => ({ x: Math.floor((px / wide) * w), y: Math.floor((py / tall) * h) }),
   };
 };
+
+// One number is in the frame, and the slider shows it. A mix sets all of them; to change one makes it your own.
+export const settle = (state, moved, { mixes }) => {
+  const put = (values, at, to) => values.map((own, i) => (i === at ? to : own));
+  const change = {
+    mix: () => mixes[state.mix] || {},
+    weight: () => ({ weights: put(state.weights, state.weight_at, state.weight), mix: "" }),
+    bias: () => ({ biases: put(state.biases, state.bias_at, state.bias), mix: "" }),
+    weights: () => ({ mix: "" }),
+    biases: () => ({ mix: "" }),
+    relu: () => ({ mix: "" }),
+    weight_at: () => ({ of: "weights" }),
+    bias_at: () => ({ of: "biases" }),
+  }[moved]?.();
+  const { weights, biases, weight_at, bias_at } = { ...state, ...change };
+  return { ...change, weight: weights[weight_at], bias: biases[bias_at] };
+};
+const limits = ({ of }, { width, height }) => ({
+  x: { low: 0, high: width - 1 },
+  y: { low: 0, high: height - 1 },
+  weight: { hidden: of === "biases" },
+  bias: { hidden: of === "weights" },
+});
+const decode = (data) => {
+  const photo = unpacked(data.pixels, data.width);
+  return { ...data, photo, image: image(data.width, data.height, (i) => photo.subarray(3 * i, 3 * i + 3)) };
+};
+
+const layout = (own) => [
+  own.bar("mix", "relu", "show"),
+  el(
+    "div",
+    { class: "cm-bench" },
+    board(own, "photo", "photo", own.control("pixel")),
+    el(
+      "div",
+      { class: "cm-matrix" },
+      ["", ...NAMES, "bias"].map((name) => el("span", { class: `cm-${name || "corner"}` }, name)),
+      el(
+        "div",
+        { class: "cm-outputs" },
+        range(3).map((o) => el("span", {}, `output ${o + 1}`)),
+      ),
+      own.control("weights"),
+      own.control("biases"),
+      el("div", { class: "cm-drag" }, own.control("weight"), own.control("bias")),
+    ),
+    board(own, "color", "outputs as color"),
+  ),
+  el(
+    "div",
+    { class: "cm-maps" },
+    range(3).map((o) => board(own, `map${o}`, `output ${o + 1}`)),
+  ),
+  own.part("sums", { class: "cm-sums" }),
+  own.hint,
+  own.text,
+];
+
+export const explore = panel(view, {
+  kinds: { listing, picking, sliding, toggling, typing },
+  also: [painting],
+  layout,
+  limits,
+  settle,
+  decode,
+});

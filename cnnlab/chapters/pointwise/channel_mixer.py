@@ -8,12 +8,15 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Numbers, Panel, Pick, Select, Slider, Toggle
+from cnnlab.widgets.photos import small_photo
 
 __all__ = ["Mix", "channel_mixer"]
 
-_SHOWS = ("clipped", "signed")
+_SHOWS = {"clipped": "0 to 255, clipped", "signed": "zero as mid-gray"}
+_OUTPUTS = (1, 2, 3)
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
-_MOST = {"weights": 4.0, "bias": 512.0}
+_MOST = {"weights": 4, "bias": 512}
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,8 @@ CHANNEL_MIXES: tuple[Mix, ...] = (
 
 
 def _photo() -> Any:
-    """Most of the astronaut from scikit-image, 72 × 72: each pixel the mean of 7 × 7."""
-    import numpy as np
-    from skimage import data
-
-    crop = data.astronaut()[:504, :504].reshape(72, 7, 72, 7, 3)  # (512, 512, 3) -> (72, 7, 72, 7, 3)
-    return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (72, 72, 3)
+    """Most of the astronaut, 72 × 72."""
+    return small_photo("astronaut", 72, across=504)
 
 
 def rounded_to_64_levels(pixels: Any) -> Any:
@@ -57,12 +56,21 @@ def rounded_to_64_levels(pixels: Any) -> Any:
 
 
 def _packed(pixels: Any) -> str:
-    """One letter for each value of (H, W, 3), by 64 levels: its difference from the pixel before, which compresses."""
+    """One letter for each value of (H, W, 3), by 64 levels: what a guess from its neighbors leaves, which compresses.
+
+    The guess is that of LOCO-I (Weinberger, Seroussi and Sapiro, 1996): left plus upper minus corner, kept between left
+    and upper. Red and blue are told beside what is told of green, since edges are edges in all three.
+    """
     import numpy as np
 
-    levels = (pixels >> 2).reshape(-1, 3).astype(int)
-    steps = np.diff(levels, axis=0, prepend=0) % 64
-    return (steps + 63).astype(np.uint8).tobytes().decode("ascii")
+    levels = (pixels >> 2).astype(int)
+    padded = np.pad(levels, ((1, 0), (1, 0), (0, 0)))
+    padded[1:, 0] = padded[:-1, 1]  # at the left edge the neighbor is the one above
+    left, up, corner = padded[1:, :-1], padded[:-1, 1:].copy(), padded[:-1, :-1]
+    up[0] = left[0]
+    left_over = levels - np.clip(left + up - corner, np.minimum(left, up), np.maximum(left, up))
+    left_over[..., [0, 2]] -= left_over[..., 1:2]
+    return (left_over % 64 + 63).astype(np.uint8).tobytes().decode("ascii")
 
 
 def channel_mixer(
@@ -111,19 +119,56 @@ def channel_mixer(
     if not all(0 <= value <= 1 for value in at):
         raise ValueError(f"at={at!r} is not allowed; use two fractions from 0 to 1.")
     height, width = pixels.shape[:2]
-    return Explorer(
+    settings = {
+        mix.name: {
+            "weights": np.ravel(mix.weights).tolist(),
+            "biases": np.ravel(mix.bias).tolist(),
+            "relu": bool(mix.relu),
+            "show": mix.show,
+        }
+        for mix in mixes
+    }
+    weight, bias = _MOST.values()
+    colors = ("red", "green", "blue")
+    panel = Panel(
         "channel_mixer",
-        {
-            "width": width,
-            "height": height,
-            "pixels": _packed(pixels),
-            "mixes": [[m.name, [list(row) for row in m.weights], list(m.bias), m.relu, m.show] for m in mixes],
-            "most": list(_MOST.values()),
-            "at": list(at),
-        },
-        key=key,
         title="Channel mixer",
-        alt=f"A color photo of {width} × {height} pixels, nine weights and three biases that can be edited, the "
-        "three output channels as gray maps and together as a color picture, and the sums at one pixel. It starts "
-        f"with {mixes[0].name!r}.",
+        controls=(
+            Select("mix", "Mix", {name: name for name in settings} | {"": "your own"}),
+            Toggle("relu", "ReLU"),
+            Select("show", "Gray shows", _SHOWS),
+            Pick("pixel", "Pixels of the photo. The arrow keys choose one.", sets=("x", "y")),
+            Numbers(
+                "weights",
+                -weight,
+                weight,
+                "weights",
+                step=0.1,
+                decimals=4,
+                names=tuple(f"weight of output {o} for {color}" for o in _OUTPUTS for color in colors),
+                chosen="weight_at",
+            ),
+            Numbers(
+                "biases",
+                -bias,
+                bias,
+                "biases",
+                step=5,
+                decimals=4,
+                names=tuple(f"bias of output {o}" for o in _OUTPUTS),
+                chosen="bias_at",
+            ),
+            Slider("weight", -weight, weight, "the weight in the frame", step=0.05, decimals=None),
+            Slider("bias", -bias, bias, "the bias in the frame", step=1, decimals=None),
+        ),
+        variables={"x": int(width * at[0]), "y": int(height * at[1]), "weight_at": 0, "bias_at": 0, "of": "weights"},
+        alt=lambda mix, **_: (
+            f"A color photo of {width} × {height} pixels, nine weights and three biases that can be edited, the "
+            f"three output channels as gray maps and together as a color picture, and the sums at one pixel. It starts "
+            f"with {mix!r}."
+        ),
+        room=190,
+        hint=175,
     )
+    data = {"width": width, "height": height, "pixels": _packed(pixels), "mixes": settings}
+    return panel(mix=mixes[0].name, **settings[mixes[0].name], weight=0, bias=0, data=data, key=key)

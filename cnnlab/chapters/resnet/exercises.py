@@ -93,6 +93,11 @@ order.hints(
 order.wrong({"g(z + a)": [0, 0, 2, 3]})
 
 
+def mixed(*shape: int) -> Tensor:
+    """Whole numbers that all differ and do not rise along the rows, so that the largest of four is no fixed one."""
+    return counted(*shape) * 37 % 151
+
+
 def padded(x: Tensor, before: int, after: int) -> Tensor:
     """Maps of zeros put before and after those of x."""
     return F.pad(x, (0, 0, 0, 0, before, after))
@@ -102,10 +107,10 @@ def padded(x: Tensor, before: int, after: int) -> Tensor:
     "resnet/shortcut",
     "A shortcut without parameters",
     cases=[
-        (counted(1, 2, 4, 4), 4, 2),
-        (counted(2, 3, 5, 5), 6, 2),
-        (counted(1, 2, 3, 3), 2, 1),
-        (counted(1, 1, 4, 6), 3, 1),
+        (mixed(1, 2, 4, 4), 4, 2),
+        (mixed(2, 3, 5, 5), 6, 2),
+        (mixed(1, 2, 3, 3), 2, 1),
+        (mixed(1, 1, 4, 6), 3, 1),
     ],
 )
 def shortcut(x: Tensor, channels: int, stride: int) -> Tensor:
@@ -126,8 +131,9 @@ def on_both_sides(x: Tensor, channels: int, stride: int) -> Tensor:
 
 
 shortcut.mistake(
-    "Option A takes a pixel and leaves its neighbors; it does not average them.",
+    "Option A takes a pixel and leaves its neighbors; it neither averages them nor looks for the largest.",
     lambda x, channels, stride: padded(F.avg_pool2d(x, stride, ceil_mode=True), 0, channels - x.shape[1]),
+    lambda x, channels, stride: padded(F.max_pool2d(x, stride, ceil_mode=True), 0, channels - x.shape[1]),
 )
 shortcut.mistake("Your function ignores the stride.", lambda x, channels, stride: shortcut(x, channels, 1))
 shortcut.mistake(
@@ -147,24 +153,50 @@ def by_a_convolution(x: Tensor, channels: int, stride: int) -> Tensor:
 
 
 def silent(net: nn.Module, x: Tensor) -> Tensor:
-    """What a block gives when the weights of its convolutions are zero."""
-    with restored(net):
+    """What a block gives when its convolutions and the shifts of its batch norms are zero."""
+    with restored(net), torch.no_grad():
         for module in net.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.zeros_(module.weight)
-        return output(net, x)
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                nn.init.zeros_(module.bias)
+        return output(net, x.clone())
 
 
-def enters_convolutions(net: nn.Module, x: Tensor) -> list[Tensor]:
-    seen: list[Tensor] = []
-    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
-    hooks = [conv.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for conv in convolutions]
-    try:
-        output(net, x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen
+class Steps:
+    """The convolutions and batch norms of a block in the order in which they are called, with what came and went.
+
+    Attributes:
+        x: what the block got.
+        calls: (layer, its input, its output).
+        result: what the block gave.
+    """
+
+    def __init__(self, net: nn.Module, x: Tensor) -> None:
+        self.x = x
+        self.calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+        leaves = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
+        hooks = [leaf.register_forward_hook(self._note) for leaf in leaves]
+        like = next(net.parameters())
+        try:
+            with restored(net), torch.no_grad():
+                net.train()  # since a new batch norm changes nothing in evaluation mode
+                self.result = net(x.to(like.device, like.dtype, copy=True)).to("cpu", x.dtype)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _note(self, leaf: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        # Copies, since a ReLU may work in place.
+        self.calls.append((leaf, *(t.detach().to("cpu", self.x.dtype, copy=True) for t in (inputs[0], out))))
+
+    def kinds(self) -> list[str]:
+        return ["convolution" if isinstance(leaf, nn.Conv2d) else "batch norm" for leaf, *_ in self.calls]
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, atol=1e-4, rtol=1e-4)
 
 
 @judged_model(
@@ -179,19 +211,44 @@ def block(net: nn.Module) -> None:
     signed = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     x = signed.abs()
     expect(
-        torch.allclose(silent(net, x), x, atol=1e-5),
+        torch.allclose(silent(net, x), x, atol=1e-4),
         "With all convolutions at zero the block should hand on a nonnegative x unchanged. Do you add x?",
     )
-    expect(output(net, x).min() >= 0, "Your block puts out negative numbers: a ReLU comes after the addition.")
+    expect(output(net, x.clone()).min() >= 0, "Your block puts out negative numbers: a ReLU comes after the addition.")
     expect(
-        torch.allclose(silent(net, signed), F.relu(signed), atol=1e-5),
+        torch.allclose(silent(net, signed), F.relu(signed), atol=1e-4),
         "Your ReLU comes before the addition: the paper has g(z + a), not g(z) + a.",
     )
-    seen = enters_convolutions(net, x)
+    steps = Steps(net, signed)
+    order = " -> ".join(steps.kinds()) or "none of them"
     expect(
-        len(seen) == 2 and seen[1].min() >= 0,
-        "There is a ReLU between the two convolutions too, after the first batch norm.",
+        steps.kinds() == 2 * ["convolution", "batch norm"],
+        f"Each convolution is followed by a batch norm. Your forward calls: {order}.",
     )
+    (conv1, *_), (bn1, *_), (conv2, *_), (bn2, *_) = steps.calls
+    expect(conv1 is not conv2, "Your forward calls one convolution twice, and the other never.")
+    expect(bn1 is not bn2, "Your forward calls one batch norm twice, and the other never.")
+    (_, into_conv1, of_conv1), (_, into_bn1, of_bn1), (_, into_conv2, of_conv2), (_, into_bn2, of_bn2) = steps.calls
+    for conv, into, out in ((conv1, into_conv1, of_conv1), (conv2, into_conv2, of_conv2)):
+        weight = conv.weight.detach().to("cpu", out.dtype)
+        expect(
+            same(out, F.conv2d(into, weight, padding=1)),
+            "Both convolutions are plain ones: 3 x 3, stride 1, one row of zeros around the map.",
+        )
+    expect(same(into_conv1, signed), "The first convolution looks at x itself.")
+    expect(
+        same(into_bn1, of_conv1),
+        "Your first batch norm does not look at what the first convolution puts out. Its ReLU comes after it.",
+    )
+    expect(
+        same(into_conv2, F.relu(of_bn1)),
+        "Between the first batch norm and the second convolution stands a ReLU, and nothing else.",
+    )
+    expect(
+        same(into_bn2, of_conv2),
+        "Your second batch norm does not look at what the second convolution puts out. x is added after it.",
+    )
+    expect(same(steps.result, F.relu(of_bn2 + signed)), "After the second batch norm: add x, then one ReLU.")
 
 
 block.hints(
@@ -201,28 +258,49 @@ block.hints(
 
 
 class Block(nn.Module):
-    """A block whose last steps, and what comes between its convolutions, are as given."""
+    """A block whose layers are 0: conv, 1: batch norm, 2: conv, 3: batch norm, and whose forward is as given."""
 
-    def __init__(self, end: Callable[[Tensor, Tensor], Tensor], bend: bool = True, bias: bool = False) -> None:
+    def __init__(self, way: Callable[..., Tensor], **options: object) -> None:
         super().__init__()
-        conv1, conv2 = (nn.Conv2d(16, 16, 3, padding=1, bias=bias) for _ in range(2))
-        between = (nn.BatchNorm2d(16), nn.ReLU()) if bend else (nn.BatchNorm2d(16),)
-        self.residual, self.end = nn.Sequential(conv1, *between, conv2, nn.BatchNorm2d(16)), end
+        conv: dict = {"kernel_size": 3, "padding": 1, "bias": False, **options}
+        self.conv1, self.conv2 = nn.Conv2d(16, 16, **conv), nn.Conv2d(16, 16, **conv)
+        self.bn1, self.bn2 = nn.BatchNorm2d(16), nn.BatchNorm2d(16)
+        self.way = way
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.end(self.residual(x), x)
+        return self.way(x, self.conv1, self.bn1, self.conv2, self.bn2)
 
 
-def add_first(z: Tensor, x: Tensor) -> Tensor:
-    return F.relu(z + x)
+def as_in_the_paper(x: Tensor, conv1: nn.Module, bn1: nn.Module, conv2: nn.Module, bn2: nn.Module) -> Tensor:
+    return F.relu(bn2(conv2(F.relu(bn1(conv1(x))))) + x)
 
 
-block.wrong(Block(lambda z, x: F.relu(z)), "Do you add x")
-block.wrong(Block(lambda z, x: z + x), "after the addition")
-block.wrong(Block(lambda z, x: F.relu(z) + x), "g(z + a), not g(z) + a")
-block.wrong(Block(add_first, bend=False), "between the two convolutions")
-block.wrong(Block(add_first, bias=True))
-block.right(Block(add_first))
+def in_place(x: Tensor, conv1: nn.Module, bn1: nn.Module, conv2: nn.Module, bn2: nn.Module) -> Tensor:
+    z = bn2(conv2(bn1(conv1(x)).relu_()))
+    z += x
+    return z.relu_()
+
+
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(F.relu(b1(c1(x))))))), "Do you add x")
+block.wrong(Block(lambda x, c1, b1, c2, b2: b2(c2(F.relu(b1(c1(x))))) + x), "after the addition")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(F.relu(b1(c1(x)))))) + x), "g(z + a), not g(z) + a")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(b1(c1(x)))) + x)), "stands a ReLU, and nothing else")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(b1(c1(x)).sigmoid())) + x)), "stands a ReLU, and nothing else")
+block.wrong(
+    Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(F.dropout(F.relu(b1(c1(x))), 0.5))) + x)),
+    "stands a ReLU, and nothing else",
+)
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(b1(F.relu(c1(x))))) + x)), "Its ReLU comes after it")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(F.relu(b1(c1(x)))) + x))), "x is added after it")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(c2(F.relu(c1(x))) + x)), "convolution -> convolution.")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c1(F.relu(b1(c1(x))))) + x)), "one convolution twice")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b1(c2(F.relu(b1(c1(x))))) + x)), "one batch norm twice")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(b2(c2(F.relu(b1(c1(F.relu(x)))))) + x)), "looks at x itself")
+block.wrong(Block(lambda x, c1, b1, c2, b2: F.relu(2 * b2(c2(F.relu(b1(c1(x))))) + x)), "add x, then one ReLU")
+block.wrong(Block(as_in_the_paper, padding=2, dilation=2), "plain ones")
+block.wrong(Block(as_in_the_paper, padding_mode="reflect"), "plain ones")
+block.wrong(Block(as_in_the_paper, bias=True))
+block.right(Block(as_in_the_paper), Block(in_place), Block(as_in_the_paper).double())
 
 
 def quieted(answer: Callable[[nn.Module], None]) -> nn.Module:

@@ -9,6 +9,8 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Numbers, Panel, Pick, Select
+from cnnlab.widgets.photos import small_photo
 
 __all__ = ["Kernel", "kernel_playground"]
 
@@ -39,12 +41,12 @@ KERNELS: tuple[Kernel, ...] = (
 
 
 def _photo() -> Any:
-    """The cameraman's head and camera from scikit-image, 96 × 96: each pixel the mean of 4 × 4."""
-    import numpy as np
-    from skimage import data
+    """The cameraman's head and camera, 96 × 96."""
+    return small_photo("camera", 96, top=30, left=60, across=384)
 
-    crop = data.camera()[30:414, 60:444].reshape(96, 4, 96, 4)  # (512, 512) -> (96, 4, 96, 4)
-    return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (96, 96)
+
+_SHOWS = {"clipped": "as it is, clipped to 0–255", "signed": "zero as mid-gray", "magnitude": "size, without the sign"}
+_MOST = 1e6  # of a typed number
 
 
 def kernel_playground(
@@ -84,22 +86,36 @@ def kernel_playground(
             raise ValueError(f"the weights of kernel {kernel.name!r} are not 3 × 3: {kernel.weights!r}.")
         if kernel.divisor == 0:
             raise ValueError(f"the divisor of kernel {kernel.name!r} is 0; use 1 for none.")
-        if kernel.show not in ("clipped", "signed", "magnitude"):
-            raise unknown_name("show", kernel.show, ("clipped", "signed", "magnitude"))
+        if kernel.show not in _SHOWS:
+            raise unknown_name("show", kernel.show, _SHOWS)
     if not all(0 <= value <= 1 for value in at):
         raise ValueError(f"at={at!r} is not allowed; use two fractions from 0 to 1.")
     height, width = pixels.shape
-    return Explorer(
+    settings = {
+        kernel.name: {
+            "weights": np.ravel(kernel.weights).tolist(),
+            "divisor": np.ravel(kernel.divisor).tolist(),
+            "show": kernel.show,
+        }
+        for kernel in kernels
+    }
+    panel = Panel(
         "kernel_playground",
-        {
-            "width": width,
-            "height": height,
-            "pixels": b64encode(pixels.tobytes()).decode(),
-            "kernels": [[k.name, [value for row in k.weights for value in row], k.divisor, k.show] for k in kernels],
-            "at": list(at),
-        },
-        key=key,
         title="Kernel playground",
-        alt=f"A gray photo of {width} × {height} pixels, a 3 × 3 kernel whose nine weights can be edited, and "
-        f"the filtered photo of {width - 2} × {height - 2} pixels beside it. It starts with {kernels[0].name!r}.",
+        controls=(
+            Select("kernel", "Kernel", {name: name for name in settings} | {"": "your own"}),
+            Select("show", "Show", _SHOWS),
+            Numbers("weights", -_MOST, _MOST, "weights of the kernel", decimals=4),
+            Numbers("divisor", -_MOST, _MOST, "divisor", decimals=4, names=("divided by",)),
+            Pick("pixel", "Pixels of the result. The arrow keys choose one.", sets=("x", "y")),
+        ),
+        variables={"x": int((width - 2) * at[0]), "y": int((height - 2) * at[1])},
+        alt=lambda kernel, **_: (
+            f"A gray photo of {width} × {height} pixels, a 3 × 3 kernel whose nine weights can be edited, and "
+            f"the filtered photo of {width - 2} × {height - 2} pixels beside it. It starts with {kernel!r}."
+        ),
+        room=155,
+        hint=100,
     )
+    data = {"width": width, "height": height, "pixels": b64encode(pixels.tobytes()).decode(), "kernels": settings}
+    return panel(kernel=kernels[0].name, **settings[kernels[0].name], data=data, key=key)

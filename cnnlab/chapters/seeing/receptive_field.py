@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnnlab.arithmetic import receptive_field_of
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Count, Panel, Pick, Select, Toggle
 
 __all__ = ["Window", "receptive_field"]
 
@@ -45,6 +46,28 @@ RECEPTIVE_FIELD_PRESETS: dict[str, tuple[Window, ...]] = {
     "Dilated 1, 2, 4": (Window(3), Window(3, dilation=2), Window(3, dilation=4)),
     "Dilated 2, 2, 2 (holes)": (Window(3, dilation=2), Window(3, dilation=2), Window(3, dilation=2)),
 }
+PANEL = Panel(
+    "receptive_field",
+    title="Receptive field",
+    controls=(
+        Select("stack", "Stack", {name: name for name in RECEPTIVE_FIELD_PRESETS} | {"": "your own"}),
+        Count("layers", 1, _MOST_LAYERS, "Add a layer", "Remove the last"),
+        Toggle("paths", "Paths per pixel"),
+        Pick(
+            "picture",
+            "Units by layer, the input at the bottom. Left and right choose a unit, up and down a layer.",
+            sets=("unit", "layer"),
+        ),
+        *(
+            Select(f"{name}{l}", f"{name} of layer {l}", {value: str(value) for value in allowed}, hidden=True)
+            for l in range(1, _MOST_LAYERS + 1)
+            for name, allowed in RECEPTIVE_FIELD_CHOICES.items()
+        ),
+    ),
+    variables={"names": [], "layer": 1, "unit": 0},
+    alt=lambda **_: "",
+    room=258,
+)
 
 
 def receptive_field(layers: Sequence[Window] | None = None, *, key: str | None = None) -> Explorer:
@@ -79,16 +102,15 @@ def receptive_field(layers: Sequence[Window] | None = None, *, key: str | None =
     def rows(stack: Sequence[Window]) -> list[list[int | str]]:
         return [[layer.kernel, layer.stride, layer.dilation, layer.name] for layer in stack]
 
-    return Explorer(
-        "receptive_field",
-        {
-            "layers": rows(layers),
-            "choices": [list(allowed) for allowed in RECEPTIVE_FIELD_CHOICES.values()],
-            "presets": [[name, rows(stack)] for name, stack in RECEPTIVE_FIELD_PRESETS.items()],
-            "most": _MOST_LAYERS,
-        },
+    padded = [*layers, *[Window(3)] * (_MOST_LAYERS - len(layers))]
+    return PANEL(
+        stack=next((name for name, stack in RECEPTIVE_FIELD_PRESETS.items() if stack == tuple(layers)), ""),
+        layers=len(layers),
+        paths=True,
+        **{f"{name}{l}": getattr(w, name) for l, w in enumerate(padded, 1) for name in RECEPTIVE_FIELD_CHOICES},
+        names=[layer.name for layer in layers],
+        data={"stacks": {name: rows(stack) for name, stack in RECEPTIVE_FIELD_PRESETS.items()}},
         key=key,
-        title="Receptive field",
         alt=f"A stack of layers drawn from the side. Choosing a unit lights the cone of input pixels that it sees. At "
         f"the start there are {len(layers)} layers; a unit of the last sees {reach} pixels across, in steps of {jump}.",
     )

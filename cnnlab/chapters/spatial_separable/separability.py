@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
+from cnnlab.widgets import photos
 from cnnlab.widgets.explorer import Explorer, whole
 from cnnlab.widgets.panel import Numbers, Panel, Slider
 
@@ -50,12 +51,8 @@ def turned(name: str, degrees: float) -> list[list[float]]:
 
 
 def _photo() -> Any:
-    """The cameraman's head and camera from scikit-image, 64 × 64: each pixel the mean of 6 × 6."""
-    import numpy as np
-    from skimage import data
-
-    crop = data.camera()[30:414, 60:444].reshape(64, 6, 64, 6)  # (512, 512) -> (64, 6, 64, 6)
-    return np.rint(crop.mean(axis=(1, 3))).astype(np.uint8)  # (64, 64)
+    """The cameraman's head and camera, 64 × 64."""
+    return photos.small_photo("camera", 64, top=30, left=60, across=384)
 
 
 def _flat(kernel: Sequence[Sequence[float]]) -> list[float]:

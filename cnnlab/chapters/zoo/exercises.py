@@ -7,6 +7,11 @@ from cnnlab.exercises import exercise
 Points = list[tuple[float, float]]
 
 
+def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether one pair costs no more, is at least as accurate, and is better in one of the two."""
+    return one[0] <= other[0] and one[1] >= other[1] and one != other
+
+
 @exercise(
     "zoo/frontier",
     "The frontier",
@@ -15,15 +20,12 @@ Points = list[tuple[float, float]]
         ([(5.0, 80.0), (1.0, 50.0), (3.0, 80.0), (1.0, 55.0)],),
         ([(2.0, 40.0)],),
         ([(3.0, 50.0), (2.0, 50.0), (1.0, 50.0)],),
+        ([(2.0, 70.0), (1.0, 60.0), (2.0, 70.0), (3.0, 60.0)],),
     ],
 )
 def frontier(points: Points) -> Points:
-    """One pass over a sorted list. With three measures instead of two it is no longer that easy."""
-    kept: Points = []
-    for cost, accuracy in sorted(points, key=lambda pair: (pair[0], -pair[1])):
-        if not kept or accuracy > kept[-1][1]:
-            kept.append((cost, accuracy))
-    return kept
+    """This works for three measures as well; for two, one pass over a sorted list would do."""
+    return sorted(pair for pair in points if not any(beats(other, pair) for other in points))
 
 
 frontier.mistake(
@@ -42,20 +44,29 @@ def ties_stay(points: Points) -> Points:
     return kept
 
 
+frontier.mistake(
+    "Two equal pairs do not beat each other: neither is better in anything. Both stay.",
+    lambda points: sorted(set(frontier(points))),
+)
+frontier.mistake(
+    "Two equal pairs do not beat each other: neither is better in anything. You lose both of them.",
+    lambda points: [pair for pair in frontier(points) if points.count(pair) == 1],
+)
 frontier.mistake("The right pairs, but the cheapest should come first.", lambda points: frontier(points)[::-1])
 frontier.hints(
-    "Sort by cost. Then go along and keep a pair only if it is more accurate than all before it.",
-    "Where costs are equal, let the more accurate pair come first: sort by (cost, -accuracy).",
+    "For each pair, look for another that costs no more, is at least as accurate, and is not equal to it.",
+    "beaten = any(o[0] <= p[0] and o[1] >= p[1] and o != p for o in points); keep what is not, and sort.",
 )
 frontier.wrong(lambda points: points[:1])
 
 
 @frontier.right
-def pair_by_pair(points: Points) -> Points:
-    def beaten(p: tuple[float, float]) -> bool:
-        return any(o[0] <= p[0] and o[1] >= p[1] and o != p for o in points)
-
-    return sorted(p for p in set(points) if not beaten(p))
+def in_one_pass(points: Points) -> Points:
+    kept: Points = []
+    for cost, accuracy in sorted(points, key=lambda pair: (pair[0], -pair[1])):
+        if not kept or accuracy > kept[-1][1] or (cost, accuracy) == kept[-1]:
+            kept.append((cost, accuracy))
+    return kept
 
 
 TOTAL = 138_357_544
@@ -69,7 +80,10 @@ def dense_share() -> float:
 
 dense_share.mistake("That is the share of the convolutions. The question is about the rest.", 14_714_688 / TOTAL)
 dense_share.mistake("That is the first dense layer alone; there are two more.", 102_764_544 / TOTAL)
-dense_share.mistake("As a fraction between 0 and 1, please.", 12_364_285_600 / TOTAL)
+dense_share.mistake(
+    "As a fraction between 0 and 1, please.", 12_364_285_600 / TOTAL, 89, when=lambda share: 88.5 < share < 90
+)
+dense_share.mistake("Right to one decimal; two are asked for.", 0.9)
 dense_share.hints(
     "The three layers have 25,088, 4,096 and 4,096 inputs.",
     "Weights and biases: inputs * outputs + outputs, for 4,096, 4,096 and 1,000 outputs.",

@@ -70,6 +70,8 @@ def model_table(
                 raise ValueError(
                     f"rows[{index}] ({row.get('name', 'no name')}) has no {name!r}; every model needs one."
                 )
+        if not str(row["url"]).startswith(("https://", "http://")):
+            raise ValueError(f"rows[{index}] ({row['name']}): url={row['url']!r} becomes a link; give one of http(s).")
     # A paper is said once, however many models it has.
     papers = list(dict.fromkeys((row["paper"], row["url"]) for row in rows))
     shown = [field for field in COLUMNS if any(row.get(field) is not None for row in rows)]

@@ -8,6 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from cnnlab.draw import palette
+from cnnlab.draw.embed import well_formed
 
 ROLE_COLOR = {
     "conv": "blue",
@@ -162,7 +163,7 @@ class Canvas:
         """All of it; below ``least`` pixels it scrolls instead of shrinking on."""
         x, y = self.left - margin, self.top - margin
         w, h = self.right - self.left + 2 * margin, self.bottom - self.top + 2 * margin
-        body = "".join(self.parts)
+        body = well_formed("".join(self.parts))
         key = hashlib.sha256((title + body).encode()).hexdigest()[:8]
         heads = ""
         for color in sorted({part.split("#HEAD-")[1].split(")")[0] for part in self.parts if "#HEAD-" in part}):

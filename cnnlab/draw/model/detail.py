@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cnnlab.analysis import Summary
 from cnnlab.draw.model.blocks import BOX_HEIGHT, box_width, draw_box
@@ -11,6 +12,7 @@ from cnnlab.draw.model.words import said_of
 from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
 
 _MINOR_H, _STEP = 22.0, 16.0
+_GALLERY_WIDTH, _APART = 690.0, 24.0  # of blocks side by side: what a page shows unshrunk, and between two
 
 
 def draw_detail(summary: Summary, items: Sequence[Item], title: str) -> Picture:
@@ -23,8 +25,58 @@ def draw_detail(summary: Summary, items: Sequence[Item], title: str) -> Picture:
     shape = items[-1].shape if items else first
     canvas.text(0, y + _STEP + 14, shape_text(shape), 11.5, muted=True)
     said = f"{title}: one block in detail"
-    alt = f"The block {title}, from an input of {shape_text(first)}: " + "; ".join(_in_detail(x) for x in items) + "."
-    return canvas.picture(said, alt, least=300)
+    return canvas.picture(said, _told(Titled(title, summary, items)), least=300)
+
+
+@dataclass(frozen=True)
+class Titled:
+    """A module as it was traced, and what is written above it."""
+
+    title: str
+    summary: Summary
+    items: Sequence[Item]
+
+
+def draw_gallery(blocks: Sequence[Titled]) -> Picture:
+    """Several modules side by side, in as many rows as they need; those of a row begin at one height."""
+    canvas = Canvas()
+    rows: list[list[tuple[Titled, float, float]]] = []
+    room = 0.0
+    for block in blocks:
+        left, right, _ = _size(block.items)
+        half = text_width(block.title, 12.5) * 1.06 / 2
+        left, right = max(left, half), max(right, half)
+        if not rows or room + left + right > _GALLERY_WIDTH:
+            rows.append([])
+            room = 0.0
+        rows[-1].append((block, left, right))
+        room += left + right + _APART
+    y = 0.0
+    for row in rows:
+        x = -(sum(left + right for _, left, right in row) + _APART * (len(row) - 1)) / 2
+        bottoms = []
+        for block, left, right in row:
+            bottoms.append(_column(canvas, block, x + left, y))
+            x += left + right + _APART
+        y = max(bottoms) + 44
+    alt = " ".join(_told(block) for block in blocks)
+    return canvas.picture(", ".join(block.title for block in blocks), alt, least=300)
+
+
+def _column(canvas: Canvas, block: Titled, x: float, y: float) -> float:
+    canvas.text(x, y, block.title, 12.5, bold=True)
+    first = block.summary.input_size[1:]
+    canvas.text(x, y + 19, shape_text(first), 11.5, muted=True)
+    end = _flow(canvas, block.items, x, y + 27)
+    canvas.path(f"M{num(x)} {num(end)}v{num(_STEP)}", "ink", arrow=True)
+    canvas.text(x, end + _STEP + 14, shape_text(block.items[-1].shape if block.items else first), 11.5, muted=True)
+    return end + _STEP + 14
+
+
+def _told(block: Titled) -> str:
+    first = block.summary.input_size[1:]
+    inside = "; ".join(_in_detail(x) for x in block.items)
+    return f"The block {block.title}, from an input of {shape_text(first)}: {inside}."
 
 
 def _in_detail(item: Item) -> str:

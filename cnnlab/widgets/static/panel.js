@@ -47,10 +47,12 @@ export const listing = ({ name, label, hidden, options }, { set }) => {
   const onchange = () => set({ [name]: options[input.selectedIndex][0] }, name);
   const texts = options.map(([, text]) => el("option", {}, text));
   const input = el("select", { ...KEYS, "aria-label": hidden && label, onchange }, texts);
+  const node = hidden ? input : el("label", { class: "cx-select" }, label, input);
   return {
     row: "choices",
-    node: hidden ? input : el("label", { class: "cx-select" }, label, input),
-    show(value) {
+    node,
+    show(value, bound) {
+      node.hidden = bound.hidden;
       input.selectedIndex = options.findIndex(([own]) => own === value);
     },
   };
@@ -84,7 +86,7 @@ export const typing = (own, { state, set, seen }) => {
   const node = el("div", { class: "cx-numbers", role: "group", "aria-label": own.label });
   const side = (values) => Math.round(Math.sqrt(values.length));
   const named = (i, n) => own.names?.[i] || `weight, row ${Math.floor(i / n) + 1}, column ${(i % n) + 1}`;
-  const written = (value) => +value.toFixed(2);
+  const written = (value) => +value.toFixed(own.decimals || 2);
   const field = (i, n) =>
     el("input", {
       type: "number",
@@ -132,11 +134,11 @@ export const picking = ({ name, label, sets, hover, role = "application" }, { st
   return { node: part(name, { ...attrs, class: "cx-picture cx-pick" }, "div", hover !== false), show() {} };
 };
 
-// Back, Next, Play, the end, and where one stands. An explorer's steps(state) gives { count, at, to(number), end }.
+// Back, Next, Play, the end, and where one stands. An explorer's steps(state, data) gives { count, at, to(number), end }.
 // Played to the end it stands still; played again it starts again. It stops when the page is hidden or the explorer gone.
-export const stepping = (own, { state, set, slots }, options) => {
+export const stepping = (own, { data, state, set, slots }, options) => {
   const now = () => {
-    const { count, at, to, end = count - 1 } = options.steps(state);
+    const { count, at, to, end = count - 1 } = options.steps(state, data);
     const done = !own.loop && at === count - 1;
     return { count, at, done, end: own.loop || done ? 0 : end, go: (by) => set(to((by + count) % count), own.name) };
   };
@@ -246,10 +248,10 @@ export const presses = {
 
 // --- the panel -------------------------------------------------------------------------------------------------------
 
-export const panel = (view, options = {}) => {
-  const { kinds, also = [], layout, limits = () => ({}), settle, decode } = options;
+export const panel = (view, options) => {
+  const { kinds, also = [], layout, limits = () => ({}) } = options;
   return (p) => {
-    const data = decode ? decode(p.data) : p.data;
+    const data = options.decode?.(p.data) ?? p.data;
     const state = { ...p.state };
     const colors = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
     const slots = {};
@@ -260,7 +262,7 @@ export const panel = (view, options = {}) => {
     // The change, what follows from it, and every value within its limits as they are then.
     const bound = (name) => limits(state, data)[name] || {};
     const set = (change, moved) => {
-      Object.assign(state, change, settle?.({ ...state, ...change }, moved, data));
+      Object.assign(state, change, options.settle?.({ ...state, ...change }, moved, data));
       for (const name of Object.keys(limits(state, data))) {
         const { values, low = -Infinity, high = Infinity } = bound(name);
         state[name] = values
@@ -312,13 +314,13 @@ export const panel = (view, options = {}) => {
 
     const nodes = (row) => Object.values(made).flatMap((own) => (own.row === row ? own.node : []));
     const bar = (...kids) => el("div", { class: "cx-bar" }, ...kids.map((kid) => made[kid]?.node || kid));
-    const group = { class: "cx-bar", role: "group", "aria-label": p.trying };
     const laid = layout({
+      data,
       bar,
       set,
       part,
       control: (name) => made[name].node,
-      presets: (...kids) => el("div", group, kids, presets),
+      presets: (...kids) => el("div", { class: "cx-bar", role: "group", "aria-label": p.trying }, kids, presets),
       sliders: el("div", { class: "cx-controls" }, nodes("sliders")),
       choices: bar(...nodes("choices")),
       steps: nodes("steps"),
@@ -329,7 +331,7 @@ export const panel = (view, options = {}) => {
     });
     set({});
     return {
-      nodes: laid.flat(9).filter((node) => node != null),
+      nodes: laid.flat(9).filter(Boolean),
       draw: (to) => {
         width = to;
         update();
