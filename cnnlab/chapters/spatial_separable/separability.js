@@ -174,12 +174,11 @@ export const explore = panel(view, {
   settle,
   limits: ({ weights, shape }) => ({ terms: { high: Math.sqrt(weights.length) }, angle: { hidden: !shape } }),
   layout: (own) => {
-    const presets = own.presets();
-    presets.append(button("Clear", () => own.set({ clear: true })));
+    const clear = button("Clear", () => own.set({ clear: true }));
     const photo = (name, label, caption) =>
       el("div", { class: "sp-photo" }, own.part(name, { role: "img", "aria-label": label }, "canvas"), caption);
     return [
-      presets,
+      own.bar(own.presets(), clear),
       own.sliders,
       own.text,
       el(
