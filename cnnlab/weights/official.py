@@ -55,7 +55,7 @@ def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
     from PIL import Image
 
     if isinstance(picture, Image.Image):
-        from cnnlab.data.folder import upright_color
+        from cnnlab.pictures import upright_color
 
         return upright_color(picture)
     if isinstance(picture, numpy.ndarray):
