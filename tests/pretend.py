@@ -11,7 +11,6 @@ MPS has none.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,15 +23,20 @@ from torch.utils._pytree import tree_flatten, tree_map
 NAME = "pretend"
 
 
-@functools.cache
-def registered() -> torch.device:
-    """The device; torch can be told of one more, once in a process."""
+def _registered() -> torch.device:
+    """The device; torch can be told of one more, once in a process, and before its first backward pass.
+
+    So it is told when this file is imported, which pytest does before it runs any test.
+    """
     from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
     module = _DummyBackendModule()
     module.get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]
     _setup_privateuseone_for_python_backend(rename=NAME, backend_module=module)
     return torch.device(NAME, 0)
+
+
+DEVICE = _registered()
 
 
 class There(Tensor):
@@ -49,7 +53,7 @@ class There(Tensor):
             storage_offset=here.storage_offset(),
             dtype=here.dtype,
             layout=here.layout,
-            device=registered(),
+            device=DEVICE,
             requires_grad=False,
         )
         made.here = here
@@ -104,7 +108,7 @@ def compute(op: Any, args: tuple, kwargs: dict) -> Any:
         alone = [value for value in given if not isinstance(value, There) and value.dim()]
         if alone:
             raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, {registered()} and "
+                f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and "
                 f"{alone[0].device}! ({op}, {tuple(alone[0].shape)})"
             )
     where = torch.device(wanted).type == NAME if wanted is not None else bool(there)
@@ -139,7 +143,7 @@ class _Factories(TorchDispatchMode):
 @contextmanager
 def pretended() -> Iterator[torch.device]:
     """Within it, the device can be moved to and created on."""
-    device, made = registered(), torch.tensor
+    made = torch.tensor
 
     def tensor(data: Any, *, device: Any = None, **options: Any) -> Tensor:
         """torch's own goes past what watches here."""
@@ -148,6 +152,6 @@ def pretended() -> Iterator[torch.device]:
     torch.tensor = tensor
     try:
         with _Factories():
-            yield device
+            yield DEVICE
     finally:
         torch.tensor = made

@@ -104,7 +104,7 @@ def per_byte(channels: int, size: int, kernel: int, depthwise: bool, maps: int =
     cases=[(256, 14, 3, False), (256, 14, 3, True), (64, 56, 3, False), (32, 112, 5, True)],
 )
 def intensity(channels: int, size: int, kernel: int, depthwise: bool) -> float:
-    """A depthwise layer does one to three products for each byte: memory, not arithmetic, sets its pace."""
+    """A depthwise layer does one to three products for each byte, an ordinary one dozens."""
     return per_byte(channels, size, kernel, depthwise)
 
 
