@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,8 @@ from cnnlab.chapters.spatial_separable.separability import SEPARABILITY_PRESETS,
 from cnnlab.convolutions import best_rank1, compare_convolutions, is_separable
 from cnnlab.convolutions.cost import Cost, _cost, variants
 from cnnlab.meta import on_meta
-from cnnlab.widgets import cost_ranking, family_tree, model_chart, model_table, separability
+from cnnlab.results import recorded
+from cnnlab.widgets import cost_ranking, family_tree, imagenet_classes, model_chart, model_table, separability
 from tests import test_explorer_arithmetic
 from tests.explorers import VIEWS
 
@@ -333,3 +335,49 @@ def test_relatives_are_all_that_can_be_reached(node):
     resnet = keys.index("resnet")
     lines = dict(node(VIEWS["family_tree"], f"m.lines({rows}, {resnet})"))
     assert lines["Builds on"] == "VGG" and "DenseNet" in lines["Taken up by"] and "and 12 more" in lines["In cnnlab:"]
+
+
+# --- the classes of ImageNet ------------------------------------------------------------------------------------------
+
+TREE = recorded("imagenet_tree")
+CLASSES = imagenet_classes().params
+
+
+def ask_classes(node, expression: str):
+    """What an expression gives of ``data``, as the view has it."""
+    return node(VIEWS["imagenet_classes"], f"((data) => {expression})(m.decode({json.dumps(CLASSES['data'])}))")
+
+
+def way(place: int) -> list[int]:
+    """The synsets from a class up to the root."""
+    steps = [TREE["classes"][place]]
+    while TREE["above"][steps[-1]] >= 0:
+        steps.append(TREE["above"][steps[-1]])
+    return steps
+
+
+def test_classes_below_every_synset(node):
+    ways = [way(place) for place in range(1000)]
+    held: dict[int, list[int]] = {synset: [] for synset in range(len(TREE["names"]))}
+    parts: dict[int, Counter[int]] = {synset: Counter() for synset in held}
+    for place, own in enumerate(ways):
+        for synset, child in zip(own, [None, *own]):
+            held[synset].append(place)
+            parts[synset].update([] if child is None else [child])
+    synset = "data.names.map((_, synset) => [m.below, m.parts, m.explain].map((ask) => ask(data, synset)))"
+    found, own_ways, read = ask_classes(node, f"[{synset}, data.ways, data.ways.map((_, at) => m.read(data, at))]")
+    assert own_ways == ways
+    for (synset, classes), (below, divided, words) in zip(held.items(), found, strict=True):
+        assert below == classes and dict(divided) == parts[synset]
+        assert [count for _, count in divided] == sorted(parts[synset].values(), reverse=True)
+        assert words.startswith(f"{TREE['names'][synset]}: {len(classes)} class{'es' * (len(classes) > 1)} of 1000")
+        assert words.endswith("It divides into:" if divided else "It is a class itself.")
+    assert read[1] == "Class 1: goldfish. Its way up:"
+    assert max(len(words) for *_, words in found) <= CLASSES["room"] and max(map(len, read)) <= CLASSES["hint"]
+
+
+def test_a_synset_that_is_chosen_holds_the_class_that_is_read(node):
+    dog = CLASSES["state"]["node"]
+    asked = 'm.settle({node: %d, at: 0}, "%s", data), m.settle({node: %d, at: 200}, "%s", data)'
+    assert ask_classes(node, f"[{asked % (dog, 'up', dog, 'up')}]") == [{"at": 151}, {}]
+    assert ask_classes(node, f"[{asked % (dog, 'place', dog, 'place')}]") == [{}, {}]

@@ -20,6 +20,7 @@ from cnnlab.widgets import (
     Kernel,
     Window,
     convolution_arithmetic,
+    imagenet_classes,
     kernel_playground,
     model_chart,
 )
@@ -98,9 +99,10 @@ def test_parameters_cannot_leave_the_script():
     assert "alert(1)" in html  # it is there, as data
 
 
-# Those that carry a photograph, or a sentence on each of thirty papers; and the chart, which is a table as well.
+# Those that carry a photograph, a sentence on each of thirty papers, or the names of a thousand classes and what stands
+# above them; and the chart, which is a table as well.
 DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree": 9_500, "separability": 12_500}
-DATA_HEAVY |= {"model_chart": 9_700}
+DATA_HEAVY |= {"model_chart": 9_700, "imagenet_classes": 17_000}
 
 
 def test_size_bounds():
@@ -213,6 +215,11 @@ def test_model_chart_says_what_is_wrong():
         model_chart(ROWS, x="flops")
     with pytest.raises(ValueError, match="no row has it"):
         model_chart(ROWS[1:], y="acc5")
+
+
+def test_imagenet_classes_says_what_is_wrong():
+    with pytest.raises(ValueError, match="synset='dgo' is not known"):
+        imagenet_classes("dgo")
 
 
 def test_kernel_playground_says_what_is_wrong():

@@ -26,7 +26,8 @@ What a view returns, all of it but ``text`` optional (and if ever, then always):
 
 - ``text``, the sentences that are spoken; ``hint``; ``picture`` (of core's ``sized`` and ``svg``); ``facts`` ([[name,
   value]]); ``parts`` ({name: what stands in ``own.part(name)``}). A node with the attributes ``pressing({by: 3},
-  "key")`` sets that when it is pressed; ``focus`` is the key that gets the focus when a part that had it is drawn anew.
+  "key")`` sets that when it is pressed; ``focus`` is the key that gets the focus when a part that had it is drawn anew,
+  else the key that had it, the part's first, or the picture.
 - ``place(px, py, wide, tall, name)``: what the pointer sets there ({x, y}) or null, in pixels of the part ``name``
   ("picture" is one); ``leave``: what it sets when it leaves (with ``presses``);
 - ``images`` ({name: {width, height, data}}): RGBA for ``own.part(name, {}, "canvas")``, not painted again while
@@ -41,7 +42,8 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
-- ``move(state, dx, dy, shift, name, data)`` -> change: a `Pick`'s arrow keys, where they do not add to its variables;
+- ``move(state, dx, dy, shift, name, data, width)`` -> change: a `Pick`'s arrow keys, where they do not add to its
+  variables;
 - ``decode(data)``: once, what the view gets as ``data``;
 - ``also``: [painting, gliding, scrolling] from panel.js, where the view returns ``images``, ``glide`` or ``scroll``
   ({part: [top, bottom]}, what is kept in view); ``presses``: that of panel.js, where it uses ``pressing``;

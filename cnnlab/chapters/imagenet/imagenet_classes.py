@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 from cnnlab.errors import unknown_name
 from cnnlab.results import recorded
 from cnnlab.widgets.explorer import Explorer
+from cnnlab.widgets.panel import Panel, Pick
 
 __all__ = ["imagenet_classes"]
 
@@ -19,24 +17,41 @@ IMAGENET_CLASSES_PRESETS: dict[str, str] = {
     "Food": "food",
 }
 
-
-@lru_cache(maxsize=1)
-def _tree() -> dict[str, Any]:
-    """Of each synset its name and the one above it, and of each class its synset."""
-    record = recorded("imagenet_tree")
-    return {name: record[name] for name in ("names", "above", "classes")}
+# Of each synset its name and the one above it, and of each class its synset.
+_TREE = recorded("imagenet_tree")
 
 
 def _below(node: int) -> list[int]:
     """The classes that a synset holds: those from which the way up passes it."""
-    tree = _tree()
     found = []
-    for place, step in enumerate(tree["classes"]):
+    for place, step in enumerate(_TREE["classes"]):
         while step not in (node, -1):
-            step = tree["above"][step]
+            step = _TREE["above"][step]
         if step == node:
             found.append(place)
     return found
+
+
+def _node(word: str) -> int:
+    if word not in _TREE["names"]:
+        raise unknown_name("synset", word, _TREE["names"])
+    nodes = [place for place, name in enumerate(_TREE["names"]) if name == word]
+    return max(nodes, key=lambda place: len(_below(place)))
+
+
+_ALT = "A grid of 1000 squares, one for each class of the contest, and the way up WordNet from a chosen class."
+
+PANEL = Panel(
+    "imagenet_classes",
+    title="A thousand classes",
+    controls=(Pick("picture", "1000 squares. Arrow keys choose a class.", sets=("at",)),),
+    alt=lambda: _ALT,
+    room=81,
+    hint=54,
+    presets={name: {"node": _node(word)} for name, word in IMAGENET_CLASSES_PRESETS.items()},
+    trying="Places to start",
+    variables={"node": 0, "at": 0},
+)
 
 
 def imagenet_classes(synset: str = "dog", *, key: str | None = None) -> Explorer:
@@ -53,22 +68,14 @@ def imagenet_classes(synset: str = "dog", *, key: str | None = None) -> Explorer
     Raises:
         ValueError: no class lies below a synset of this name.
     """
-    tree = _tree()
-    presets = {name: _node(word) for name, word in IMAGENET_CLASSES_PRESETS.items()}
     node = _node(synset)
     held = len(_below(node))
-    return Explorer(
-        "imagenet_classes",
-        {**tree, "start": node, "presets": [*presets.items()]},
-        key=key,
-        title="A thousand classes",
-        alt="A grid of 1000 squares, one for each class of the contest, and the way up WordNet from a chosen class. At "
-        f"the start the {held} {'class' if held == 1 else 'classes'} below {synset!r} are lit.",
-    )
-
-
-def _node(word: str) -> int:
-    names = _tree()["names"]
-    if word not in names:
-        raise unknown_name("synset", word, names)
-    return max((place for place, name in enumerate(names) if name == word), key=lambda place: len(_below(place)))
+    classes = "class" if held == 1 else "classes"
+    data = {
+        "names": _TREE["names"],
+        # Numbers as differences: they are small, which makes the output a seventh smaller.
+        "above": [place - above for place, above in enumerate(_TREE["above"])],
+        "classes": [own - before for before, own in zip([0, *_TREE["classes"]], _TREE["classes"])],
+    }
+    alt = f"{_ALT} At the start the {held} {classes} below {synset!r} are lit."
+    return PANEL(node=node, data=data, alt=alt, key=key)

@@ -120,7 +120,11 @@ export const typing = (own, { state, set, seen }) => {
 };
 
 // A picture that sets variables of the state: by arrow keys, and by what the view's place says of the pointer.
-export const picking = ({ name, label, sets, hover, role = "application" }, { state, set, part, data }, { move }) => {
+export const picking = (
+  { name, label, sets, hover, role = "application" },
+  { state, set, part, data, width },
+  { move },
+) => {
   const [x, y] = sets;
   const usual = (_state, dx, dy) => ({ [x]: state[x] + dx, ...(y && { [y]: state[y] + dy }) });
   const onkeydown = (event) => {
@@ -128,7 +132,7 @@ export const picking = ({ name, label, sets, hover, role = "application" }, { st
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
-    set((move || usual)(state, ...step, event.shiftKey, name, data), "place");
+    set((move || usual)(state, ...step, event.shiftKey, name, data, width()), "place");
   };
   const attrs = { role, tabindex: role === "application" && 0, ...KEYS, "aria-label": label, onkeydown };
   return { node: part(name, { ...attrs, class: "cx-picture cx-pick" }, "div", hover !== false), show() {} };
@@ -242,7 +246,8 @@ export const presses = {
     const { activeElement } = document;
     const held = node.contains(activeElement) && activeElement.dataset.key;
     const keyed = (key) => [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key);
-    return (key) => held && (keyed(key) || keyed(held))?.focus({ preventScroll: true });
+    return (key, other) =>
+      held && (keyed(key) || keyed(held) || node.querySelector("[data-key]") || other).focus({ preventScroll: true });
   },
 };
 
@@ -291,11 +296,11 @@ export const panel =
       const refocus = options.presses?.keep(node);
       node.replaceChildren();
       make(node, {}, [content]);
-      refocus?.(seen.focus);
+      refocus?.(seen.focus, slots.picture);
     };
 
     // --- controls ---
-    const at = { p, data, state, set, part, slots, made, limits: bound, seen: () => seen };
+    const at = { p, data, state, set, part, slots, made, limits: bound, seen: () => seen, width: () => width };
     for (const own of p.controls) made[own.name] = kinds[own.kind](own, at, options);
     const presets = p.presets.map(([name, values]) => button(name, () => set(values, "preset")));
     const same = ([name, value]) => JSON.stringify(state[name]) === JSON.stringify(value);
