@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from itertools import product
-from math import comb
+from math import comb, gcd
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cnnlab.arithmetic import extent, output_size
-from cnnlab.chapters.transposed.zero_insertion import ZERO_INSERTION_INPUT, ZERO_INSERTION_KERNEL
-from cnnlab.convolutions import compose_depthwise_separable, grid_coverage, overlap_counts
+from cnnlab.analysis import summarize
+from cnnlab.arithmetic import extent, output_size, receptive_field_of, transposed_output_size
+from cnnlab.chapters.depthwise_separable.depthwise_steps import DEPTHWISE_STEPS_PRESETS
+from cnnlab.chapters.transposed.zero_insertion import (
+    ZERO_INSERTION_INPUT,
+    ZERO_INSERTION_KERNEL,
+    ZERO_INSERTION_PRESETS,
+)
+from cnnlab.convolutions import (
+    DepthwiseSeparableConv2d,
+    StandardConv2d,
+    compose_depthwise_separable,
+    grid_coverage,
+    overlap_counts,
+    worked_examples,
+)
 from cnnlab.widgets import zero_insertion
 from tests.explorers import VIEWS
 
@@ -90,12 +104,35 @@ def test_powers_of_ten_in_words(node):
 
 
 def test_dilation_grid_counts_the_paths_of_grid_coverage(node):
-    stacks = [*product((1, 2, 3, 9), repeat=2), (1,), (9, 9, 9, 9), (1, 2, 5), (3, 5, 2, 9)]
-    for rates, geo in zip(stacks, node(VIEWS["dilation_grid"], f"{json.dumps(stacks)}.map(m.measure)"), strict=True):
+    stacks = [*product((1, 2, 3, 9), repeat=2), (1,), (9, 9, 9, 9), (1, 2, 5), (3, 5, 2, 9), (1, 4, 4), (1, 3, 9)]
+    found = node(VIEWS["dilation_grid"], f"{json.dumps(stacks)}.map((own) => [m.measure(own), m.explain(own)])")
+    for rates, (geo, said) in zip(stacks, found, strict=True):
         ways = grid_coverage(3, rates)
+        field, read = ways.shape[0], int((ways > 0).sum())
         assert torch.equal(torch.tensor(geo["ways"]).outer(torch.tensor(geo["ways"])), ways.long())
-        assert (geo["field"], geo["read"]) == (ways.shape[0], int((ways > 0).sum()))
+        assert field == receptive_field_of([(3, 1, rate) for rate in rates])[-1][0]
+        assert (geo["field"], geo["read"]) == (field, read)
         assert (geo["least"], geo["most"]) == (int(ways[ways > 0].min()), int(ways.max()))
+        assert geo["shared"] == int(((ways[:, 1:] > 0) & (ways[:, :-1] > 0)).sum())
+        if read == field**2:
+            assert f"every pixel of its {field} × {field} field" in said
+            assert ("exactly one path" in said) == (int(ways.max()) == 1)
+        else:
+            assert f"reads {read:,} of the {field**2:,} pixels" in said and f"{round(100 * read / field**2)} %" in said
+        assert ("No rate is 1" in said) == (min(rates) > 1 and gcd(*rates) == 1)
+        assert (f"multiple of {gcd(*rates)}, so the outputs form {gcd(*rates) ** 2} grids" in said) == (gcd(*rates) > 1)
+        assert ("Rate 4 steps farther than the 3 pixels that the smaller rates span" in said) == (rates == (1, 4, 4))
+
+
+def test_dilation_grid_tells_the_taps_of_a_pixel(node):
+    places = [(1, 0), (2, -2), (-6, 6), (7, 0)]
+    found = node(VIEWS["dilation_grid"], f"{json.dumps(places)}.map(([x, y]) => m.tell([2, 2, 2], x, y))")
+    ways = grid_coverage(3, (2, 2, 2))
+    assert found[0] == "Pixel 1 right: a hole. Whichever tap each layer takes, no choice of taps adds up to 1 across."
+    assert f"Pixel 2 right and 2 up: {int(ways[4, 8])} paths (6 × 6)." in found[1]
+    assert "Pixel 6 left and 6 down: 1 path (1 × 1)." in found[2]
+    assert "across −6 is −2 − 2 − 2; down 6 is 2 + 2 + 2." in found[2]
+    assert found[3] == "Pixel 7 right: outside the field."
 
 
 def test_convolution_arithmetic_has_the_sizes_and_reads_of_torch(node):
@@ -128,6 +165,56 @@ def test_depthwise_steps_has_the_numbers_and_the_bill_of_torch(node):
     assert node(VIEWS["depthwise_steps"], asked) == [[27, 135], [432, 2160], [447, 2160], [672, 2160]]
 
 
+def whole_numbers(text: str) -> list[int]:
+    return [int(found.replace(",", "").replace("−", "-")) for found in re.findall(r"−?\d[\d,]*", text)]
+
+
+@pytest.mark.parametrize("sizes", [*DEPTHWISE_STEPS_PRESETS.values(), (2, 3, 2, 4), (8, 100, 5, 5), (1, 1, 1, 1)])
+def test_depthwise_steps_counts_as_summarize(node, sizes):
+    state = json.dumps(dict(zip(("channels", "filters", "kernel", "size"), sizes)))
+    said = node(VIEWS["depthwise_steps"], f"m.explain(m.measure({state}))")
+    channels, filters, kernel, size = sizes
+    shape = (channels, size, size)
+    two = summarize(DepthwiseSeparableConv2d(channels, filters, kernel, padding=0, bias=False), shape)
+    one = summarize(StandardConv2d(channels, filters, kernel, padding=0, bias=False), shape)
+    macs = {layer.name: layer.macs for layer in two.layers}
+    bill = f"{macs['depthwise']:,} + {macs['pointwise']:,} = {two.macs:,} multiplications"
+    assert f"{bill}, the standard convolution {one.macs:,}: " in said
+    assert ("here two steps cost more" in said) == (two.macs > one.macs)
+    assert 1 / filters + 1 / kernel**2 == pytest.approx(two.macs / one.macs)
+
+
+def test_depthwise_steps_tells_each_product(node):
+    x, depthwise, pointwise = step_tensors(3, 5, 3, 6)
+    middle = F.conv2d(x, depthwise, groups=3)[0].flatten(1)
+    output = F.conv2d(x, compose_depthwise_separable(depthwise, pointwise))[0].flatten(1)
+    geo = "m.measure({channels: 3, filters: 5, kernel: 3, size: 6})"
+    first, second, last = node(VIEWS["depthwise_steps"], f"[6, 22, 32].map((t) => m.tell({geo}, t))")
+    assert first[0].startswith("Step 1, depthwise, at row 2, column 2: 3 × 9 = 27 multiplications.")
+    for c, line in enumerate(first[1:]):
+        window, taps = x[0, c, 1:4, 1:4].flatten().int().tolist(), depthwise[c].flatten().int().tolist()
+        products = [n for pair in zip(window, taps) for n in pair]
+        assert whole_numbers(line.split(":")[1]) == [*products, int(middle[c, 5])]
+    assert second[0].startswith("Step 2, pointwise, at row 2, column 2: 5 × 3 = 15 multiplications")
+    for f, line in enumerate(second[1:]):
+        pairs = zip(pointwise[f].flatten().int().tolist(), middle[:, 5].int().tolist())
+        assert whole_numbers(line.split(":")[1]) == [*(n for pair in pairs for n in pair), int(output[f, 5])]
+    examples = worked_examples()
+    macs = [examples[f"{kind} 3x3"].macs for kind in ("separable", "standard")]
+    assert f"All done: {macs[0]:,} multiplications against {macs[1]:,}." in last[0]
+    many = node(VIEWS["depthwise_steps"], "m.tell(m.measure({channels: 8, filters: 100, kernel: 5, size: 5}), 1)")
+    assert many[-1] == "and 4 more channels, counted but not drawn"
+
+
+def zero_insertion_weights(name: str, kernel: int, stride: int) -> torch.Tensor:
+    hat = (1 - (torch.arange(kernel, dtype=torch.double) - (kernel - 1) / 2).abs() / stride).clamp(min=0)
+    return {
+        "ones": torch.ones(kernel, kernel, dtype=torch.double),
+        "triangle": hat.outer(hat),
+        "numbers": torch.tensor(ZERO_INSERTION_KERNEL, dtype=torch.double)[:kernel, :kernel],
+    }[name]
+
+
 def test_zero_insertion_is_conv_transpose2d(node):
     names = ("size", "kernel", "stride", "padding", "output_padding")
     states = [
@@ -137,21 +224,52 @@ def test_zero_insertion_is_conv_transpose2d(node):
         for weights, pixels in (("ones", "numbers"), ("triangle", "ones"), ("numbers", "numbers"))
     ]
     data = json.dumps(zero_insertion().params["data"])
-    asked = f"{json.dumps(states)}.map((own) => m.measure(own, {data})).map(({{ value, count }}) => [value, count])"
-    for state, (value, count) in zip(states, node(VIEWS["zero_insertion"], asked), strict=True):
+    geo = f"((geo) => [geo.value, geo.count, m.explain(geo)])(m.measure(own, {data}))"
+    found = node(VIEWS["zero_insertion"], f"{json.dumps(states)}.map((own) => {geo})")
+    for state, (value, count, said) in zip(states, found, strict=True):
         n, k, s, p, o, weights, pixels = state.values()
         x = torch.tensor(ZERO_INSERTION_INPUT, dtype=torch.double)[:n, :n]
         x = torch.ones_like(x) if pixels == "ones" else x
-        hat = (1 - (torch.arange(k, dtype=torch.double) - (k - 1) / 2).abs() / s).clamp(min=0)
-        kernel = {
-            "ones": torch.ones(k, k, dtype=torch.double),
-            "triangle": hat.outer(hat),
-            "numbers": torch.tensor(ZERO_INSERTION_KERNEL, dtype=torch.double)[:k, :k],
-        }[weights]
+        kernel = zero_insertion_weights(weights, k, s)
         expected = F.conv_transpose2d(x[None, None], kernel[None, None], None, s, p, o)[0, 0]
         assert torch.allclose(torch.tensor(value, dtype=torch.double), expected, rtol=0, atol=1e-9), state
+        out = transposed_output_size(n, k, s, p, o)
+        assert said.startswith(f"{n} × {n} pixels become {out} × {out}.")
         if not o:
             assert torch.equal(torch.tensor(count), overlap_counts(k, s, n, p)), state
+
+
+@pytest.mark.parametrize("name", ZERO_INSERTION_PRESETS)
+def test_zero_insertion_says_what_a_flat_input_becomes(node, name):
+    *values, weights = ZERO_INSERTION_PRESETS[name]
+    kernel, stride = values[1:3]
+    state = dict(zip(("size", "kernel", "stride", "padding", "output_padding", "weights"), (*values, weights)))
+    data = json.dumps(zero_insertion().params["data"])
+    said = node(VIEWS["zero_insertion"], f"m.explain(m.measure({json.dumps(state)}, {data}))")
+    w = zero_insertion_weights(weights, kernel, stride)
+    sums = sorted({float(w[i::stride, j::stride].sum()) for i in range(stride) for j in range(stride)})
+    if len(sums) == 1:
+        assert f"comes out flat, {sums[0]:g} everywhere inside" in said
+    else:
+        words = ", ".join(f"{s:g}" for s in sums[:-1]) + f" and {sums[-1]:g}"
+        assert f"comes out as {words}, by turns" in said
+    assert ("checkerboard" in said) == (kernel % stride != 0 and kernel > stride)
+    assert ("leaves gaps" in said) == (kernel < stride)
+
+
+def test_zero_insertion_tells_each_sum(node):
+    state = (
+        '{"size": 4, "kernel": 3, "stride": 2, "padding": 1, "output_padding": 1, "weights": "ones", "x": 1, "y": 1}'
+    )
+    data = json.dumps(zero_insertion().params["data"])
+    told = f"((own) => m.tell(m.measure(own, {data}), own))"
+    found = node(
+        VIEWS["zero_insertion"], f"[{{}}, {{stamps: true, x: 0, y: 0}}].map((own) => {told}({{...{state}, ...own}}))"
+    )
+    assert found == [
+        "Output row 2, column 2: 4 of the 9 taps meet pixels, the rest zeros. 3·1 + 0·1 + 1·1 + 2·1 = 6",
+        "Input row 1, column 1 holds 2: it adds 2 times the kernel to rows 1 to 2, columns 1 to 2 of the output.",
+    ]
 
 
 def test_zero_insertion_offers_what_is_possible(node):

@@ -155,6 +155,8 @@ def test_turned_kernels(node):
     drawn = node(VIEWS["separability"], f"{json.dumps(cases)}.map((own) => m.turned(...own))")
     for (name, degrees), weights in zip(cases, drawn):
         assert np.allclose(np.reshape(weights, (5, 5)), turned(name, degrees))
+    upright, aslant = ([is_separable(torch.tensor(turned(name, a))) for name in SEPARABILITY_TURNED] for a in (0, 45))
+    assert upright == [True, True, True] and aslant == [True, False, False]
 
 
 @pytest.mark.parametrize("number", [0, 6, 13, -2])

@@ -4,9 +4,9 @@ No kernel, no widget machinery and no outside request: the same output works in 
 from a file), in JupyterLab and in Colab. What a page without scripts, or a notebook that is not trusted, shows
 is the text in ``alt`` and, in a stored output, a picture of the first state (see `cnnlab.widgets.stills`).
 
-An explorer called ``name`` is the file ``cnnlab/chapters/<chapter>/<name>.js``, an ES module that exports
-``explore(params)``, with its own styles in ``<name>.css``. Of ``static/core.js`` and the other modules that it imports
-goes into the output what it needs.
+An explorer called ``name`` is declared by a `cnnlab.widgets.panel.Panel`, which tells how one is written. Its view is
+the file ``cnnlab/chapters/<chapter>/<name>.js``, an ES module that exports ``explore(params)``, with its own styles in
+``<name>.css``. Of ``static/core.js`` and the other modules that it imports goes into the output what it needs.
 """
 
 from __future__ import annotations

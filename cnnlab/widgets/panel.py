@@ -28,8 +28,9 @@ What a view returns, all of it but ``text`` optional (and if ever, then always):
   value]]); ``parts`` ({name: what stands in ``own.part(name)``}). A node with the attributes ``pressing({by: 3},
   "key")`` sets that when it is pressed; ``focus`` is the key that gets the focus when a part that had it is drawn anew,
   else the key that had it, the part's first, or the picture.
-- ``place(px, py, wide, tall, name)``: what the pointer sets there ({x, y}) or null, in pixels of the part ``name``
-  ("picture" is one); ``leave``: what it sets when it leaves (with ``presses``);
+- ``place(px, py, wide, tall, name)``: what the pointer sets there ({x, y}) or null, in pixels of the part ``name``, a
+  `Pick` or one that ``own.part`` made with ``hover`` False (pressing) or True (also moving); ``leave``: what it sets
+  when it leaves (with ``presses``);
 - ``images`` ({name: {width, height, data}}): RGBA for ``own.part(name, {}, "canvas")``, not painted again while
   ``data`` is the same array; ``glide({x, y})`` draws what moves, with the places in between;
 - ``cells`` ({name of a `Numbers`: attributes of each field}).
@@ -48,7 +49,7 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 - ``also``: [painting, gliding, scrolling] from panel.js, where the view returns ``images``, ``glide`` or ``scroll``
   ({part: [top, bottom]}, what is kept in view); ``presses``: that of panel.js, where it uses ``pressing``;
 - ``layout(own)`` -> nodes, of ``own.presets(...)``, ``.sliders``, ``.choices``, ``.steps``, ``.picture``, ``.text``,
-  ``.hint``, ``.facts``, ``.control(name)``, ``.bar(...names or nodes)``, ``.part(name, attrs, tag)``,
+  ``.hint``, ``.facts``, ``.control(name)``, ``.bar(...names or nodes)``, ``.part(name, attrs, tag, hover)``,
   ``.set(change)``, ``.data``. A `Pick` called "picture" is ``own.picture``; under another name it is ``own.control``.
 
 Arithmetic is exported by the view's module and tested in Node (``tests/test_explorer_arithmetic.py``).

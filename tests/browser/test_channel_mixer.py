@@ -41,7 +41,7 @@ def check_page(page, weights, bias, relu: bool, show: str) -> None:
 
 def test_a_mix_from_the_list_is_drawn(opened):
     with opened(channel_mixer()) as v:
-        for mix in (CHANNEL_MIXES[0], CHANNEL_MIXES[-1], CHANNEL_MIXES[4]):
+        for mix in (CHANNEL_MIXES[-1], CHANNEL_MIXES[4]):
             v.page.get_by_role("combobox", name="Mix").select_option(mix.name)
             pressed = v.page.get_by_role("button", name="ReLU").get_attribute("aria-pressed")
             assert pressed == str(mix.relu).lower()
@@ -52,8 +52,6 @@ def test_numbers_are_edited_by_keyboard_and_slider(opened):
     with opened(channel_mixer(mixes=[Mix("Identity", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))])) as v:
         page = v.page
         page.get_by_label("weight of output 1 for blue").fill("-0.75")
-        weights, bias = [[1, 0, -0.75], [0, 1, 0], [0, 0, 1]], [0, 0, 0]
-        check_page(page, weights, bias, False, "clipped")
         assert page.get_by_role("combobox", name="Mix").input_value() == "your own"
         drag = page.get_by_role("slider", name="the weight in the frame")
         assert drag.input_value() == "-0.75"
@@ -61,24 +59,19 @@ def test_numbers_are_edited_by_keyboard_and_slider(opened):
         drag.press("ArrowRight")
         assert page.get_by_label("weight of output 1 for blue").input_value() == "-0.65"
         page.get_by_label("bias of output 2").press("ArrowDown")  # by 5
+        assert page.get_by_label("bias of output 2").input_value() == "-5"
         page.get_by_role("button", name="ReLU").press("Enter")
         page.get_by_role("combobox", name="Gray shows").select_option("zero as mid-gray")
-        weights[0][2], bias[1] = -0.65, -5
-        check_page(page, weights, bias, True, "signed")
         page.get_by_role("slider", name="the bias in the frame").press("Home")
         assert page.get_by_label("bias of output 2").input_value() == "-512"
         page.get_by_label("weight of output 3 for blue").fill("99")
         page.keyboard.press("Tab")
         assert page.get_by_label("weight of output 3 for blue").input_value() == "4"
-        weights[2][2], bias[1] = 4, -512
-        check_page(page, weights, bias, True, "signed")
         page.get_by_label("weight of output 3 for blue").fill("")  # nothing counts as 0
-        weights[2][2] = 0
-        check_page(page, weights, bias, True, "signed")
+        check_page(page, [[1, 0, -0.65], [0, 1, 0], [0, 0, 0]], [0, -512, 0], True, "signed")
 
 
 def test_a_pixel_is_chosen_by_keys_and_mouse(opened):
-    mix = CHANNEL_MIXES[0]
     with opened(channel_mixer()) as v:
         page, reading = v.page, v.page.locator("p.cx-hint")
         page.get_by_role("application").focus()
@@ -86,14 +79,14 @@ def test_a_pixel_is_chosen_by_keys_and_mouse(opened):
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowDown")
         assert reading.inner_text() != before
-        check_page(page, mix.weights, mix.bias, mix.relu, mix.show)
-        box = page.get_by_role("application").bounding_box()
-        page.mouse.click(box["x"] + box["width"] * 10.5 / 72, box["y"] + box["height"] * 30.5 / 72)
-        assert "row 31, column 11:" in reading.inner_text()
-        check_page(page, mix.weights, mix.bias, mix.relu, mix.show)
-        for _ in range(12):
-            page.get_by_role("application").press("ArrowLeft")
-        assert "row 31, column 1:" in reading.inner_text()
+        for picture in (page.get_by_role("application"), page.locator(".cx-photo").last):
+            picture.scroll_into_view_if_needed()
+            box = picture.bounding_box()
+            page.mouse.click(box["x"] + box["width"] * 10.5 / 72, box["y"] + box["height"] * 30.5 / 72)
+            assert "row 31, column 11:" in reading.inner_text()
+            for _ in range(12):
+                page.get_by_role("application").press("ArrowLeft")
+            assert "row 31, column 1:" in reading.inner_text()
 
 
 def test_it_answers_within_a_frame(opened):

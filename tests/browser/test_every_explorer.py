@@ -77,6 +77,11 @@ def test_every_control_answers_keys_and_the_pointer(opened, name):
             picture.hover()
             picture.click()
         assert root.get_by_role("status").count() == 1
+        # Words are for reading: to press them, as one does to mark them, changes nothing.
+        before = root.inner_html()
+        for words in root.locator("[data-room]").all():
+            words.click(position={"x": 20, "y": 8}, force=True)
+        assert root.inner_html() == before
         # To the end by Enter alone: a button that can do nothing more keeps the focus.
         for name in ("Finish the step", "Finish", "Next", "Back", "Add a layer", "Remove the last"):
             button = root.get_by_role("button", name=name, exact=True)

@@ -425,14 +425,14 @@ def test_residual_paths_agree_with_python(opened, blocks, gain):
             shares = [float(bar.get_attribute("data-share")) for bar in page.locator("[data-share]").all()]
             wanted = [comb(blocks, k) * f**k / (1 + f) ** blocks for k in range(blocks + 1)]
             assert np.allclose(shares, wanted, atol=1e-6)
-            assert f"through {blocks * f / (1 + f):.1f} blocks" in page.locator(".cx-say").text_content()
+            assert f"through {blocks * f / (1 + f):.1f} blocks" in page.get_by_role("status").text_content()
 
 
 def test_residual_paths_move_by_keyboard(opened):
     with opened(residual_paths(54, 0.3)) as v:
         set_slider(v.page, "n blocks", 3)
         assert v.page.locator("[data-share]").count() == 4
-        assert "all 3 blocks" in v.page.locator(".cx-say").text_content()
+        assert "all 3 blocks" in v.page.get_by_role("status").text_content()
         v.page.get_by_role("button", name="ResNet-152").click()
         assert v.page.locator("[data-share]").count() == 51
 

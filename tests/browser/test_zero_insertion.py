@@ -1,4 +1,4 @@
-"""The explorer of the transposed convolution, moved in a real browser and compared with torch."""
+"""The transposed convolution moved in a real browser. ``tests/test_explorer_arithmetic.py`` compares it with torch."""
 
 from __future__ import annotations
 
@@ -6,31 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cnnlab.arithmetic import transposed_output_size
-from cnnlab.chapters.transposed.zero_insertion import (
-    ZERO_INSERTION_INPUT,
-    ZERO_INSERTION_KERNEL,
-    ZERO_INSERTION_LIMITS,
-    ZERO_INSERTION_PRESETS,
-)
+from cnnlab.chapters.transposed.zero_insertion import ZERO_INSERTION_INPUT, ZERO_INSERTION_LIMITS
 from cnnlab.convolutions import overlap_counts
 from cnnlab.widgets import zero_insertion
 from tests.browser.pages import set_slider
 
 LABELS = ("n input", "k kernel", "s stride", "p padding", "o output padding")
-SETTINGS = [  # size, kernel, stride, padding, output padding
-    (4, 3, 2, 1, 1), (5, 4, 2, 1, 0), (3, 2, 2, 0, 0), (3, 2, 3, 0, 2), (6, 5, 3, 4, 2),
-    (1, 1, 1, 0, 0), (2, 5, 1, 2, 0), (4, 1, 3, 0, 1), (6, 5, 2, 0, 1),
-]  # fmt: skip
-
-
-def weights_of(name: str, kernel: int, stride: int) -> torch.Tensor:
-    if name == "Ones":
-        return torch.ones(kernel, kernel, dtype=torch.float64)
-    if name == "Numbers":
-        return torch.tensor(ZERO_INSERTION_KERNEL, dtype=torch.float64)[:kernel, :kernel]
-    hat = (1 - (torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2).abs() / stride).clamp(min=0)
-    return hat[:, None] * hat[None, :]
 
 
 def choose(page, label: str, option: str) -> None:
@@ -45,50 +26,19 @@ def outputs(page) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(numbers, dtype=torch.float64).T.reshape(2, side, side)
 
 
-def test_it_agrees_with_torch(opened):
+def test_sliders_draw_what_torch_says(opened):
     with opened(zero_insertion()) as v:
         page = v.page
-        for number, values in enumerate(SETTINGS):
-            size, kernel, stride, padding, extra = values
-            for label, to in zip(LABELS, values):
-                if number < 2:
-                    set_slider(page, label, to)
-                else:  # faster than key by key
-                    page.get_by_role("slider", name=label, exact=True).fill(str(to))
-            out = transposed_output_size(size, kernel, stride, padding, extra)
-            assert page.locator(".cx-out").inner_text() == str(out)
-            assert f"{size} × {size} pixels become {out} × {out}." in page.get_by_role("status").inner_text()
-            for name in ("Ones", "Triangle", "Numbers"):
-                choose(page, "Kernel", name)
-                for pixels in ("All ones", "Numbers"):
-                    choose(page, "Input", pixels)
-                    x = torch.tensor(ZERO_INSERTION_INPUT, dtype=torch.float64)[:size, :size]
-                    x = torch.ones_like(x) if pixels == "All ones" else x
-                    weight = weights_of(name, kernel, stride)[None, None]
-                    expected = F.conv_transpose2d(x[None, None], weight, None, stride, padding, extra)[0, 0]
-                    drawn, counts = outputs(page)
-                    assert torch.allclose(drawn, expected, rtol=0, atol=1e-4)
-                    if extra == 0:
-                        assert torch.equal(counts.long(), overlap_counts(kernel, stride, size, padding))
-
-
-@pytest.mark.parametrize("name", ZERO_INSERTION_PRESETS)
-def test_it_says_what_a_flat_input_becomes(opened, name):
-    *values, weights = ZERO_INSERTION_PRESETS[name]
-    kernel, stride = values[1:3]
-    with opened(zero_insertion()) as v:
-        page = v.page
-        page.get_by_role("button", name=name, exact=True).click()
-        w = weights_of(weights.capitalize(), kernel, stride)
-        sums = sorted({float(w[i::stride, j::stride].sum()) for i in range(stride) for j in range(stride)})
-        said = page.get_by_role("status").inner_text()
-        if len(sums) == 1:
-            assert f"comes out flat, {sums[0]:g} everywhere inside" in said
-        else:
-            words = ", ".join(f"{s:g}" for s in sums[:-1]) + f" and {sums[-1]:g}"
-            assert f"comes out as {words}, by turns" in said
-        assert ("checkerboard" in said) == (kernel % stride != 0 and kernel > stride)
-        assert ("leaves gaps" in said) == (kernel < stride)
+        for label, to in zip(LABELS, (5, 4, 2, 1, 0)):
+            set_slider(page, label, to)
+        assert page.locator(".cx-out").inner_text() == "10"
+        choose(page, "Kernel", "Ones")
+        choose(page, "Input", "Numbers")
+        x = torch.tensor(ZERO_INSERTION_INPUT, dtype=torch.float64)[:5, :5]
+        expected = F.conv_transpose2d(x[None, None], torch.ones(1, 1, 4, 4, dtype=torch.float64), None, 2, 1)[0, 0]
+        drawn, counts = outputs(page)
+        assert torch.equal(drawn, expected)
+        assert torch.equal(counts.long(), overlap_counts(4, 2, 5, 1))
 
 
 def test_both_ways_move_by_keys_mouse_and_clock(opened):
@@ -99,17 +49,13 @@ def test_both_ways_move_by_keys_mouse_and_clock(opened):
         page.get_by_role("application").focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowDown")
-        assert reading.inner_text() == (
-            "Output row 2, column 2: 4 of the 9 taps meet pixels, the rest zeros. 3·1 + 0·1 + 1·1 + 2·1 = 6"
-        )
+        assert reading.inner_text().startswith("Output row 2, column 2: 4 of the 9 taps meet pixels")
         assert page.locator(".cx-hit").count() == 4
         page.locator(".cx-result").nth(2).hover()
         assert reading.inner_text().startswith("Output row 1, column 3:")
         page.mouse.move(1, 1)
         choose(page, "See it as", "Stamps")
-        assert reading.inner_text().startswith(
-            "Input row 1, column 1 holds 2: it adds 2 times the kernel to rows 1 to 2"
-        )
+        assert reading.inner_text().startswith("Input row 1, column 1 holds 2: ")
         page.get_by_role("button", name="Next").click()
         assert "columns 2 to 4 of the output" in reading.inner_text()
         page.get_by_role("button", name="Back").click()

@@ -260,7 +260,7 @@ export const explore = panel(view, {
     own.text,
     own.part("bars"),
     own.steps,
-    el("div", { class: "ds-panels" }, own.picture, own.part("standard")),
+    el("div", { class: "ds-panels" }, own.picture, own.part("standard", {}, "div", false)),
     own.hint,
     own.facts,
   ],

@@ -74,8 +74,7 @@ const view = ({ node, at }, width, data) => {
       svg("path", { class: "ic-off", ...squares(false) }),
       svg("rect", { class: "ic-mark", x: x(at), y: y(at), width: side, height: side }),
     ]),
-    place: (px, py, _wide, _tall, name) =>
-      name === "picture" && { at: Math.floor(py / side) * columns + clamp(Math.floor(px / side), 0, columns - 1) },
+    place: (px, py) => ({ at: Math.floor(py / side) * columns + clamp(Math.floor(px / side), 0, columns - 1) }),
   };
 };
 

@@ -37,95 +37,18 @@ export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.ch
 // JupyterLab takes arrow keys and letters for itself unless this stands on the element.
 export const KEYS = { "data-lm-suppress-shortcuts": "true" };
 
-// A labeled slider; symbol and color tie it to a formula.
-export const slider = ({ label, symbol, color, min, max, step = 1, value, format = String, oninput }) => {
-  const input = el("input", { type: "range", min, max, step, ...KEYS, oninput: () => show(true) });
-  const out = el("b", { "aria-hidden": "true" });
-  const name = el("span", {}, symbol && [el("i", {}, symbol), " "], label);
-  const show = (tell) => {
-    out.textContent = format(+input.value);
-    input.setAttribute("aria-valuetext", out.textContent);
-    if (tell) oninput(+input.value);
-  };
-  const node = el("label", { class: "cx-field", style: color && `--cx:var(--cnnlab-${color})` }, name, out, input);
-  const control = {
-    node,
-    get value() {
-      return +input.value;
-    },
-    set value(to) {
-      input.value = to;
-      show();
-    },
-    bound(low, high) {
-      Object.assign(input, { min: low, max: high });
-    },
-  };
-  control.value = value;
-  return control;
-};
-
-// options: [value, text] pairs; the value handed to onchange is the option's own.
-export const select = ({ label, hidden, options, value, onchange }) => {
-  const input = el(
-    "select",
-    { ...KEYS, "aria-label": hidden ? label : null, onchange: () => onchange(options[input.selectedIndex][0]) },
-    options.map(([, text]) => el("option", {}, text)),
-  );
-  const control = {
-    node: hidden ? input : el("label", { class: "cx-select" }, label, input),
-    set value(to) {
-      input.selectedIndex = options.findIndex(([own]) => own === to);
-    },
-  };
-  control.value = value;
-  return control;
-};
-
 // A button that can do nothing now (able(node, false)) keeps the focus that it has.
-export const button = (text, act, attrs) => {
-  const onclick = (event) => node.getAttribute("aria-disabled") === "true" || act(event);
-  const node = el("button", { type: "button", ...KEYS, onclick, ...attrs }, text);
+export const button = (text, act) => {
+  const onclick = () => node.getAttribute("aria-disabled") === "true" || act();
+  const node = el("button", { type: "button", ...KEYS, onclick }, text);
   return node;
 };
 export const able = (node, can) => node.setAttribute("aria-disabled", String(!can));
 
-// A button that stays down.
-export const toggle = (text, on, onchange) => {
-  const node = button(
-    text,
-    () => {
-      on = !on;
-      node.setAttribute("aria-pressed", on);
-      onchange(on);
-    },
-    { "aria-pressed": String(on) },
-  );
-  return node;
-};
-
-// One of several: buttons of which one is down.
-export const choice = ({ label, options, value, onchange }) => {
-  const nodes = options.map(([own, text]) =>
-    button(text, () => {
-      mark(own);
-      onchange(own);
-    }),
-  );
-  const mark = (to) => nodes.forEach((node, i) => node.setAttribute("aria-pressed", options[i][0] === to));
-  mark(value);
-  return {
-    node: el("div", { class: "cx-select", role: "group", "aria-label": label }, el("span", {}, label), nodes),
-    set value(to) {
-      mark(to);
-    },
-  };
-};
-
 // Words that change keep the room of the longest they can be, in letters, so that nothing below them moves.
 // Spoken politely when it changes; never while a clock runs.
-export const say = (room, attrs) => el("p", { class: "cx-say", role: "status", "data-room": room, ...attrs });
-export const hint = (room, attrs) => el("p", { class: "cx-hint", "aria-live": "polite", "data-room": room, ...attrs });
+export const say = (room) => el("p", { role: "status", "data-room": room });
+export const hint = (room) => el("p", { class: "cx-hint", "aria-live": "polite", "data-room": room });
 export const keepRoom = (node) => {
   const { font, lineHeight } = getComputedStyle(node);
   const pen = document.createElement("canvas").getContext("2d");
@@ -138,35 +61,6 @@ export const keepRoom = (node) => {
 // A picture of a size, in pixels, with what it holds.
 export const sized = (width, height, attrs, ...kids) =>
   svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...attrs }, ...kids);
-
-// The size of a picture in pixels, and of what is drawn in it.
-export const sheet = (picture, width, height) => {
-  picture.setAttribute("width", width);
-  picture.setAttribute("height", height);
-  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-};
-
-// Play and pause; changed(on) hears of either. Stops by itself when the page is hidden or the explorer has left it.
-export const clock = (ms, tick, changed) => {
-  let timer = 0;
-  const set = (on) => {
-    clearInterval(timer);
-    timer = on ? setInterval(() => (document.hidden || !node.isConnected ? set(false) : tick()), ms) : 0;
-    node.textContent = on ? "Pause" : "Play";
-    changed?.(on);
-  };
-  const node = button("Play", () => {
-    set(!timer);
-    if (timer) tick();
-  });
-  return {
-    node,
-    stop: () => timer && set(false),
-    get running() {
-      return timer > 0;
-    },
-  };
-};
 
 // Calls draw(t) with t from 0 to 1; at once when the reader wants no motion. A new call replaces the last.
 export const glider = () => {
@@ -182,15 +76,6 @@ export const glider = () => {
     };
     next(start);
   };
-};
-
-// Arrow keys as steps: move(dx, dy).
-export const arrows = (move) => (event) => {
-  const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-  if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  event.stopPropagation();
-  move(...step);
 };
 
 // The book, Colab, VS Code and JupyterLab each say dark in their own way.

@@ -242,12 +242,12 @@ export const presses = {
     });
     node.addEventListener("pointerleave", () => seen().leave && set(seen().leave, "leave"));
   },
-  keep(node) {
+  keep(node, { seen, slots }) {
     const { activeElement } = document;
     const held = node.contains(activeElement) && activeElement.dataset.key;
     const keyed = (key) => [...node.querySelectorAll("[data-key]")].find((own) => own.dataset.key === key);
-    return (key, other) =>
-      held && (keyed(key) || keyed(held) || node.querySelector("[data-key]") || other).focus({ preventScroll: true });
+    const next = () => keyed(seen().focus) || keyed(held) || node.querySelector("[data-key]") || slots.picture;
+    return () => held && next().focus({ preventScroll: true });
   },
 };
 
@@ -259,7 +259,7 @@ export const panel =
     const data = options.decode?.(p.data) ?? p.data;
     const state = { ...p.state };
     const colors = Object.fromEntries(p.controls.map((own) => [own.symbol, own.color]));
-    const slots = {};
+    const slots = { text: say(p.room), hint: hint(p.hint) };
     const made = {};
     let width = 0;
     let seen = {};
@@ -278,25 +278,26 @@ export const panel =
     };
 
     // --- where things stand ---
-    const slot = (name, node, hover) => {
+    // Only a part that says how answers the pointer: to pressing (hover false), and to its moving too (true).
+    const part = (name, attrs, tag = "div", hover) => {
+      const node = el(tag, attrs);
       const point = ({ clientX, clientY }) => {
         const { left, top, width, height } = node.getBoundingClientRect();
         const change = seen.place?.(clientX - left, clientY - top, width, height, name) || {};
         if (Object.keys(change).some((own) => state[own] !== change[own])) set(change, "place");
       };
-      node.addEventListener("pointerdown", point);
+      if (hover !== undefined) node.addEventListener("pointerdown", point);
       if (hover) node.addEventListener("pointermove", point);
       options.presses?.listen(node, name, at);
       slots[name] = node;
       return node;
     };
-    const part = (name, attrs, tag = "div", hover) => slot(name, el(tag, attrs), hover);
     const fill = (node, content) => {
       if (!node || content === undefined || node.textContent === content) return;
-      const refocus = options.presses?.keep(node);
+      const refocus = options.presses?.keep(node, at);
       node.replaceChildren();
       make(node, {}, [content]);
-      refocus?.(seen.focus, slots.picture);
+      refocus?.();
     };
 
     // --- controls ---
@@ -329,8 +330,8 @@ export const panel =
       sliders: el("div", { class: "cx-controls" }, nodes("sliders")),
       choices: bar(...nodes("choices")),
       steps: nodes("steps"),
-      text: slot("text", say(p.room)),
-      hint: slot("hint", hint(p.hint)),
+      text: slots.text,
+      hint: slots.hint,
       facts: part("facts", { class: "cx-facts" }, "dl"),
       picture: slots.picture || part("picture", { class: "cx-picture" }),
     });

@@ -20,7 +20,7 @@ export const board = (own, name, label, over, attrs) =>
       "div",
       { class: "cx-photo" },
       own.part(name, { "aria-hidden": "true", ...attrs }, "canvas"),
-      over || own.part(`${name}-mark`),
+      over || own.part(`${name}-mark`, {}, "div", false),
     ),
   );
 
