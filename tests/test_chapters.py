@@ -33,8 +33,6 @@ from tools.chapters import (
 
 LONGEST_CELL = 45  # lines
 LONGEST_LINE = 88  # characters: what a page's column holds (book/ruff.toml, --cnnlab-code in cnnlab.css)
-# Chapters that still have longer lines, and how many; only ever fewer.
-LONG_LINES: dict[str, int] = {}
 LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)
 EXCUSED_SHARE = 0.20
@@ -152,7 +150,7 @@ def test_cells_are_short_enough_to_read(notebook) -> None:
     assert not long, f"code cells of more than {LONGEST_CELL} lines: {long}"
 
 
-def test_lines_fit_the_column(path: Path, notebook) -> None:
+def test_lines_fit_the_column(notebook) -> None:
     """A longer line scrolls sideways on the page, sentences in strings too: `make format` breaks only code."""
     long = [
         f"cell {number} ({len(line)}): {line.strip()[:50]}"
@@ -160,8 +158,7 @@ def test_lines_fit_the_column(path: Path, notebook) -> None:
         for line in cell.source.splitlines()
         if len(line) > LONGEST_LINE
     ]
-    allowed = LONG_LINES.get(path.stem, 0)
-    assert len(long) <= allowed, "\n".join([f"lines of more than {LONGEST_LINE} characters:", *long])
+    assert not long, "\n".join([f"lines of more than {LONGEST_LINE} characters:", *long])
 
 
 def test_comments_stand_above_their_line(notebook) -> None:
