@@ -279,7 +279,7 @@ const chart = (state, data, width) => {
   const picture = sized(
     width,
     height,
-    {},
+    { role: "group", "aria-label": "Points" },
     mesh.flat(9),
     stairs && svg("path", { d: `${stairs}H${box.right}`, class: "cx-frontier" }),
     !compare && svg("polyline", { points: mine.map((i) => [at(i).x, at(i).y]).join(" "), class: "cx-kin-line" }),
@@ -352,16 +352,20 @@ export const explore = panel(view, {
   move: (state, dx, dy, _shift, _name, data) => ({ at: walk(state, dx, dy, data), picked: true }),
   // A control's change asks for the summary again.
   settle: (state, moved) => (moved in state ? { picked: false, hover: false } : {}),
-  layout: (own) => [
-    own.choices,
-    own.picture,
-    own.part("legend", { class: "cx-legend" }),
-    own.text,
-    el(
-      "details",
-      { class: "cx-table", ontoggle: (event) => own.set({ open: event.target.open }) },
-      el("summary", { ...KEYS }, "All numbers as a table"),
-      own.part("table", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Table of models" }),
-    ),
-  ],
+  layout: (own) => {
+    const fill = (open) => own.set({ open });
+    addEventListener("beforeprint", () => fill(true)); // paper has the numbers, though nobody has opened them
+    return [
+      own.choices,
+      own.picture,
+      own.part("legend", { class: "cx-legend" }),
+      own.text,
+      el(
+        "details",
+        { class: "cx-table", ontoggle: (event) => fill(event.target.open) },
+        el("summary", { ...KEYS }, "All numbers as a table"),
+        own.part("table", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Table of models" }),
+      ),
+    ];
+  },
 });
