@@ -85,8 +85,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
     own = config.stash[OWN]
     if own:
-        config.hook.pytest_deselected(items=[item for item in items if not belongs(item, own)])
-        items[:] = [item for item in items if belongs(item, own)]
+        kept: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            kept[belongs(item, own)].append(item)
+        config.hook.pytest_deselected(items=kept[False])
+        items[:] = kept[True]
 
 
 def model_of(item: pytest.Item) -> str | None:
