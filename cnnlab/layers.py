@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -132,6 +133,13 @@ class SqueezeExcite(nn.Module):
         scale = x.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
         scale = self.activation(self.reduce(scale))  # (N, hidden, 1, 1)
         return x * self.gate(self.expand(scale))  # (N, C, H, W)
+
+
+def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+    """As much padding as ceil(side / stride) outputs need; an odd pixel goes to the bottom and right (TensorFlow)."""
+    sides = (x.shape[3], x.shape[2])  # F.pad begins at the last dimension
+    missing = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in sides]
+    return F.pad(x, [part for m in missing for part in (m // 2, m - m // 2)], value=value)
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:

