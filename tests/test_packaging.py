@@ -15,8 +15,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import cnnlab
-from cnnlab.weights.package_weights import PACKAGES
 from cnnlab import chapters
+from cnnlab.weights.package_weights import PACKAGES
 from tools.build_wheel import offline_environment
 from tools.chapters import ROOT
 
