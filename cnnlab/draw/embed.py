@@ -3,7 +3,8 @@
 A picture has two forms. What a cell stores is a *still*: an ``<img>`` that holds the whole SVG as a file of its own,
 with its own paper and its own dark colors. It survives where a notebook is not trusted (JupyterLab removes inline SVG,
 scripts and styles there) and on GitHub. What a page of the book or a running panel holds is the SVG *in line*, whose
-colors follow the page. ``standalone`` and ``inline`` lead from one to the other.
+colors follow the page. ``standalone`` and ``inline`` lead from one to the other. ``plain`` makes a third, for files
+that go into a paper or onto a slide: one mode's colors, and nothing that a renderer without CSS would miss.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import base64
 import html
 import io
 import re
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cnnlab.draw import palette
+from cnnlab.files import replacing
 
 Self = TypeVar("Self", bound="Embedded")
 
@@ -24,6 +27,10 @@ _DARK_HOSTS = (
     "html[theme=dark] .cnnlab-figure",  # Colab
     "body.vscode-dark .cnnlab-figure",  # VS Code
 )
+# What a drawing's words are set in: in a browser its system's own, in a file those that every other program finds.
+SCREEN_FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+PRINT_FONTS = "Helvetica,Arial,sans-serif"
+FORMATS = (".svg", ".png", ".pdf")
 _ROOT = re.compile(r"<svg\b([^>]*)>")
 _ATTRIBUTE = re.compile(r'([\w:-]+)="([^"]*)"')
 _VARIABLE = re.compile(r"var\(--cnnlab-\w+, (#[0-9a-f]{6})\)")
@@ -32,6 +39,7 @@ _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 # Of the root's style, what is about the page that it stands in; the rest belongs to the picture.
 _PLACE = frozenset({"width", "height", "min-width", "max-width", "display", "margin"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_PLAIN = re.compile(r'\b(fill|stroke)="(#[0-9a-f]{6})"')
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 _OWN_PAPER = re.compile(r'<rect class="paper"[^>]*/>')
 
@@ -164,6 +172,64 @@ def inline(alone: str, alt: str) -> str:
     return f"{alone[: root.start()]}<svg{head}>{alone[root.end() :]}"
 
 
+def plain(svg: str, *, dark: bool = False, transparent: bool = False) -> str:
+    """The SVG for programs that are no browser (LaTeX by way of rsvg-convert or Inkscape, CairoSVG, an office suite).
+
+    Width and height in pixels, the colors of one mode, common fonts by name; no style sheet, variable or media query.
+
+    Args:
+        svg: as for ``standalone``.
+        dark: whether with the dark mode's colors instead of the light one's.
+        transparent: whether without the paper behind it.
+
+    Raises:
+        ValueError: as for ``standalone``.
+    """
+    alone = _OWN_STYLE.sub("", standalone(svg), count=1)
+    if transparent:
+        alone = _OWN_PAPER.sub("", alone, count=1)
+    if dark:
+        values = dict(palette.COLORS.values())
+        alone = _PLAIN.sub(lambda paint: f'{paint[1]}="{values.get(paint[2], paint[2])}"', alone)
+    alone = re.sub(r' data-least="[^"]*"', "", alone, count=1)
+    return alone.replace(f'font-family="{SCREEN_FONTS}"', f'font-family="{PRINT_FONTS}"')
+
+
+def save(
+    svg: str, path: str | Path, *, dark: bool = False, transparent: bool = False, scale: float | None = None
+) -> Path:
+    """Write the picture to a file; see ``Embedded.save``."""
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"path={str(path)!r} ends in {path.suffix!r}. Allowed: {', '.join(FORMATS)}.")
+    if scale is not None and suffix != ".png":
+        raise ValueError(f"scale={scale!r} is for .png alone: a {suffix} has no pixels. Leave it out.")
+    if scale is not None and not 0 < scale <= 100:
+        raise ValueError(f"scale={scale!r} is not allowed: give pixels of the file per pixel drawn, above 0 up to 100.")
+    data = plain(svg, dark=dark, transparent=transparent).encode()
+    if suffix != ".svg":
+        cairosvg = _cairosvg(suffix)
+        data = cairosvg.svg2pdf(data) if suffix == ".pdf" else cairosvg.svg2png(data, scale=scale or 2.0)
+    with replacing(path) as part:
+        part.write_bytes(data)
+    return path
+
+
+def _cairosvg(suffix: str) -> Any:
+    """The library that turns SVG into pixels and PDF, an optional extra."""
+    try:
+        import cairosvg
+    except ImportError:
+        remedy = 'run pip install "cnnlab[draw]"'
+    except OSError:  # the package is there, the C library that it calls is not
+        remedy = "install it (apt install libcairo2, brew install cairo)"
+    else:
+        return cairosvg
+    needs = "CairoSVG" if "pip" in remedy else "the library cairo"
+    raise ImportError(f"A {suffix} file needs {needs}, which is not here: {remedy}, or save as .svg.")
+
+
 def page_css() -> str:
     """The rules by which a picture in line follows its page: a light value stands for the color of that name."""
     rules = (
@@ -253,6 +319,26 @@ class Embedded:
         """Give it this caption, or none; returns itself."""
         self.caption = None if caption is None else worded("caption", caption)
         return self
+
+    def save(
+        self, path: str | Path, *, dark: bool = False, transparent: bool = False, scale: float | None = None
+    ) -> Path:
+        """Write the picture to a file that stands alone: ``.save("lenet.pdf")``.
+
+        Args:
+            path: ends in .svg, .png or .pdf; folders are created, "~" is the home folder.
+            dark: whether with the dark mode's colors instead of the light one's.
+            transparent: whether without the paper behind it.
+            scale: for .png, pixels of the file per pixel drawn; None is 2, which print takes at 192 dots per inch.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: another ending, or a scale that does not go with it.
+            ImportError: .png and .pdf need CairoSVG (``pip install "cnnlab[draw]"``), and it is missing.
+        """
+        return save(self.svg, path, dark=dark, transparent=transparent, scale=scale)
 
     def _line(self) -> str:
         """The caption with its number, which counts from the first time that it is shown."""

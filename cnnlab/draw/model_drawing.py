@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from torch import nn
 
 from cnnlab.analysis import summarize
-from cnnlab.draw.embed import Embedded, standalone
+from cnnlab.draw.embed import Embedded
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
 from cnnlab.draw.model.volumes import draw_volumes
@@ -24,24 +23,16 @@ STYLES = ("volumes", "blocks")
 
 
 class Drawing(Embedded):
-    """A picture of a model: shown by the notebook, or ``.save("lenet.svg")``.
+    """A picture of a model: shown by the notebook, or saved: ``.save("lenet.svg")``, ``.png`` or ``.pdf``.
 
     Attributes:
-        svg: The picture, one ``<svg>`` element.
+        svg: The picture for a page, one ``<svg>`` element whose colors follow it; ``save`` writes one for a file.
         alt: What it shows, in words, made from the same numbers.
     """
 
     def __init__(self, svg: str, alt: str, title: str) -> None:
         super().__init__(svg, alt)
         self.title = title
-
-    def save(self, path: str | Path) -> Path:
-        """Write the SVG to a file that stands alone; the folder must exist. Returns the path."""
-        path = Path(path)
-        if path.suffix != ".svg":
-            raise ValueError(f"path={str(path)!r} does not end in .svg, the format of a drawing.")
-        path.write_text(standalone(self.svg), encoding="utf-8")
-        return path
 
 
 def draw_model(

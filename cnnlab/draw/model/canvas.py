@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from cnnlab.draw import palette
-from cnnlab.draw.embed import well_formed
+from cnnlab.draw.embed import SCREEN_FONTS, well_formed
 
 ROLE_COLOR = {
     "conv": "blue",
@@ -24,7 +24,6 @@ ROLE_COLOR = {
     "other": "grey",
 }
 
-_FONT = "system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _NARROW = frozenset("iIjl.,:;|'! ft()[]1")
 _WIDE = frozenset("mMWwGOQ@×→")
 
@@ -176,7 +175,7 @@ class Canvas:
         floor = f"min-width:{num(min(w, least))}px;" if least else ""
         svg = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{num(x)} {num(y)} {num(w)} {num(h)}" role="img" '
-            f'aria-labelledby="t{key} d{key}" font-family="{_FONT}" fill="currentColor" '
+            f'aria-labelledby="t{key} d{key}" font-family="{SCREEN_FONTS}" fill="currentColor" '
             f'style="display:block;width:100%;max-width:{num(w)}px;{floor}height:auto;margin:0 auto">'
             f'<title id="t{key}">{escape(title)}</title><desc id="d{key}">{escape(alt)}</desc>'
             f"<defs>{heads}</defs>{body}</svg>"
