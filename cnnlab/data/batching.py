@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnlab.data.augment import moving_first, with_classes
 from cnnlab.data.dataset import ImageSet
+from cnnlab.pictures import scale_and_shift
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
@@ -94,13 +95,9 @@ def batches(
     if length == 0:
         raise ValueError(f"drop_last leaves nothing: batch_size={batch_size} is above the {n} pictures.")
     moving, changing = moving_first(None if augment is None else with_classes(augment, image_set.num_classes))
-    pixel_mean = torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1)
-    pixel_std = torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1)
 
     def iterate() -> Iterator[tuple[Tensor, Tensor]]:
-        # (pixel / 255 - mean) / std in one multiplication and one addition.
-        scale = (1 / pixel_std).to(target)
-        shift = (-pixel_mean / pixel_std).to(target)
+        scale, shift = (number.to(target) for number in scale_and_shift(mean, std))
         byte_scale = scale / 255
         order = None
         if shuffle:

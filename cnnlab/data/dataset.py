@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from cnnlab.errors import whole_number
+from cnnlab.pictures import resize_images
+from cnnlab.preprocessing import Preprocess, plain_preprocess
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class ImageSet:
         masks: bool, (N, H, W) or (N, M, H, W): the visible part of each object.
         keypoints: float32, (N, P, 2) or (N, M, P, 2) as x, y in pixels.
         object_labels: int64, (N, M): the class of each of several objects, -1 where there is none.
+        paths: the file of each picture where they came from files, so that ``data.test.paths[i]`` names that of a wrong
+            one; else None.
 
     Raises:
         TypeError: a tensor of the wrong kind.
@@ -37,6 +40,7 @@ class ImageSet:
     masks: Tensor | None = None
     keypoints: Tensor | None = None
     object_labels: Tensor | None = None
+    paths: tuple[str, ...] | None = None
     _copies: dict[torch.device, ImageSet] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +71,9 @@ class ImageSet:
                     f"labels must lie in 0..{len(self.classes) - 1} ({len(self.classes)} classes), "
                     f"but they run from {low} to {high}; pass all class names, or renumber the labels from 0."
                 )
-        for name in ("boxes", "masks", "keypoints", "object_labels"):
+        if self.paths is not None:
+            object.__setattr__(self, "paths", tuple(str(path) for path in self.paths))
+        for name in ("boxes", "masks", "keypoints", "object_labels", "paths"):
             extra = getattr(self, name)
             if extra is not None and len(extra) != len(images):
                 raise ValueError(f"{name} must have one entry for each of {len(images)} pictures, got {len(extra)}.")
@@ -83,6 +89,9 @@ class ImageSet:
             name: None if (extra := getattr(self, name)) is None else extra[index]
             for name in ("boxes", "masks", "keypoints", "object_labels")
         }
+        if self.paths is not None:
+            chosen = torch.arange(len(self), device=self.device)[index].tolist()
+            extras["paths"] = tuple(self.paths[i] for i in chosen)
         return ImageSet(self.images[index], self.labels[index], self.classes, **extras)
 
     @property
@@ -129,7 +138,7 @@ class ImageSet:
                 name: None if (value := getattr(self, name)) is None else value.to(device)
                 for name in ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
             }
-            self._copies[device] = ImageSet(classes=self.classes, **moved)
+            self._copies[device] = ImageSet(classes=self.classes, paths=self.paths, **moved)
         return self._copies[device]
 
     def __repr__(self) -> str:
@@ -149,6 +158,8 @@ class Dataset:
         classes: names, in label order.
         mean, std: one number for each channel, of training pixels scaled to [0, 1].
         source: where the pictures came from, in words, for the record of a run.
+        preprocess: turns any picture into what a network sees that was trained on these, to the bit; its mean and std
+            are always the set's. None stands for pictures whose shorter side was resized and the middle cut out.
     """
 
     name: str
@@ -158,6 +169,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     source: str = ""
+    preprocess: Preprocess | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -178,13 +190,17 @@ class Dataset:
             raise ValueError(
                 f"std must be positive, got {self.std}: a channel in which all pixels are equal says nothing."
             )
+        given = self.preprocess or plain_preprocess(self.train.shape, self.mean, self.std, "crop")
+        object.__setattr__(self, "preprocess", replace(given, mean=self.mean, std=self.std))
 
     @classmethod
-    def from_sets(cls, name: str, train: ImageSet, test: ImageSet, source: str = "") -> Dataset:
+    def from_sets(
+        cls, name: str, train: ImageSet, test: ImageSet, source: str = "", preprocess: Preprocess | None = None
+    ) -> Dataset:
         """A data set whose mean and std are computed from ``train``; a channel of equal pixels gets std 1."""
         mean, std = channel_statistics(train.images)
         std = tuple(value if value > 1e-6 else 1.0 for value in std)  # so that it is normalized to zeros
-        return cls(name, train, test, train.classes, mean, std, source)
+        return cls(name, train, test, train.classes, mean, std, source, preprocess)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -211,8 +227,9 @@ class Dataset:
         for part in (self.train, self.test):
             if part.boxes is not None or part.masks is not None or part.keypoints is not None:
                 raise ValueError("a set with boxes, masks or keypoints is drawn at its size: pass size to its loader.")
-            parts.append(ImageSet(resize_images(part.images, size), part.labels, part.classes))
-        return Dataset.from_sets(self.name, *parts, source=f"{self.source}, resized to {size}x{size}")
+            parts.append(ImageSet(resize_images(part.images, size), part.labels, part.classes, paths=part.paths))
+        also = replace(self.preprocess, then=(*self.preprocess.then, size))
+        return Dataset.from_sets(self.name, *parts, f"{self.source}, resized to {size}x{size}", also)
 
     def __repr__(self) -> str:
         c, h, w = self.shape
@@ -253,17 +270,3 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
         position[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     tie_break = torch.rand(len(labels), generator=generator, dtype=torch.float64) * 1e-9
     return (position + tie_break).argsort()
-
-
-def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
-    """uint8 (N, C, H, W) -> uint8 (N, C, size, size), bilinear with antialiasing."""
-    size = whole_number("size", size, "Give the side length in pixels.")
-    if tuple(images.shape[2:]) == (size, size):
-        return images
-    out = images.new_empty(*images.shape[:2], size, size)
-    for part, target in zip(images.split(chunk), out.split(chunk), strict=True):
-        resized = torch.nn.functional.interpolate(
-            part.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
-        )
-        target.copy_(resized.round_().clamp_(0, 255))
-    return out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 import unicodedata
 import warnings
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from torch import Tensor
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.decoded import decoded
 from cnnlab.errors import reason_of, unknown_name, whole_number
-from cnnlab.pictures import upright_color
+from cnnlab.pictures import SUFFIXES, BrokenImage, read_picture
+from cnnlab.preprocessing import plain_preprocess
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
 # Of the folders that hold a split; of several, the first in this order. Case, "-" and " " make no difference.
 _TRAIN_NAMES = ("train", "training", "train_set", "training_set", "seg_train")
 _TEST_NAMES = ("test", "testing", "test_set", "testing_set", "seg_test", "val", "valid", "validation")
@@ -33,10 +30,6 @@ FITS = ("crop", "pad", "stretch")
 # Folders that systems make for themselves beside the pictures, with copies of them inside; so are all hidden ones
 # (Jupyter's .ipynb_checkpoints holds every picture that was opened, which would then be in training and test set).
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "#recycle"})
-
-
-class BrokenImage(ValueError):
-    """A file that looks like a picture and cannot be read as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +93,8 @@ def load_images(
             f"{folder}: {len(tree.broken)} broken pictures were skipped, the first is {tree.broken[0]}.", stacklevel=2
         )
     called = folder.name or folder.resolve().name  # "." has no name of its own
-    return Dataset.from_sets(name or called, tree.train, tree.test, source=f"image folder {called}")
+    preprocess = plain_preprocess(tree.train.shape, (0.0,) * channels, (1.0,) * channels, fit)
+    return Dataset.from_sets(name or called, tree.train, tree.test, f"image folder {called}", preprocess)
 
 
 def read_tree(
@@ -167,13 +161,12 @@ def read_tree(
                 f"{part} has no pictures of {', '.join(missing)}: every class needs some in train and test."
             )
 
-    decoded = [
+    found = [
         _decode_cached(part, listing, classes, size, channels, fit, on_error)
         for part, listing in zip(parts, listings, strict=True)
     ]
     if has_split:
-        (train_images, train_labels, bad_train), (test_images, test_labels, bad_test) = decoded
-        train, test = ImageSet(train_images, train_labels, classes), ImageSet(test_images, test_labels, classes)
+        (train, bad_train), (test, bad_test) = found
         broken = bad_train + bad_test
         for part, images in zip(parts, (train, test), strict=True):
             if gone := [name for name, count in images.counts().items() if count == 0]:
@@ -182,8 +175,8 @@ def read_tree(
                     "in train and test."
                 )
     else:
-        images, labels, broken = decoded[0]
-        train, test = _split(ImageSet(images, labels, classes), test_fraction, seed)
+        images, broken = found[0]
+        train, test = _split(images, test_fraction, seed)
     return Tree(
         train,
         test,
@@ -309,9 +302,10 @@ def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet,
 
 def _decode_cached(
     folder: Path, listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
-) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Decoded pictures, from the cache when the folder is unchanged."""
-    key = hashlib.sha256(repr((str(folder.resolve()), size, channels, fit, on_error, 1)).encode())
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """The decoded pictures, from the cache when the folder is unchanged, and the files that could not be read."""
+    # The last number is that of the way in which pictures are decoded and fitted: another one, another copy.
+    key = hashlib.sha256(repr((str(folder.resolve()), size, channels, fit, on_error, 2)).encode())
     key.update(repr([(name, len(files)) for name, files in listing.files.items()]).encode())
     key.update(repr(sorted(listing.folders.items())).encode())
     if sum(map(len, listing.files.values())) <= 5000:  # few enough to ask each for its date: an edited file is noticed
@@ -323,10 +317,13 @@ def _decode_cached(
                 except OSError:  # a link to nowhere: decoding says so, or skips it
                     seen = "gone"
                 key.update(os.fsencode(f"{file}:{seen}"))
-    return decoded(
+    images, labels, broken = decoded(
         f"{folder.name}-{size}px-{key.hexdigest()[:16]}",
         lambda: _decode(listing, classes, size, channels, fit, on_error),
     )
+    left_out = set(broken)
+    paths = [file for name in classes for file in listing.files[name] if file not in left_out]
+    return ImageSet(images, labels, classes, paths=tuple(paths)), broken
 
 
 def _decode(
@@ -373,46 +370,3 @@ def _decode(
             raise
     images = torch.from_numpy(out[: len(labels)]).permute(0, 3, 1, 2).contiguous()  # (N, C, size, size)
     return images, torch.tensor(labels, dtype=torch.int64), tuple(broken)
-
-
-def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3, fit: str = "crop") -> numpy.ndarray:
-    """One picture file as uint8 (size, size, channels); ``size=None`` keeps its own height and width.
-
-    Raises:
-        BrokenImage: the file cannot be decoded; the message names it and the remedy.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        if not os.path.isfile(path):  # reading a pipe would wait for ever
-            raise OSError("it is a link to nowhere" if os.path.islink(path) else "it is no regular file")
-        with Image.open(path) as image:
-            if image.mode == "RGB" and "exif" not in image.info and image.size == (size, size) and channels == 3:
-                return numpy.asarray(image)  # nothing to convert: small pictures by the ten thousand come this way
-            if size is not None and fit == "crop":
-                image.draft("RGB", (2 * size, 2 * size))  # JPEGs decode at a reduced size, never below twice ours
-            image = upright_color(image)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-    ) as error:
-        raise BrokenImage(
-            f"{path} cannot be read as a picture ({' '.join(str(error).split())[:120]}): replace or delete it, "
-            'or pass on_error="skip" to leave broken files out.'
-        ) from None
-    if channels == 1:
-        image = image.convert("L")
-    if size is not None and image.size != (size, size):
-        if fit == "crop":
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-        elif fit == "pad":
-            image = ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR)
-        else:
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = numpy.asarray(image)
-    return pixels[:, :, None] if channels == 1 else pixels

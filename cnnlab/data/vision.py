@@ -20,6 +20,7 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.decoded import Decoded, decoded
 from cnnlab.data.places import download_place, not_here, search_places, unavailable
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.pictures import fitted, upright_color
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _load(name: str, request: Request) -> Dataset:
         for split in splits:
             pictures = plan.make(root, split, size, False)
             classes = classes or _class_names(pictures)
-            key = f"{name}-{split}-{size}px-{len(pictures)}-{place}"
+            key = f"{name}-{split}-{size}px-{len(pictures)}-{place}-2"  # 2: middles cut on whole pixels
             found.append(decoded(key, partial(_decode, f"{name}-{split}", pictures, size))[:2])
         images, labels = (torch.cat(tensors) for tensors in zip(*found))
         parts.append((images, labels))
@@ -150,13 +151,11 @@ def _decode(title: str, pictures: Any, size: int) -> Decoded:
     """All pictures at ``size`` (middle square)."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from PIL import Image, ImageOps
     from tqdm import tqdm
 
     def one(index: int) -> tuple[numpy.ndarray, int]:
         image, label = pictures[index]
-        fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
-        return numpy.asarray(fitted), int(label)
+        return numpy.asarray(fitted(upright_color(image), size, (size, size), "bilinear", False)), int(label)
 
     out = numpy.empty((len(pictures), size, size, 3), dtype=numpy.uint8)
     labels = []

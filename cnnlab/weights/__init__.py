@@ -4,7 +4,8 @@
 is, and :func:`transplant` does the same from a live torchvision or timm module.
 """
 
-from cnnlab.weights.official import Preprocess, load_official
+from cnnlab.preprocessing import Preprocess
+from cnnlab.weights.official import load_official
 from cnnlab.weights.source import Source
 from cnnlab.weights.table import find_source, sources
 from cnnlab.weights.transplanting import transplant

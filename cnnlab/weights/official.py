@@ -4,85 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cnnlab.download import DownloadError, cache_folder
 from cnnlab.errors import reason_of
-from cnnlab.pictures import upright_color
+from cnnlab.preprocessing import Preprocess
 from cnnlab.weights.table import LIBRARIES, find_source
 from cnnlab.weights.transplanting import transplant
-
-if TYPE_CHECKING:
-    import numpy
-    from PIL.Image import Image
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """From a picture to the tensor that a checkpoint was trained on: resize, center crop, normalize.
-
-    Call it with a PIL image, a uint8 tensor (C, H, W) or (N, C, H, W), or a NumPy array (H, W), (H, W, C).
-    Gray pictures are repeated over three channels and transparency is dropped.
-    Shape: any picture -> (3, crop, crop).
-    """
-
-    resize: int | tuple[int, int]  # before the crop: the shorter side in pixels, or (height, width) of any picture
-    crop: int
-    mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
-    std: tuple[float, ...]
-    interpolation: str
-
-    def __call__(self, picture: Image | Tensor | numpy.ndarray) -> Tensor:
-        from torchvision.transforms import InterpolationMode
-        from torchvision.transforms import functional as transforms
-
-        x = _three_channels(picture)
-        size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
-        x = transforms.resize(x, size, interpolation=InterpolationMode(self.interpolation), antialias=True)
-        x = transforms.center_crop(x, [self.crop])
-        if not isinstance(x, Tensor):
-            x = transforms.pil_to_tensor(x)
-        x = transforms.convert_image_dtype(x, torch.float)  # to [0, 1]
-        return transforms.normalize(x, self.mean, self.std)
-
-
-def _three_channels(picture: Image | Tensor | numpy.ndarray) -> Image | Tensor:
-    import numpy
-    from PIL import Image
-
-    if isinstance(picture, Image.Image):
-        return upright_color(picture)
-    if isinstance(picture, numpy.ndarray):
-        array = picture[:, :, None] if picture.ndim == 2 else picture
-        if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-            raise ValueError(f"a picture of shape {picture.shape}: (H, W), (H, W, 3) or (H, W, 4) is wanted.")
-        picture = torch.from_numpy(numpy.ascontiguousarray(array.transpose(2, 0, 1)))
-    if not isinstance(picture, Tensor):
-        raise TypeError(f"a picture of type {type(picture).__name__}: give a PIL image, a tensor or a NumPy array.")
-    if picture.dim() not in (3, 4) or picture.shape[-3] not in (1, 3, 4):
-        raise ValueError(f"a picture of shape {tuple(picture.shape)}: (C, H, W) or (N, C, H, W) is wanted.")
-    if picture.dtype.is_floating_point:
-        low, high = (float(value) for value in picture.aminmax()) if picture.numel() else (0.0, 0.0)
-        if not (low >= -0.001 and high <= 1.001):
-            raise ValueError(
-                f"a picture of {str(picture.dtype).removeprefix('torch.')} with numbers from {low:g} to {high:g}: "
-                "floats are shares of white, from 0 to 1. Divide it by its white, or give uint8."
-            )
-    elif picture.dtype is not torch.uint8:
-        raise TypeError(
-            f"a picture of {str(picture.dtype).removeprefix('torch.')}: give uint8 (0 to 255) or floats from 0 to 1, "
-            "such as picture.astype('uint8') where it holds 0 to 255."
-        )
-    if picture.shape[-3] == 4:
-        picture = picture[..., :3, :, :]
-    if picture.shape[-3] == 1:
-        picture = picture.expand(*picture.shape[:-3], 3, -1, -1)
-    return picture
 
 
 def weights_folder() -> Path:
