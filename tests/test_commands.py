@@ -174,7 +174,7 @@ def test_github_runs_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "file", "its_own"),
     [
-        ("test_right_answers_pass_in_every_form[dilated/holes]", "test_exercises.py", True),
+        ("test_it_is_proven[dilated/holes]", "test_exercises.py", True),
         ("test_page_over_http[book/convolutions/dilated.html]", "test_site.py", True),
         ("test_every_control_answers_keys_and_the_pointer[dilation_grid]", "test_every_explorer.py", True),
         ("test_it_agrees_with_torch", "test_dilation_grid.py", True),
@@ -182,7 +182,7 @@ def test_github_runs_the_same() -> None:
         ("test_few_cells_are_excused_from_comparison[book/convolutions/dilated.ipynb]", "test_chapters.py", True),
         ("test_table_of_contents_lists_files_that_exist", "test_chapters.py", True),
         ("test_few_cells_are_excused_from_comparison[book/convolutions/grouped.ipynb]", "test_chapters.py", False),
-        ("test_right_answers_pass_in_every_form[seeing/shift]", "test_exercises.py", False),
+        ("test_it_is_proven[seeing/shift]", "test_exercises.py", False),
         ("test_parameters_macs_norms_and_head[drn_c_26]", "test_models.py", False),
         ("Cell 3", "grouped.ipynb", False),
     ],

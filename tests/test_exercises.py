@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import copy
 import importlib
 import inspect
 import itertools
 import json
+import linecache
 import random
 import re
 import subprocess
 import sys
+import textwrap
+import warnings
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -23,6 +26,8 @@ from torch import nn
 
 from cnnlab import chapters
 from cnnlab.exercises import (
+    Proof,
+    Unproven,
     as_tensor,
     check,
     close,
@@ -33,19 +38,21 @@ from cnnlab.exercises import (
     judged,
     judged_model,
     output,
+    passed,
+    prove,
+    registry,
     restored,
     start_over,
+    use,
 )
 from cnnlab.exercises.authoring import (
     Exercise,
     FunctionExercise,
     JudgedExercise,
-    ModelExercise,
     ValueExercise,
-    Verdict,
 )
 from cnnlab.exercises.compare import describe, difference, equal, is_blank
-from tests.forms import in_other_forms
+from cnnlab.exercises.proving import expectations
 
 ROOT = Path(__file__).resolve().parent.parent
 CALL = re.compile(r"""\bcheck\(\s*["']([^"']+)["']""")
@@ -54,21 +61,24 @@ CHAPTERS = [path.parent.name for path in chapters.files("exercises.py")]
 LAST = "The solution is folded below."
 
 
+class Forget(Exception):
+    pass
+
+
 @pytest.fixture(autouse=True)
 def _fresh_session():
     start_over()
-    yield
+    with contextlib.suppress(Forget), registry.all_or_none():
+        yield
+        raise Forget
     start_over()
 
 
 @pytest.fixture
-def register(monkeypatch):
-    """Put one exercise into the chapter "seeing" for the length of a test."""
+def register():
+    """Give an exercise of a test's own, which is found by its id, general hints if it has none."""
 
     def put(exercise: Exercise) -> Exercise:
-        import cnnlab.chapters.seeing.exercises as seeing
-
-        monkeypatch.setattr(seeing, "put_by_a_test", exercise, raising=False)
         exercise.general = exercise.general or ["a", "b"]
         return exercise
 
@@ -130,11 +140,14 @@ def test_notebooks_check_only_exercises_of_their_own_chapter():
     assert not {(i, notebook) for i, notebook, *_ in _cells() if i.partition("/")[0] != notebook}
 
 
-def test_it_says_what_it_teaches_and_has_two_hints_or_more(one):
-    assert one.success.endswith((".", "!")), f"{one.id}: the docstring of {one.answer.__name__} is said on success"
-    assert one.general, f"{one.id} has no general hint: give it .hints(gentle, plainer)"
-    lines = len(_expectations(inspect.getmodule(one.answer), one.answer))
-    assert len(one.general) + len(one.mistakes) + lines >= 2, f"{one.id} has a single hint"
+@cache
+def _proof(exercise_id: str) -> Proof:
+    return prove(exercise_id)
+
+
+def test_it_is_proven(one):
+    """Its planted answers, right and wrong, in all forms; each wrong one gets its hint."""
+    assert _proof(one.id).wrong >= 3, f"{one.id} has too few wrong answers; three are wanted: .mistake or .wrong"
 
 
 def test_blank_answer_fails_kindly(one, said):
@@ -144,22 +157,6 @@ def test_blank_answer_fails_kindly(one, said):
     if isinstance(one, FunctionExercise | JudgedExercise) and getattr(one, "function", True):
         assert said(one.id, lambda *_: None).startswith("Not attempted yet")
         assert said(one.id, lambda *_: (..., ...)[:0] or print(end="")).startswith(("Not attempted yet", "Not yet."))
-
-
-@cache
-def _verdicts(one: Exercise) -> list[tuple[Verdict, str]]:
-    """The verdict on each planted wrong answer, and a part of the hint that it must get."""
-    return [(one.judge(answer), part) for answer, part in one.planted()]
-
-
-def test_wrong_answers_get_their_hint(one):
-    """A mistake's own answers, too: it is the first that recognizes them."""
-    verdicts = _verdicts(one)
-    assert len(verdicts) >= 3, f"{one.id} has {len(verdicts)} wrong answers; three are wanted: .mistake or .wrong"
-    for place, (verdict, part) in enumerate(verdicts):
-        said = f"{one.id}, planted answer {place}: {verdict}"
-        assert verdict.outcome == "wrong", said
-        assert part in (verdict.hint or one.general[0]), said
 
 
 def test_a_hint_calls_right_only_what_is_right(one):
@@ -174,13 +171,6 @@ def test_a_hint_calls_right_only_what_is_right(one):
             assert key in entries.get(hint, {key}), f"{one.id}: {wrong} under {key!r} gets {hint!r}"
 
 
-def test_wrong_answers_get_their_hint_in_other_forms(one):
-    for answer, part in one.planted():
-        for form, other in [] if isinstance(one, ModelExercise) else in_other_forms(answer, one.judge):
-            verdict = one.judge(other)
-            assert part in (verdict.hint or one.general[0]), (form, verdict)
-
-
 def test_general_hints_grow_plainer_and_end_at_the_solution(one, said):
     (answer, _), *_ = one.planted()
     replies = [said(one.id, answer) for _ in range(len(one.general) + 2)]
@@ -192,32 +182,9 @@ def test_general_hints_grow_plainer_and_end_at_the_solution(one, said):
 def test_every_expectation_is_reached(chapter):
     """No `expect` stands in a chapter that no planted answer fails, so no hint is without its proof."""
     module = importlib.import_module(f"cnnlab.chapters.{chapter}.exercises")
-    exercises = [find_exercise(exercise_id) for exercise_id in exercise_ids(chapter)]
-    reached = {verdict.line for one in exercises for verdict, _ in _verdicts(one)}
-    unreached = [lines.start for lines in _expectations(module, module) if not reached & set(lines)]
+    reached = set().union(*(_proof(exercise_id).lines for exercise_id in exercise_ids(chapter)))
+    unreached = [lines.start for lines in expectations(module) if not reached & set(lines)]
     assert not unreached, f"{module.__file__}: no planted answer fails the expectations in lines {unreached}"
-
-
-def _expectations(module, inside) -> list[range]:
-    """The lines of each call of `expect` in a function or module."""
-    tree = ast.parse(inspect.getsource(inside))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "expect"]
-    return [range(call.lineno, call.end_lineno + 1) for call in calls]
-
-
-def _rights(one: Exercise) -> list:
-    if isinstance(one, ValueExercise):
-        return [one.answer(), *one.rights]
-    return [one.answer, *one.rights] if isinstance(one, FunctionExercise) else one.rights
-
-
-def test_right_answers_pass_in_every_form(one, said):
-    rights = _rights(one)
-    assert rights, f"{one.id} is judged, and has no right answer: .right"
-    for right in rights:
-        assert said(one.id, right) == f"Correct. {one.success}"
-        for form, other in in_other_forms(right, one.judge):
-            assert said(one.id, other).startswith("Correct."), form
 
 
 class Breaks(BaseException):
@@ -389,7 +356,7 @@ def test_stub_bodies_are_unattempted(said):
 
 
 def test_check_leaves_the_random_state_alone(register, said):
-    @exercise("seeing/noise", "Noise", cases=[(3,)])
+    @exercise("own/noise", "Noise", cases=[(3,)])
     def noise(n):
         """Yes."""
         return (torch.rand(n), n)[1]
@@ -398,31 +365,31 @@ def test_check_leaves_the_random_state_alone(register, said):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    assert said("seeing/noise", lambda n: (torch.rand(n), n)[1]).startswith("Correct.")
-    assert said("seeing/noise", lambda n: float(torch.rand(1))).startswith("Not yet.")
+    assert said("own/noise", lambda n: (torch.rand(n), n)[1]).startswith("Correct.")
+    assert said("own/noise", lambda n: float(torch.rand(1))).startswith("Not yet.")
     assert torch.equal(torch.rand(1), expected)
 
 
 def test_function_that_changes_its_arguments_spoils_nothing(register, said):
     image = torch.arange(4.0)
 
-    @exercise("seeing/double", "Double", cases=[(image,), (image,)])
+    @exercise("own/double", "Double", cases=[(image,), (image,)])
     def double(x):
         """Doubled."""
         return x * 2
 
     double.mistake("Negative?", lambda x: -x)
     register(double)
-    assert said("seeing/double", lambda x: x.mul_(2)).startswith("Correct.")
-    assert said("seeing/double", lambda x: x.numpy() * 2).startswith("Correct.")
-    assert "Negative?" in said("seeing/double", lambda x: -x)
+    assert said("own/double", lambda x: x.mul_(2)).startswith("Correct.")
+    assert said("own/double", lambda x: x.numpy() * 2).startswith("Correct.")
+    assert "Negative?" in said("own/double", lambda x: -x)
     assert torch.equal(image, torch.arange(4.0))
 
 
 def test_an_answer_is_called_once_for_each_case_beside_the_comparison(register, said):
     """A slow answer is not made slower by each mistake that is looked for."""
 
-    @exercise("seeing/often", "Often", cases=[(1,), (2,)])
+    @exercise("own/often", "Often", cases=[(1,), (2,)])
     def often(n):
         """Yes."""
         return n
@@ -431,7 +398,7 @@ def test_an_answer_is_called_once_for_each_case_beside_the_comparison(register, 
         often.mistake(f"Off by {offset}.", lambda n, offset=offset: n + offset)
     register(often)
     calls = []
-    assert "Off by 8." in said("seeing/often", lambda n: calls.append(n) or n + 8)
+    assert "Off by 8." in said("own/often", lambda n: calls.append(n) or n + 8)
     assert calls == [1, 1, 2]
 
 
@@ -439,7 +406,7 @@ def test_an_answer_is_called_once_for_each_case_beside_the_comparison(register, 
 
 
 def test_value_takes_any_number_type_and_keeps_integers_exact(register, said):
-    @exercise("seeing/count", "Count")
+    @exercise("own/count", "Count")
     def count():
         """Right."""
         return 61706
@@ -449,16 +416,16 @@ def test_value_takes_any_number_type_and_keeps_integers_exact(register, said):
     count.hints("Count.")
     register(count)
     for right in (61706, 61706.0, np.int64(61706), torch.tensor(61706), torch.tensor([61706]), [61706], Decimal(61706)):
-        assert said("seeing/count", right).startswith("Correct.")
-    assert "Without biases?" in said("seeing/count", torch.tensor(61470))
-    assert "Too many." in said("seeing/count", [61709])
-    assert "Count." in said("seeing/count", 61705)
-    assert "a number is wanted" in said("seeing/count", "61706")
-    assert "give check() what it returns" in said("seeing/count", lambda: 61706)
+        assert said("own/count", right).startswith("Correct.")
+    assert "Without biases?" in said("own/count", torch.tensor(61470))
+    assert "Too many." in said("own/count", [61709])
+    assert "Count." in said("own/count", 61705)
+    assert "a number is wanted" in said("own/count", "61706")
+    assert "give check() what it returns" in said("own/count", lambda: 61706)
 
 
 def test_a_mistake_in_a_dict_needs_only_its_own_entries(register, said):
-    @exercise("seeing/both", "Both")
+    @exercise("own/both", "Both")
     def both():
         """So."""
         return {"a": 1, "b": [2, 3]}
@@ -466,10 +433,10 @@ def test_a_mistake_in_a_dict_needs_only_its_own_entries(register, said):
     both.mistake("A is one.", {"a": 2}, {"a": 3})
     both.mistake("Turned.", {"b": [3, 2]})
     register(both)
-    assert "A is one." in said("seeing/both", {"a": torch.tensor(3.0), "b": 7})
-    assert "Turned." in said("seeing/both", {"a": 1, "b": np.array([3, 2])})
-    assert "Hint: a" in said("seeing/both", {"a": 4, "b": [2, 3]})
-    assert "a dict is wanted" in said("seeing/both", [2])
+    assert "A is one." in said("own/both", {"a": torch.tensor(3.0), "b": 7})
+    assert "Turned." in said("own/both", {"a": 1, "b": np.array([3, 2])})
+    assert "Hint: a" in said("own/both", {"a": 4, "b": [2, 3]})
+    assert "a dict is wanted" in said("own/both", [2])
     assert both.planted()[2] == ({"a": 1, "b": [3, 2]}, "Turned.")
 
 
@@ -482,54 +449,54 @@ def test_stub_function_is_unattempted_for_every_form(register, said):
     def half(rank):
         return 0.5
 
-    @judged("seeing/credit", "Credit", function=True)
+    @judged("own/credit", "Credit", function=True)
     def credit(answer):
         """So."""
         expect(answer(1) == 1.0, "The first is worth 1.")
 
     register(credit)
     for blank in (stub, forgets):
-        assert said("seeing/credit", blank).startswith("Not attempted yet")
-    assert "The first is worth 1." in said("seeing/credit", half)
-    assert "without calling it" in said("seeing/credit", 0.5)
+        assert said("own/credit", blank).startswith("Not attempted yet")
+    assert "The first is worth 1." in said("own/credit", half)
+    assert "without calling it" in said("own/credit", 0.5)
 
 
 def test_a_judge_gives_the_hint_of_the_first_thing_that_does_not_hold(register, said):
-    @judged("seeing/pair", "Pair")
+    @judged("own/pair", "Pair")
     def pair(answer):
         """A pair."""
         expect(len(answer) == 2, "Two numbers are wanted.")
         expect(answer[0] < answer[1], f"{answer[0]} is not below {answer[1]}.")
 
     register(pair)
-    assert said("seeing/pair", (1, 2)) == "Correct. A pair."
-    assert "Two numbers" in said("seeing/pair", (1, 2, 3))
-    assert said("seeing/pair", (3, 2)) == "Not yet. Hint: 3 is not below 2."
-    assert said("seeing/pair", (3, 2)) == "Not yet. Hint: 3 is not below 2. a"
-    assert "raised TypeError" in said("seeing/pair", 5)
+    assert said("own/pair", (1, 2)) == "Correct. A pair."
+    assert "Two numbers" in said("own/pair", (1, 2, 3))
+    assert said("own/pair", (3, 2)) == "Not yet. Hint: 3 is not below 2."
+    assert said("own/pair", (3, 2)) == "Not yet. Hint: 3 is not below 2. a"
+    assert "raised TypeError" in said("own/pair", 5)
 
 
 def test_a_judge_gives_copies_and_names_the_line(register, said):
     weight = torch.ones(2)
 
-    @judged("seeing/spoil", "Spoil", function=True)
+    @judged("own/spoil", "Spoil", function=True)
     def spoil(answer):
         """So."""
         expect(close(answer(weight), 2 * weight), "Twice.")
 
     register(spoil)
-    assert said("seeing/spoil", lambda w: w.mul_(2)).startswith("Correct.")
+    assert said("own/spoil", lambda w: w.mul_(2)).startswith("Correct.")
     assert torch.equal(weight, torch.ones(2))
 
     def breaks(w):
         return w[5]
 
-    assert re.search(r"raised IndexError in line \d+ of its cell \(`return w\[5\]`\)", said("seeing/spoil", breaks))
-    assert "of its cell" not in said("seeing/spoil", nn.Linear(3, 3))  # torch's own lines are no help
+    assert re.search(r"raised IndexError in line \d+ of its cell \(`return w\[5\]`\)", said("own/spoil", breaks))
+    assert "of its cell" not in said("own/spoil", nn.Linear(3, 3))  # torch's own lines are no help
 
 
 def test_a_judge_may_let_an_argument_be_changed(register, said):
-    @judged("seeing/zero", "Zero", function=True, returns=False)
+    @judged("own/zero", "Zero", function=True, returns=False)
     def zero(answer):
         """So."""
         weight = torch.ones(2)
@@ -537,8 +504,8 @@ def test_a_judge_may_let_an_argument_be_changed(register, said):
         expect(not weight.any(), "Set it to zero.")
 
     register(zero)
-    assert said("seeing/zero", lambda w: w.zero_()).startswith("Correct.")
-    assert "Set it to zero." in said("seeing/zero", lambda w: w.mul(0))
+    assert said("own/zero", lambda w: w.zero_()).startswith("Correct.")
+    assert "Set it to zero." in said("own/zero", lambda w: w.mul(0))
 
 
 class Net(nn.Module):
@@ -558,7 +525,7 @@ class StubNet(nn.Module):
 
 @pytest.fixture
 def linear(register):
-    @judged_model("seeing/model", "Model", input_shape=(1, 4), output_shape=(1, 2), parameters=10)
+    @judged_model("own/model", "Model", input_shape=(1, 4), output_shape=(1, 2), parameters=10)
     def linear(net):
         """A layer."""
         expect(any(isinstance(module, nn.Linear) for module in net.modules()), "Use nn.Linear.")
@@ -569,13 +536,13 @@ def linear(register):
 
 def test_model_is_run_counted_and_told_about(linear, said):
     for right in (nn.Linear(4, 2), Net(), Net, lambda: Net(), Net().double(), nn.Sequential(nn.Flatten(), Net())):
-        assert said("seeing/model", right).startswith("Correct.")
-    assert said("seeing/model", StubNet()).startswith("Not attempted yet")
-    assert said("seeing/model", lambda: None).startswith("Not attempted yet")
-    assert "Without bias?" in said("seeing/model", nn.Linear(4, 2, bias=False))
-    assert "Without bias?" in said("seeing/model", lambda: nn.Linear(4, 2, bias=False))
-    assert "returned the shape (1, 3); (1, 2) is wanted" in said("seeing/model", nn.Linear(4, 3))
-    assert "raised RuntimeError" in said("seeing/model", nn.Linear(5, 2))
+        assert said("own/model", right).startswith("Correct.")
+    assert said("own/model", StubNet()).startswith("Not attempted yet")
+    assert said("own/model", lambda: None).startswith("Not attempted yet")
+    assert "Without bias?" in said("own/model", nn.Linear(4, 2, bias=False))
+    assert "Without bias?" in said("own/model", lambda: nn.Linear(4, 2, bias=False))
+    assert "returned the shape (1, 3); (1, 2) is wanted" in said("own/model", nn.Linear(4, 3))
+    assert "raised RuntimeError" in said("own/model", nn.Linear(5, 2))
 
 
 def test_a_model_is_handed_back_as_it_was(linear):
@@ -597,7 +564,7 @@ def test_a_model_is_handed_back_as_it_was(linear):
 def test_networks_in_a_tuple_keep_modes_weights_and_gradients(register):
     """A judge that trains, freezes and lets gradients pile up."""
 
-    @judged("seeing/pair", "Pair")
+    @judged("own/pair", "Pair")
     def pair(answer):
         """Yes."""
         for net in answer:
@@ -621,18 +588,18 @@ def test_networks_in_a_tuple_keep_modes_weights_and_gradients(register):
 
 
 def test_an_answer_that_can_be_read_once_is_read_once(register, said):
-    @exercise("seeing/rows", "Rows")
+    @exercise("own/rows", "Rows")
     def rows():
         """Yes."""
         return [(1, 2), (3, 4)]
 
     rows.mistake("Turned.", [(1, 3), (2, 4)])
     register(rows)
-    assert said("seeing/rows", zip((1, 3), (2, 4))).startswith("Correct.")
-    assert said("seeing/rows", (range(n, n + 2) for n in (1, 3))).startswith("Correct.")
-    assert "Turned." in said("seeing/rows", zip((1, 2), (3, 4)))
-    assert said("seeing/rows", itertools.count()).startswith("Not yet.")  # and comes to an end
-    assert said("seeing/rows", {1: 2}.values()).startswith("Not yet.")
+    assert said("own/rows", zip((1, 3), (2, 4))).startswith("Correct.")
+    assert said("own/rows", (range(n, n + 2) for n in (1, 3))).startswith("Correct.")
+    assert "Turned." in said("own/rows", zip((1, 2), (3, 4)))
+    assert said("own/rows", itertools.count()).startswith("Not yet.")  # and comes to an end
+    assert said("own/rows", {1: 2}.values()).startswith("Not yet.")
 
 
 def test_what_a_judge_writes_to_is_its_own():
@@ -644,6 +611,244 @@ def test_what_a_judge_writes_to_is_its_own():
 def test_an_exercise_is_named_chapter_and_name():
     with pytest.raises(ValueError, match="chapter/name"):
         exercise("x", "X")(lambda: 1)
+
+
+# Exercises outside the book
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """Run a piece of code as a notebook's cell does, each time in one namespace."""
+    namespace = {"__name__": "__main__"}
+
+    def run(code: str, file: str = "<cell>") -> dict:
+        lines = textwrap.dedent(code)
+        monkeypatch.setitem(linecache.cache, file, (len(lines), None, lines.splitlines(True), file))
+        exec(compile(lines, file, "exec"), namespace)
+        return namespace
+
+    return run
+
+
+DOUBLE = """
+from cnnlab.exercises import exercise
+
+@exercise("mycourse/double", "Double", cases=[(1,), (3,)])
+def double(n):
+    \"""Twice.\"""
+    return 2 * n
+
+double.mistake("That is the square.", lambda n: n * n)
+double.hints("{gentle}", "Add it to itself.")
+double.wrong(lambda n: 17)
+"""
+
+
+def test_an_exercise_of_a_cell_is_checked_itself_and_by_its_id(cell, said):
+    double = cell(DOUBLE.format(gentle="Once more."))["double"]
+    for one in (double, "mycourse/double"):
+        assert said(one, lambda n: n + n) == "Correct. Twice."
+        assert said(one).startswith("Not attempted yet")
+    assert "That is the square." in said(double, lambda n: n**2)
+    assert exercise_ids("mycourse") == ["mycourse/double"] == exercise_ids()[-1:]
+    assert repr(prove(double)).startswith("mycourse/double is proven: right answers pass (1), wrong ones get their")
+    with pytest.raises(ValueError, match="Did you mean 'mycourse/double'"):
+        check("mycourse/dubble", 1)
+
+
+def test_running_the_cell_again_replaces_it_and_its_attempts(cell, said):
+    cell(DOUBLE.format(gentle="Once more."))
+    wrong = lambda n: 17  # noqa: E731
+    replies = [said("mycourse/double", wrong) for _ in range(4)]
+    assert "Once more." in replies[0] and "to itself" in replies[1] and "That was the last hint." in replies[2]
+    assert "folded" not in replies[3], "whether a course of its own has a solution is its own business"
+    cell(DOUBLE.format(gentle="Twice is what?"))
+    assert "Twice is what?" in said("mycourse/double", wrong)
+    assert exercise_ids("mycourse") == ["mycourse/double"]
+
+
+def test_the_books_ids_are_the_books(register):
+    with pytest.raises(ValueError, match="a chapter 'seeing'. Give your exercises .* such as 'mycourse/output-size'"):
+        exercise("seeing/output-size", "The size", cases=[(1,)])(lambda n: n)
+    assert find_exercise("seeing/output-size").answer.__module__ == "cnnlab.chapters.seeing.exercises"
+
+
+@pytest.mark.filterwarnings("ignore:loud")
+def test_passed_says_yes_or_no_and_nothing_else(cell, capsys):
+    double = cell(DOUBLE.format(gentle="Once more."))["double"]
+
+    def talks(n):
+        print("n is", n)
+        warnings.warn("loud", stacklevel=1)
+        return n + n
+
+    assert passed(double, talks) is True and passed("mycourse/double", lambda n: 2.0 * n) is True
+    for wrong in (lambda n: n**2, lambda n: 1 / 0, _raising(SystemExit(1)), 4, None, ..., lambda n: ..., "text"):
+        assert passed(double, wrong) is False
+    assert passed(double) is False
+    assert capsys.readouterr() == ("", "")
+    check(double, lambda n: 17)
+    assert "Once more." in capsys.readouterr().out, "passed has used up no hint"
+    with pytest.raises(ValueError, match="is not known"):
+        passed("mycourse/other", 1)
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A lecturer's folder, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "exercises"
+    folder.mkdir()
+    (folder / "double.py").write_text(DOUBLE.format(gentle="Once more."))
+    (folder / "_shared.py").write_text("PICTURE = 3\n")
+    (folder / "nine.py").write_text(
+        "from cnnlab.exercises import exercise\nfrom _shared import PICTURE\n\n"
+        '@exercise("mycourse/nine", "Nine")\ndef nine():\n    """So."""\n    return PICTURE ** 2\n'
+    )
+    (folder / "test_all.py").write_text("raise RuntimeError('no test of theirs is run')\n")
+    return folder
+
+
+def test_a_lecturers_folder_is_found_and_read_anew(course, said):
+    before = sys.modules.keys() - {"cnnlab_exercises_double", "cnnlab_exercises_nine"}
+    assert use("exercises") == ["mycourse/double", "mycourse/nine"]
+    assert said("mycourse/nine", 9) == "Correct. So."
+    assert "That is the square." in said("mycourse/double", lambda n: n * n)
+    assert "_shared" not in sys.modules and before <= sys.modules.keys()
+    (course / "_shared.py").write_text("PICTURE = 4  # another\n")
+    assert use(course / "nine.py") == ["mycourse/nine"]
+    assert said("mycourse/nine", 16) == "Correct. So."
+
+
+def test_a_module_is_a_place_for_exercises(course, said, monkeypatch):
+    (course / "__init__.py").touch()
+    monkeypatch.syspath_prepend(course.parent)
+    monkeypatch.syspath_prepend(course)
+    (course / "test_all.py").unlink()
+    package = importlib.import_module("exercises")
+    try:
+        assert use(package) == ["mycourse/double", "mycourse/nine"]
+        with registry.all_or_none():
+            assert use(sys.modules["exercises.nine"]) == ["mycourse/nine"]
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] in ("exercises", "_shared")]:
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("code", "said_of_it"),
+    [
+        ("x = 1\ny = z\n", r"bad.py, line 2: NameError: name 'z' is not defined"),
+        ("def f(:\n", r"bad.py, line 1: SyntaxError: "),
+        ("import sys\nsys.exit(3)\n", r"bad.py, line 2: SystemExit: 3"),
+        ("import lacking_altogether\n", r"bad.py, line 1: ModuleNotFoundError: "),
+        (DOUBLE.replace("mycourse/", "seeing/"), r"bad.py, line 4: ValueError: .* a chapter 'seeing'\. Give"),
+        (DOUBLE, r"id='mycourse/double' is defined twice: in bad.py, line 4, and in double.py, line 4\. Rename one"),
+        (
+            2 * DOUBLE.replace("/d", "/x"),
+            r"id='mycourse/xouble' is defined twice: in bad.py, line 4, and in bad",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_line_and_nothing_is_taken(course, code, said_of_it):
+    check("seeing/output-size")
+    (course / "bad.py").write_text(code)
+    with pytest.raises(ValueError, match=said_of_it):
+        use("exercises")
+    with pytest.raises(ValueError, match="is not known"):
+        find_exercise("mycourse/double")
+
+
+def test_what_holds_no_exercise_is_refused(course):
+    (course.parent / "empty").mkdir()
+    (course.parent / "text.txt").touch()
+    for source, said_of_it in (("nowhere", "neither a folder nor"), ("empty", "no exercise"), ("text.txt", r"in \.py")):
+        with pytest.raises(ValueError, match=f"source='{source}' .*{said_of_it}"):
+            use(source)
+    with pytest.raises(ValueError, match="source=json holds no exercise"):
+        use(json)
+
+
+FAULTY = """
+from cnnlab.exercises import as_tensor, exercise, expect, judged
+
+@exercise("mycourse/half", "Half", cases=[(2,), (3,)])
+def half(n):
+    return n / 2
+
+half.mistake("Rounded.", lambda n: n // 2)
+half.mistake("Rounded down.", lambda n: int(n / 2))
+half.right(lambda n: n * 2)
+
+@judged("mycourse/flat", "Flat")
+def flat(answer):
+    \"""Flat.\"""
+    expect(len(answer) == 2, "Two.")
+    expect(sum(answer) == 0, "They add up to zero.")
+
+flat.hints("Try it.")
+flat.wrong([1, 2, 3], "Two.")
+flat.wrong([1, -1], "Two.")
+
+@exercise("mycourse/broken", "Broken")
+def broken():
+    \"""So.\"""
+    return 1 / 0
+"""
+
+
+def test_what_is_not_proven_is_named(cell):
+    made = cell(FAULTY)
+    with pytest.raises(Unproven) as half:
+        prove(made["half"])
+    for part in ("needs a docstring", "no general hint", "(line 10), is called wrong", "should get 'Rounded down.'"):
+        assert part in str(half.value)
+    with pytest.raises(Unproven) as flat:
+        prove("mycourse/flat")
+    for part in (
+        "no right answer",
+        "[1, -1], is called correct; it should get 'Two.'",
+        "fails the `expect` in line 16",
+    ):
+        assert part in str(flat.value)
+    with pytest.raises(Unproven, match="its own answer raises ZeroDivisionError: division by zero"):
+        prove(made["broken"])
+
+
+def test_the_recipe_in_the_help_runs(cell, course, said, capsys):
+    """Its blocks, one after another, as an author types them."""
+    import cnnlab.exercises
+
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", inspect.getdoc(cnnlab.exercises))
+    assert len(blocks) == 4
+    (course / "test_all.py").unlink()
+    with (course / "nine.py").open("a") as file:
+        file.write('nine.mistake("Ten?", 10)\nnine.hints("Count.", "To nine.")\n')
+    for number, block in enumerate(blocks):
+        made = cell(block, file=f"<block {number}>")
+    assert capsys.readouterr().out.startswith("Correct. The floor is where border pixels are lost.")
+    assert exercise_ids("mycourse") == [f"mycourse/{n}" for n in ("output-size", "weights", "corner", "double", "nine")]
+    assert "Padding is added on both sides." in said(made["output_size"], lambda n, k, s, p: (n + p - k) // s + 1)
+    recipe = cnnlab.exercises.__doc__
+    missing = [name for name in ("check", "passed", "use", "prove", "judged_model", "expect") if name not in recipe]
+    assert not missing
+
+
+@pytest.mark.slow
+def test_graders_can_assert(course):
+    """As nbgrader and otter do: a cell of the grader's after the student's; one that raises is worth no points."""
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    given = "from cnnlab.exercises import passed, use\nuse('exercises');"
+    assertion = "assert passed('mycourse/double', double), 'not yet'"
+    answers = [*(f"def double(n):\n    return {value}" for value in ("...", "n * n", "n + n")), "double = 1 / 0"]
+    cells = [given, *(code for answer in answers for code in (answer, assertion))]
+    notebook = new_notebook(cells=[new_code_cell(code) for code in cells])
+    done = NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": "."}}).execute()
+    graded = [[output.get("ename") for output in cell.outputs] for cell in done.cells[2::2]]
+    # An answer that breaks off leaves the name to the one before it; a kernel of its own would not know it.
+    assert graded == [["AssertionError"], ["AssertionError"], [], []]
 
 
 # Comparison

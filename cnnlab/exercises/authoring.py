@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cnnlab.exercises import registry
 from cnnlab.exercises.compare import DEFAULT_TOLERANCE, describe, difference, equal, is_blank, listed, plain, simple
 from cnnlab.exercises.reading import (
     Guarded,
@@ -47,7 +48,7 @@ class Verdict:
         outcome: "correct", "wrong" or "blank" (nothing filled in yet).
         seen: for "wrong", one sentence on what was seen: "output_size(size=5, ...) returned 2.5."
         hint: for "wrong", the hint that fits just this mistake, if there is one.
-        line: the line of the `expect` that did not hold, in the chapter's file; else 0.
+        line: the line of the `expect` that did not hold, in the file or cell that defines the exercise; else 0.
     """
 
     outcome: Literal["correct", "wrong", "blank"]
@@ -101,7 +102,9 @@ class Exercise:
 
     def __init__(self, id: str, title: str, answer: Callable[..., Any]) -> None:
         if id.count("/") != 1 or not all(id.split("/")):
-            raise ValueError(f"id={id!r}: an exercise is named 'chapter/name'")
+            raise ValueError(
+                f"id={id!r}: an exercise is named 'chapter/name'; your own, for example, 'mycourse/edges'."
+            )
         self.id = id
         self.title = title
         self.answer = answer
@@ -167,7 +170,12 @@ class Exercise:
     def planted(self) -> list[tuple[Any, str]]:
         """All wrong answers, each with a part of the hint that it must get."""
         known = [(self.whole(answer), mistake.hint) for mistake in self.mistakes for answer in mistake.answers]
-        return known + [(self.whole(answer), hint or self.general[0]) for answer, hint in self.wrongs]
+        first = "".join(self.general[:1])
+        return known + [(self.whole(answer), hint or first) for answer, hint in self.wrongs]
+
+    def right_answers(self) -> list[Any]:
+        """All right answers: the exercise's own, unless it only judges, and the planted ones."""
+        return [self.answer, *self.rights]
 
     def whole(self, answer: Any) -> Any:
         """A planted answer as a reader would give it: here, as it is."""
@@ -200,6 +208,9 @@ class ValueExercise(Exercise):
     def __init__(self, id: str, title: str, answer: Callable[[], Any], tolerance: float) -> None:
         super().__init__(id, title, answer)
         self.tolerance = tolerance
+
+    def right_answers(self) -> list[Any]:
+        return [self.answer(), *self.rights]
 
     def whole(self, answer: Any) -> Any:
         right = self.answer()
@@ -288,6 +299,9 @@ class JudgedExercise(Exercise):
         self.function = function
         self.returns = returns
 
+    def right_answers(self) -> list[Any]:
+        return list(self.rights)
+
     def _judge(self, answer: Any) -> Verdict:
         if self.function:
             if not callable(answer):
@@ -317,6 +331,9 @@ class ModelExercise(Exercise):
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.parameters = parameters
+
+    def right_answers(self) -> list[Any]:
+        return list(self.rights)
 
     def _judge(self, answer: Any) -> Verdict:
         net = answer
@@ -366,18 +383,21 @@ def exercise(
     Without, a value is asked for: what the decorated function returns.
 
     Args:
-        id: "chapter/name".
+        id: "chapter/name"; outside the book "mycourse/name", with a first part that is no chapter of the book.
         title: what the exercise box is called.
         cases: the calls on which the reader's function is compared. Its parameters may have any names; what is
             printed uses those of the decorated function. Each call gets its own copy of the arguments.
         tolerance: floats may be off by ``tolerance * max(1, |right|)``; integers must be exact.
         untouched: a function that changes its arguments is wrong, even if what it returns is right.
+
+    Raises:
+        ValueError: the id is no "chapter/name", or it belongs to the book and is used outside of it.
     """
 
     def decorate(answer: Callable[..., Any]) -> Exercise:
         if cases is None:
-            return ValueExercise(id, title, answer, tolerance)
-        return FunctionExercise(id, title, answer, cases, tolerance, untouched)
+            return registry.keep(ValueExercise(id, title, answer, tolerance))
+        return registry.keep(FunctionExercise(id, title, answer, cases, tolerance, untouched))
 
     return decorate
 
@@ -388,12 +408,12 @@ def judged(
     """The decorated function judges an answer: it says with `expect` what must hold, one thing after another.
 
     Args:
-        id: "chapter/name".
+        id: "chapter/name", or "mycourse/name" outside the book.
         title: what the exercise box is called.
         function: a function is asked for; what is no function is turned away before the judge sees it.
         returns: False if that function is to change its argument instead of returning something.
     """
-    return lambda judge: JudgedExercise(id, title, judge, function, returns)
+    return lambda judge: registry.keep(JudgedExercise(id, title, judge, function, returns))
 
 
 def judged_model(
@@ -408,4 +428,4 @@ def judged_model(
 
     Shapes (batch included) and the number of trainable parameters, if given, are looked at before.
     """
-    return lambda judge: ModelExercise(id, title, judge, input_shape, output_shape, parameters)
+    return lambda judge: registry.keep(ModelExercise(id, title, judge, input_shape, output_shape, parameters))

@@ -1,7 +1,9 @@
-"""`check`: finds the exercise, has the answer judged, chooses the hint and prints."""
+"""`check` and `passed`: find the exercise, have the answer judged, and print what came of it or say yes or no."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import textwrap
 from collections import Counter
 from typing import Any
@@ -10,53 +12,91 @@ from cnnlab import chapters
 from cnnlab.errors import unknown_name
 from cnnlab.exercises.authoring import Exercise, Verdict
 from cnnlab.exercises.reading import undisturbed
+from cnnlab.exercises.registry import OWN, is_books
 
 _WIDTH = 72  # characters to a line: a notebook's output does not wrap on the page
-_given: Counter[str] = Counter()  # general hints already given in this session, by exercise
-_said: set[tuple[str, str]] = set()  # specific hints already given, by exercise
+# By the exercise itself, not its id: one that is defined again, with other hints perhaps, begins with the gentlest.
+_given: Counter[Exercise] = Counter()  # general hints already given in this session
+_said: set[tuple[Exercise, str]] = set()  # specific hints already given
 
 
-def check(exercise_id: str, answer: Any = ...) -> None:
-    """Check an answer to an exercise of the book, and print what came of it.
+def check(exercise: str | Exercise, answer: Any = ...) -> None:
+    """Check an answer to an exercise, and print what came of it.
 
     Nothing that the answer does raises: mistakes are said in words, with a hint that grows plainer
     with each failed attempt.
 
     Args:
-        exercise_id: "chapter/name", as the exercise box gives it.
+        exercise: "chapter/name", as the exercise box gives it, or an exercise of your own.
         answer: what the exercise asks for: a value, a function (not called), a model.
 
     Raises:
         ValueError: there is no such exercise; the message names the nearest ones.
     """
-    exercise = find_exercise(exercise_id)
-    for paragraph in _reply(exercise, exercise.judge(answer)):
+    found = find_exercise(exercise)
+    for paragraph in _reply(found, found.judge(answer)):
         print(textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
-def find_exercise(exercise_id: str) -> Exercise:
-    """The exercise with this id. No other chapter's exercises are imported.
+def passed(exercise: str | Exercise, answer: Any = ...) -> bool:
+    """Whether an answer is right, for a grader's assertion: ``assert passed("seeing/corner", kernel)``.
+
+    Nothing is printed, not even what the answer prints, no hint is used up, and nothing that the answer does raises.
+    A blank answer has not passed. It runs where it is called: in a cell of nbgrader or otter beside the student's code.
+
+    Args:
+        exercise: "chapter/name", or an exercise of your own.
+        answer: what the exercise asks for.
+
+    Raises:
+        ValueError: there is no such exercise; the message names the nearest ones.
+    """
+    found = find_exercise(exercise)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return found.judge(answer).outcome == "correct"
+
+
+def find_exercise(exercise: str | Exercise) -> Exercise:
+    """The exercise with this id; an exercise itself is handed back. No other chapter's exercises are imported.
 
     Raises:
         ValueError: there is none; the message names the nearest ones.
     """
-    chapter = exercise_id.partition("/")[0] if isinstance(exercise_id, str) else ""
-    if chapter in _chapters():
-        for exercise in _exercises_of(chapter):
-            if exercise.id == exercise_id:
-                return exercise
-    raise unknown_name("exercise", exercise_id, exercise_ids(), "The id stands in the exercise box, as 'chapter/name'.")
+    if isinstance(exercise, Exercise):
+        return exercise
+    if isinstance(exercise, str):
+        if exercise in OWN:
+            return OWN[exercise]
+        chapter = exercise.partition("/")[0]
+        for one in _exercises_of(chapter) if chapter in _chapters() else ():
+            if one.id == exercise:
+                return one
+    raise unknown_name(
+        "exercise",
+        exercise,
+        exercise_ids(),
+        "The id stands in the exercise box, as 'chapter/name'. One of your own is found once the cell that defines it "
+        "has run, or cnnlab.exercises.use('folder').",
+    )
 
 
 def exercise_ids(chapter: str | None = None) -> list[str]:
-    """The ids of all exercises, or of one chapter's, in the book's order.
+    """The ids of all exercises, or of one chapter's: the book's in its order, then your own as they were defined.
+
+    Args:
+        chapter: the first part of the ids: a chapter of the book, or a course of your own.
 
     Raises:
-        ValueError: no such chapter.
+        ValueError: no exercise has such an id.
     """
-    if chapter is not None and chapter not in _chapters():
-        raise unknown_name("chapter", chapter, _chapters())
-    return [e.id for name in ((chapter,) if chapter else _chapters()) for e in _exercises_of(name)]
+    if chapter is None:
+        return [*(one.id for name in _chapters() for one in _exercises_of(name)), *OWN]
+    if chapter in _chapters():
+        return [one.id for one in _exercises_of(chapter)]
+    own = [id for id in OWN if id.partition("/")[0] == chapter]
+    if not own:
+        raise unknown_name("chapter", chapter, [*_chapters(), *{id.partition("/")[0] for id in OWN}])
+    return own
 
 
 def start_over() -> None:
@@ -66,7 +106,7 @@ def start_over() -> None:
 
 
 def _chapters() -> list[str]:
-    """The chapters that have exercises."""
+    """The chapters of the book that have exercises."""
     return [path.parent.name for path in chapters.files("exercises.py")]
 
 
@@ -82,8 +122,9 @@ def _reply(exercise: Exercise, verdict: Verdict) -> list[str]:
     if verdict.outcome == "blank":
         return [f"Not attempted yet: {exercise.title}. Replace the ... with your answer and run the cell again."]
     if verdict.outcome == "correct":
-        return [f"Correct. {exercise.success}"]
-    return [f"Not yet. {verdict.seen}".rstrip(), f"Hint: {_hint(exercise, verdict.hint)}"]
+        return [f"Correct. {exercise.success}".rstrip()]
+    hint = _hint(exercise, verdict.hint)
+    return [f"Not yet. {verdict.seen}".rstrip(), *([f"Hint: {hint}"] if hint else [])]
 
 
 def _hint(exercise: Exercise, specific: str) -> str:
@@ -91,12 +132,14 @@ def _hint(exercise: Exercise, specific: str) -> str:
 
     A specific hint that has been said before is followed by the next general one.
     """
-    if specific and (exercise.id, specific) not in _said:
-        _said.add((exercise.id, specific))
+    if specific and (exercise, specific) not in _said:
+        _said.add((exercise, specific))
         return specific
-    _given[exercise.id] += 1
-    if _given[exercise.id] <= len(exercise.general):
-        further = exercise.general[_given[exercise.id] - 1]
-    else:
+    _given[exercise] += 1
+    if _given[exercise] <= len(exercise.general):
+        further = exercise.general[_given[exercise] - 1]
+    elif is_books(exercise):
         further = "The solution is folded below. Read it, close it again, and write it from memory."
-    return f"{specific} {further}" if specific else further
+    else:  # whether there is a solution, and where, its lecturer knows
+        further = "That was the last hint. Leave it for a day, or ask." if exercise.general else ""
+    return f"{specific} {further}".strip()
