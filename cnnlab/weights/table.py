@@ -31,7 +31,7 @@ def sources(pattern: str = "*") -> list[Source]:
     """
     rows: list[Source] = []
     missing: ModuleNotFoundError | None = None
-    for name in list_models(pattern):
+    for name in list_models(pattern, own=False):
         library = library_of(name)
         if library is not None:
             try:
