@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _HOMES: dict[str, str] = {
     "create_model": "cnnlab.models",
     "list_models": "cnnlab.models",
+    "register": "cnnlab.models",
     "summarize": "cnnlab.analysis",
     "load_dataset": "cnnlab.data",
     "fit": "cnnlab.training",

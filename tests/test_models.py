@@ -15,7 +15,7 @@ from torch import nn
 
 import cnnlab
 from cnnlab.meta import on_meta
-from cnnlab.models import Paper, model_info, register
+from cnnlab.models import Paper, model_info, register_variants
 from cnnlab.weights import transplant
 from tests.contract import (
     TOLERANCE,
@@ -214,6 +214,6 @@ def test_model_files_are_short_and_say_what_they_owe(name: str):
 
 def test_a_name_cannot_be_taken_twice():
     nothing = {"family": "x", "paper": Paper(1, "", ""), "num_classes": 1, "head": "fc", "input_size": (1, 1, 1)}
-    taken = register({"lenet5": None}, **nothing)
+    taken = register_variants({"lenet5": None}, **nothing)
     with pytest.raises(ValueError, match="'lenet5' is taken by LeNet5"):
         taken(nn.Identity)

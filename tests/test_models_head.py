@@ -179,5 +179,5 @@ def test_other_mistakes_with_heads_say_what_to_do():
             super().__init__()
             self.head = nn.Linear(2, 2)
 
-    with pytest.raises(AttributeError, match=r"Clash.head is the layer that register\(head=...\) names"):
+    with pytest.raises(AttributeError, match=r"Clash.head is the layer that register_variants\(head=...\) names"):
         Clash()

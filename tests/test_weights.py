@@ -378,10 +378,10 @@ def test_transplant_between_dense_and_convolution_and_number_types():
 
 def test_transplant_leaves_a_head_for_other_classes_alone_and_nothing_else():
     ours, theirs = cnnlab.create_model("lenet5", num_classes=120), cnnlab.create_model("lenet5", num_classes=84)
-    assert weights.transplant(theirs, ours, fresh_head=True) == ["output"]  # not c5 or f6, which have 120 and 84
+    assert weights.transplant(theirs, ours, fresh_head=True).fresh == ("output",)  # not c5 or f6, which have 120 and 84
     assert torch.equal(ours.f6.weight, theirs.f6.weight)
     theirs.new_head(120)
-    assert weights.transplant(theirs, ours, fresh_head=True) == []
+    assert weights.transplant(theirs, ours, fresh_head=True).fresh == ()
     assert torch.equal(ours.output.weight, theirs.output.weight)
     theirs.head = nn.Linear(83, 7)
     with pytest.raises(ValueError, match=r"output, Linear \(weight \(7, 83\).*shapes of weight differ"):

@@ -197,7 +197,7 @@ LINEAGE: tuple[Step, ...] = (
 def family_tree() -> list[dict[str, object]]:
     """The steps of :data:`LINEAGE` with year, paper and sizes from the registry, oldest first, as plain data."""
     by_file: dict[str, list[str]] = {}
-    for name in list_models():
+    for name in list_models(own=False):
         by_file.setdefault(model_info(name).network.__module__.rpartition(".")[2], []).append(name)
     nodes = []
     for step in LINEAGE:

@@ -83,7 +83,7 @@ def zoo_table(pattern: str = "*") -> list[ZooRow]:
         if source.library == "torchvision" and source.crop == model_info(source.name).input_size[1]:
             measured.setdefault(source.name, []).append(source)
     rows = []
-    for name in list_models(pattern):
+    for name in list_models(pattern, own=False):
         info, published = model_info(name), model_info(name).published
         own = measured.get(name, [])
         # The recommended checkpoint may be one for larger pictures: then the first of those for the row's size.

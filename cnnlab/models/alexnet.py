@@ -50,7 +50,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def response_norm() -> nn.LocalResponseNorm:
     return nn.LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 
 
-@register(
+@register_variants(
     VARIANTS_2014,
     family="AlexNet",
     paper=PAPER_2014,
@@ -112,7 +112,7 @@ def response_norm() -> nn.LocalResponseNorm:
     smallest=63,
     library="torchvision",
 )
-@register(
+@register_variants(
     VARIANTS,
     family="AlexNet",
     paper=PAPER_2012,

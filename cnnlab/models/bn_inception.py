@@ -48,7 +48,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, ConvNormAct, he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Reduction(Branches):
         )
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="Inception",
     paper=PAPER,

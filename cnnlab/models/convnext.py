@@ -41,7 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import DropPath, drop_path_rates
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Stage(nn.Module):
         return self.blocks(x)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="ConvNeXt",
     paper=PAPER,

@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import DropPath
-from cnnlab.models import Paper, Published, register
+from cnnlab.models import Paper, Published, register_variants
 from cnnlab.models.convnext import EPS, ConvNeXt, ConvNeXtVariant
 
 VARIANTS = {  # stochastic depth as in fine-tuning, tables 9 to 11 of the appendix
@@ -109,7 +109,7 @@ class Block(nn.Module):
         return x + self.drop_path(y)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="ConvNeXt V2",
     paper=PAPER,

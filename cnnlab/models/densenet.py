@@ -46,7 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Transition(nn.Module):
         return self.pool(self.dropout(self.conv(F.relu(self.bn(x)))))
 
 
-@register(
+@register_variants(
     CIFAR_VARIANTS,
     family="DenseNet (CIFAR)",
     paper=PAPER,
@@ -157,7 +157,7 @@ class Transition(nn.Module):
     smallest=4,
     published=CIFAR_PUBLISHED,
 )
-@register(
+@register_variants(
     PAPER_VARIANTS,
     family="DenseNet",
     paper=PAPER,
@@ -167,7 +167,7 @@ class Transition(nn.Module):
     smallest=29,
     published=PAPER_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="DenseNet",
     paper=PAPER,

@@ -49,7 +49,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15  # depth, width, resolution; found by a grid search with phi = 1
 
@@ -185,7 +185,7 @@ class MBConv(nn.Module):
         return x + self.drop(y) if self.residual else y
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="EfficientNet",
     paper=PAPER,

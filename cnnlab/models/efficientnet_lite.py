@@ -38,7 +38,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, make_divisible, pad_same
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.efficientnet import STAGES, initialize
 
 EPS = 1e-3  # of every batch norm
@@ -129,7 +129,7 @@ class LiteBlock(nn.Module):
         return x + self.drop(y) if self.residual else y
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="EfficientNet",
     paper=PAPER,

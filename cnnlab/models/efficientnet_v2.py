@@ -43,7 +43,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.efficientnet import MBConv, initialize
 
 
@@ -145,7 +145,7 @@ class FusedMBConv(nn.Module):
         return x + self.drop(y) if self.residual else y
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="EfficientNetV2",
     paper=PAPER,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.errors import whole_number
+from cnnlab.meta import on_meta
 from cnnlab.models.network import Network
+from cnnlab.models.own import OwnModel
 from cnnlab.models.registry import ModelInfo, list_models, model_info, models_of_family
 from cnnlab.weights.official import load_official
+from cnnlab.weights.reading import is_file, read_state
 from cnnlab.weights.table import find_source
+from cnnlab.weights.transplanting import rows_of, transplant
 
 
 def create_model(
@@ -21,53 +27,107 @@ def create_model(
     num_classes: int | None = None,
     in_channels: int | None = None,
     small_input: bool = False,
-    weights: str | None = None,
+    weights: str | os.PathLike | Mapping[str, Tensor] | nn.Module | None = None,
 ) -> Network:
-    """Build a network by name, with fresh parameters or official ones.
+    """Build a network by name, with fresh parameters, official ones or your own.
 
     Args:
         name: one of :func:`list_models`.
-        num_classes: outputs of the last layer; None for the paper's own number.
+        num_classes: outputs of the last layer; None for the paper's own number, or that of your weights.
         in_channels: channels of the input; None for the paper's own number.
         small_input: True for the version of an ImageNet network that is trained on pictures of about 32 pixels, such
             as CIFAR's: usually a first convolution of stride 1 and no pooling after it; each model file says what.
         weights: None for fresh parameters (each model file says how they are drawn); "imagenet" for the
             checkpoint that the model's library recommends, torchvision or timm (``pip install timm``), or one by the
-            library's name, such as "IMAGENET1K_V2": :func:`cnnlab.weights.sources` lists them. With a ``num_classes``
-            other than the checkpoint's the trunk is loaded and the last layer stays fresh, ready to be trained on new
-            classes.
+            library's name, such as "IMAGENET1K_V2": :func:`cnnlab.weights.sources` lists them. Or a file of your own
+            ("mine.pth"), a state dict or a module, ours or the library's, as for :func:`cnnlab.weights.transplant`.
+            With a ``num_classes`` other than the checkpoint's the trunk is loaded and the last layer stays fresh, ready
+            to be trained on new classes.
 
     Returns:
         The module, in training mode, with ``.name``, ``.input_size`` (C, H, W) and ``.info``, and with ``.features``,
-        ``.head`` and ``.new_head`` as in :class:`cnnlab.models.Network`. With ``weights`` also ``.classes`` and
-        ``.preprocess``, and then in evaluation mode.
+        ``.head`` and ``.new_head`` as in :class:`cnnlab.models.Network`. With ``weights`` in evaluation mode, and with
+        official ones also ``.classes`` and ``.preprocess``.
         Shape: (N, C, H, W) -> (N, num_classes). Input that does not fit raises a ValueError that says what would.
+        A network of :func:`cnnlab.register` is what its class makes it: it gets ``.name`` and ``.input_size`` where it
+        has none, and its input is not checked.
 
     Raises:
-        ValueError: unknown name, a size that is no positive whole number, or weights that do not exist or fit.
+        ValueError: unknown name, a size that is no positive whole number or that the network cannot be built for, or
+            weights that do not exist or fit.
+        FileNotFoundError: there is no such file of weights.
         ModuleNotFoundError: the weights are timm's, and timm is not installed.
         cnnlab.download.DownloadError: the checkpoint could not be had.
     """
     info = model_info(name)
+    # Before the network is built, what is wrong should cost nothing.
+    given: Mapping[str, Tensor] | nn.Module | None = None
+    if isinstance(weights, nn.Module):
+        given = weights
+    elif isinstance(weights, Mapping) or is_file(weights):
+        given = read_state(weights)
     if small_input:
-        info = _for_small_pictures(info, weights)
-    remedy = "Leave {} out for the network's own {}."
-    if num_classes is None:
-        num_classes = info.num_classes
-    if in_channels is None:
-        in_channels = info.input_size[0]
-    num_classes = whole_number("num_classes", num_classes, remedy.format("num_classes", info.num_classes))
-    in_channels = whole_number("in_channels", in_channels, remedy.format("in_channels", info.input_size[0]))
-    if weights is not None:  # before the network is built: a wrong name should cost nothing
-        find_source(name, weights, in_channels=in_channels)
-    model = info.network(info.variant, num_classes=num_classes, in_channels=in_channels)
-    model.name = name
-    model.info = info
-    model.input_size = (in_channels, *info.input_size[1:])
-    model.register_forward_pre_hook(check_input)
-    if weights is not None:
+        info = _for_small_pictures(info, None if given is not None else weights)
+    asked = {"num_classes": num_classes, "in_channels": in_channels}
+    usual = {"num_classes": info.num_classes, "in_channels": info.input_size and info.input_size[0]}
+    for argument, value in asked.items():
+        if value is None:
+            continue
+        asked[argument] = whole_number(
+            argument, value, f"Leave {argument} out for the network's own {usual[argument] or 'number'}."
+        )
+        if argument not in info.takes:
+            raise ValueError(
+                f"{argument}={value!r}: the class or function behind {name!r} takes no {argument}. Leave it out, or "
+                "register one with an argument of that name."
+            )
+    if asked["in_channels"] is None:
+        asked["in_channels"] = usual["in_channels"]
+    if weights is not None and given is None:
+        find_source(name, weights, in_channels=asked["in_channels"])
+    if given is not None and asked["num_classes"] is None and "num_classes" in info.takes:
+        asked["num_classes"] = _classes_of(given, info, asked["in_channels"])
+    if asked["num_classes"] is None:
+        asked["num_classes"] = usual["num_classes"]
+    model = build_model(info, **asked)
+    if given is not None:
+        # A reader's own class need not know its head, though register(head=...) did.
+        own_head = False if info.head is None else isinstance(model, Network) or info.head
+        transplant(given, model, fresh_head=own_head)
+        model.eval()
+    elif weights is not None:
         load_official(name, model, weights)
     return model
+
+
+def build_model(info: ModelInfo, *, num_classes: int | None, in_channels: int | None) -> Network:
+    """A network with fresh parameters that knows what it is, built for as much of the two as it takes."""
+    model = info.build(num_classes=num_classes, in_channels=in_channels)
+    _introduce(model, info, in_channels)
+    return model
+
+
+def _introduce(model: nn.Module, info: ModelInfo, in_channels: int | None) -> None:
+    """Tell a new network what it is."""
+    size = info.input_size and (in_channels or info.input_size[0], *info.input_size[1:])
+    if not isinstance(info, OwnModel):
+        model.name, model.info, model.input_size = info.name, info, size
+        model.register_forward_pre_hook(check_input)
+        return
+    if isinstance(model, Network):
+        model.info = info
+    for attribute, value in (("name", info.name), ("input_size", size)):
+        if value is not None and not hasattr(model, attribute):  # a class may use the word for something else
+            setattr(model, attribute, value)
+
+
+def _classes_of(given: Mapping[str, Tensor] | nn.Module, info: ModelInfo, in_channels: int | None) -> int | None:
+    """The number of classes that weights are for: the rows of what belongs into the network's head."""
+    if info.head is None:
+        return None
+    with on_meta():
+        twin = build_model(info, num_classes=info.num_classes, in_channels=in_channels)
+    return rows_of(given, twin, info.head)
 
 
 def as_model(model: nn.Module | str) -> nn.Module:
@@ -87,9 +147,14 @@ def as_model(model: nn.Module | str) -> nn.Module:
 
 
 def _for_small_pictures(info: ModelInfo, weights: str | None) -> ModelInfo:
+    if isinstance(info, OwnModel):
+        raise ValueError(
+            f"small_input=True: {info.name} is a network of your own, which is built as its class does it. "
+            "Leave small_input out."
+        )
     if not hasattr(info.variant, "small_input"):
         _, height, width = info.input_size
-        having = [name for name in list_models() if hasattr(model_info(name).variant, "small_input")]
+        having = [name for name in list_models(own=False) if hasattr(model_info(name).variant, "small_input")]
         raise ValueError(
             f"small_input=True: {info.name} has no such version; it is made for {height} x {width} pixels. "
             f"Leave small_input out, or choose one of: {', '.join(sorted(having))}."

@@ -55,7 +55,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
-from cnnlab.models import Network, Paper, register
+from cnnlab.models import Network, Paper, register_variants
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class AuxiliaryHead(nn.Module):
 
 
 # No accuracies: the paper prints top-5 errors alone, 10.07 % for one network and one crop (table 3).
-@register(
+@register_variants(
     TORCHVISION_VARIANTS,
     family="GoogLeNet",
     paper=PAPER,
@@ -167,7 +167,7 @@ class AuxiliaryHead(nn.Module):
     smallest=15,
     library="torchvision",
 )
-@register(
+@register_variants(
     VARIANTS,
     family="GoogLeNet",
     paper=PAPER,

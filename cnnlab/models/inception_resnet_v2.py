@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, he_normal_
-from cnnlab.models import Network, register
+from cnnlab.models import Network, register_variants
 from cnnlab.models.inception_v3 import Convolution, ReductionA, Stem, pooled
 from cnnlab.models.inception_v4 import PAPER
 
@@ -149,7 +149,7 @@ class InceptionResNetC(ScaledResidual):
 
 
 # No accuracy: the paper's 19.9 % and 4.9 % errors (table 2) are printed of the network that its figure 15 draws.
-@register(
+@register_variants(
     VARIANTS,
     family="Inception-ResNet",
     paper=PAPER,

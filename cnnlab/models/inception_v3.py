@@ -47,7 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, ConvNormAct
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class AuxiliaryHead(nn.Module):
         return self.fc(x.mean(dim=(2, 3)))  # (N, num_classes)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="Inception",
     paper=PAPER,

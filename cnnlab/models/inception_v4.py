@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import Branches, he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.inception_v3 import Convolution, ReductionA, pooled, side_by_side
 
 
@@ -157,7 +157,7 @@ class InceptionC(Branches):
         )
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="Inception",
     paper=PAPER,

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 # Which maps of S2 each of the 16 maps of C3 sees: table I, column by column.
 TABLE_1 = (
@@ -122,7 +122,7 @@ class RBF(nn.Module):
         return -(x[:, None, :] - self.codes).square().sum(dim=2)
 
 
-@register(
+@register_variants(
     VARIANTS_1998,
     family="LeNet",
     paper=PAPER,
@@ -180,7 +180,7 @@ VARIANTS = {
 }
 
 
-@register(VARIANTS, family="LeNet", paper=PAPER, num_classes=10, head="output", fixed_size=True)
+@register_variants(VARIANTS, family="LeNet", paper=PAPER, num_classes=10, head="output", fixed_size=True)
 class LeNet5(Network):
     """LeNet-5. Shape: (N, C, 32, 32) -> (N, num_classes); (N, C, 28, 28) for ``lenet5_28``."""
 

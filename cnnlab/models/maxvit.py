@@ -42,7 +42,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, drop_path_rates
-from cnnlab.models import Network, Paper, Published, Size, register
+from cnnlab.models import Network, Paper, Published, Size, register_variants
 from cnnlab.models.vit import MLP
 
 
@@ -184,8 +184,8 @@ class Block(nn.Module):
         return self.grid(self.window(self.mbconv(x)))
 
 
-@register(CIFAR_VARIANTS, family="MaxViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
-@register(
+@register_variants(CIFAR_VARIANTS, family="MaxViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
+@register_variants(
     VARIANTS,
     family="MaxViT",
     paper=PAPER,

@@ -18,7 +18,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models import Network, Paper, register
+from cnnlab.models import Network, Paper, register_variants
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ PAPER = Paper(
 )
 
 
-@register(VARIANTS, family="MLP", paper=PAPER, num_classes=10, head="output", fixed_size=True)
+@register_variants(VARIANTS, family="MLP", paper=PAPER, num_classes=10, head="output", fixed_size=True)
 class MLP(Network):
     """Dense layers on the pixels in one row. Shape: (N, C, H, W) -> (N, num_classes)."""
 

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.mobilenet_v2 import InvertedResidual
 
 
@@ -89,7 +89,7 @@ class MBConv(InvertedResidual):
         super().__init__(in_channels, out_channels, stride, expansion, **more)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="MnasNet",
     paper=PAPER,

@@ -46,7 +46,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class DepthwiseSeparable(nn.Module):
         return self.pointwise(self.depthwise(x))
 
 
-@register(
+@register_variants(
     THIN_VARIANTS,
     family="MobileNet",
     paper=PAPER,
@@ -101,7 +101,7 @@ class DepthwiseSeparable(nn.Module):
     head="fc",
     published=THIN_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="MobileNet",
     paper=PAPER,

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-@register(
+@register_variants(
     OTHER_WIDTHS,
     family="MobileNet",
     paper=PAPER,
@@ -118,7 +118,7 @@ class InvertedResidual(nn.Module):
     library="timm",
     published=OTHER_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="MobileNet",
     paper=PAPER,

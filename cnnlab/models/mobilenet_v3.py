@@ -39,7 +39,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 RE, HS = nn.ReLU, nn.Hardswish
 NORM = {"eps": 1e-3, "momentum": 0.01}
@@ -134,7 +134,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="MobileNet",
     paper=PAPER,

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, pad_same
-from cnnlab.models import Network, Paper, Published, Size, register
+from cnnlab.models import Network, Paper, Published, Size, register_variants
 
 EPS = 1e-3  # of every batch norm
 
@@ -187,8 +187,10 @@ def auxiliary_classifier(channels: int, side: int, num_classes: int) -> nn.Modul
     )
 
 
-@register(MOBILE, family="NASNet", paper=PAPER, num_classes=1000, head="fc", smallest=3, published=MOBILE_PUBLISHED)
-@register(
+@register_variants(
+    MOBILE, family="NASNet", paper=PAPER, num_classes=1000, head="fc", smallest=3, published=MOBILE_PUBLISHED
+)
+@register_variants(
     VARIANTS, family="NASNet", paper=PAPER, num_classes=1000, head="fc", smallest=3, library="timm", published=PUBLISHED
 )
 class NASNet(Network):

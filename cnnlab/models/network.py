@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Network(nn.Module):
     """An ``nn.Module`` that knows its head, the layer with an output for each class; all before it is the trunk.
 
-    A model file calls that layer what its paper does and names it once: ``@register(..., head="fc8")``. What follows
-    works with networks that :func:`cnnlab.create_model` has built, which sets these attributes.
+    A model file calls that layer what its paper does and names it once: ``@register_variants(..., head="fc8")``. What
+    follows works with networks that :func:`cnnlab.create_model` has built, which sets these attributes.
     """
 
     name: str
@@ -78,8 +78,9 @@ class Network(nn.Module):
         """
         num_classes = whole_number("num_classes", num_classes, "Give the number of classes to tell apart.")
         info = self._known()
+        size = getattr(self, "input_size", None)  # a reader's own network may not have said
         with _drawing_from(generator), on_meta(but=num_classes):  # the twin costs a head, not a network
-            twin = info.network(info.variant, num_classes=num_classes, in_channels=self.input_size[0])
+            twin = info.build(num_classes=num_classes, in_channels=size and size[0])
         for name in self.head_names:
             old, fresh = self.get_submodule(name), twin.get_submodule(name)
             like = next(chain(old.parameters(), old.buffers(), self.parameters()))
@@ -93,7 +94,8 @@ class Network(nn.Module):
             super().__setattr__(name, value)
         elif "info" not in self.__dict__:
             raise AttributeError(
-                f"{type(self).__name__}.head is the layer that register(head=...) names: call that layer otherwise."
+                f"{type(self).__name__}.head is the layer that register_variants(head=...) names: call that layer "
+                "otherwise."
             )
         elif not isinstance(value, nn.Module):
             raise TypeError(f"head={value!r} is a {type(value).__name__}; give an nn.Module.")
@@ -109,6 +111,11 @@ class Network(nn.Module):
             raise RuntimeError(
                 f"This {type(self).__name__} was built without cnnlab.create_model, which tells a network what its "
                 "head is."
+            )
+        if self.info.head is None:
+            raise RuntimeError(
+                f"{self.info.name} was registered without its head. Say which layer has an output for each class: "
+                "cnnlab.register(..., head='fc')."
             )
         return self.info
 

@@ -46,7 +46,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class MLPConv(nn.Module):
         return F.relu(self.cccp2(x))  # (N, widths[2], H', W')
 
 
-@register(
+@register_variants(
     IMAGENET_VARIANTS,
     family="Network in Network",
     paper=PAPER,
@@ -118,7 +118,7 @@ class MLPConv(nn.Module):
     after="ReLU and global average pooling",
     smallest=39,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="Network in Network (CIFAR)",
     paper=PAPER,

@@ -49,7 +49,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet_cifar import PaddedShortcut
 
 
@@ -143,7 +143,7 @@ class PreActBottleneck(nn.Module):
         return y + (x if self.projection is None else self.projection(activated))  # and no ReLU
 
 
-@register(
+@register_variants(
     CIFAR_VARIANTS,
     family="Pre-activation ResNet (CIFAR)",
     paper=PAPER,
@@ -152,7 +152,7 @@ class PreActBottleneck(nn.Module):
     head="fc",
     published=CIFAR_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="Pre-activation ResNet",
     paper=PAPER,

@@ -1,7 +1,8 @@
 """The registry: which networks exist, and what is known of each without building it.
 
-A model file decorates its network with ``@register(VARIANTS, ...)``, where ``VARIANTS`` maps each
-name to a frozen dataclass of hyperparameters. A new file in this folder needs nothing else.
+A model file decorates its network with ``@register_variants(VARIANTS, ...)``, where ``VARIANTS`` maps each
+name to a frozen dataclass of hyperparameters. A new file in this folder needs nothing else. Networks of a reader's own
+come by :func:`cnnlab.register` (own.py) and are kept apart, so that the tables of the book's networks stay the book's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
+
+from torch import nn
 
 from cnnlab.errors import unknown_name
 from cnnlab.models.network import Network
@@ -63,11 +66,35 @@ class ModelInfo:
     variant: Any  # the frozen dataclass that the network is built from
     network: type[Network]  # called as network(variant, num_classes=..., in_channels=...)
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """Which of num_classes and in_channels it can be built for."""
+        return frozenset({"num_classes", "in_channels"})
+
+    def build(self, *, num_classes: int, in_channels: int) -> nn.Module:
+        """The bare network; :func:`cnnlab.create_model` tells it what it is."""
+        return self.network(self.variant, num_classes=num_classes, in_channels=in_channels)
+
 
 _REGISTRY: dict[str, ModelInfo] = {}
+_OWN: dict[str, ModelInfo] = {}
 
 
-def register(
+def add_own(info: ModelInfo) -> None:
+    """Keep a network of the reader's own, in the place of an earlier one of that name.
+
+    Raises:
+        ValueError: the name is of a network of the package.
+    """
+    _import_model_files()
+    if info.name in _REGISTRY:
+        raise ValueError(
+            f"name={info.name!r} is taken by a network of cnnlab, which stays what it is. Choose another name."
+        )
+    _OWN[info.name] = info
+
+
+def register_variants(
     variants: Mapping[str, Any],
     *,
     family: str,
@@ -141,19 +168,25 @@ def model_info(name: str) -> ModelInfo:
         ValueError: no such model; the message offers the nearest names.
     """
     _import_model_files()
-    if name not in _REGISTRY:
-        raise unknown_name("name", name, _REGISTRY, "cnnlab.list_models() lists every model.")
-    return _REGISTRY[name]
+    known = _REGISTRY | _OWN
+    if name not in known:
+        remedy = "cnnlab.list_models() lists every model, and cnnlab.register(MyNetwork) adds one of your own."
+        raise unknown_name("name", name, known, remedy)
+    return known[name]
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", *, own: bool = True) -> list[str]:
     """The names of the models that match a shell pattern, numbers in numerical order.
 
     >>> list_models("resnet??")
     ['resnet18', 'resnet34', 'resnet50']
+
+    Args:
+        pattern: the names that are wanted.
+        own: also those of :func:`cnnlab.register`; False for the package's alone.
     """
     _import_model_files()
-    names = (name for name in _REGISTRY if fnmatchcase(name, pattern))
+    names = (name for name in (_REGISTRY | _OWN if own else _REGISTRY) if fnmatchcase(name, pattern))
     return sorted(
         names,
         key=lambda name: [

@@ -55,7 +55,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Block(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="RegNet",
     paper=PAPER,

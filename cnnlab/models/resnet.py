@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Bottleneck(nn.Module):
         return F.relu(y)
 
 
-@register(
+@register_variants(
     PLAIN_VARIANTS,
     family="Plain",
     paper=PAPER,
@@ -148,7 +148,7 @@ class Bottleneck(nn.Module):
     head="fc",
     published=PLAIN_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="ResNet",
     paper=PAPER,

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Published, register
+from cnnlab.models import Network, Published, register_variants
 from cnnlab.models.resnet import PAPER
 
 
@@ -106,8 +106,10 @@ class Block(nn.Module):
         return F.relu(y)
 
 
-@register(PLAIN_VARIANTS, family="Plain (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc")
-@register(
+@register_variants(
+    PLAIN_VARIANTS, family="Plain (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc"
+)
+@register_variants(
     VARIANTS,
     family="ResNet (CIFAR)",
     paper=PAPER,

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import Bottleneck, ResNet, ResNetVariant
 
 DEPTH_50, DEPTH_101 = (3, 4, 6, 3), (3, 4, 23, 3)
@@ -66,7 +66,7 @@ PAPER = Paper(
 )
 
 
-@register(
+@register_variants(
     TIMM_VARIANTS,
     family="ResNeXt",
     paper=PAPER,
@@ -76,7 +76,7 @@ PAPER = Paper(
     library="timm",
     published=TIMM_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="ResNeXt",
     paper=PAPER,
@@ -90,7 +90,9 @@ class ResNeXt(ResNet):
     """A ResNet whose bottlenecks are ``cardinality`` paths wide. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(CIFAR_VARIANTS, family="ResNeXt (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc")
+@register_variants(
+    CIFAR_VARIANTS, family="ResNeXt (CIFAR)", paper=PAPER, input_size=(3, 32, 32), num_classes=10, head="fc"
+)
 class CIFARResNeXt(Network):
     """A 3x3 stem, three stages, an average, a dense layer. Shape: (N, C, H, W) -> (N, num_classes)."""
 

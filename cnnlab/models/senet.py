@@ -41,7 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import ResNet
 
 
@@ -133,7 +133,7 @@ class SEBottleneck(nn.Module):
         return F.relu(self.se(y) + self.shortcut(x))
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="SENet",
     paper=PAPER,

@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class DownsamplingUnit(nn.Module):
         return shuffle(y)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="ShuffleNet",
     paper=PAPER,

@@ -45,7 +45,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Fire(nn.Module):
         return y if self.bypass is None else y + self.bypass(x)
 
 
-@register(
+@register_variants(
     BYPASS_VARIANTS,
     family="SqueezeNet",
     paper=PAPER,
@@ -121,7 +121,7 @@ class Fire(nn.Module):
     smallest=21,
     published=BYPASS_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS_1_1,
     family="SqueezeNet",
     paper=PAPER,
@@ -132,7 +132,7 @@ class Fire(nn.Module):
     smallest=17,
     library="torchvision",
 )
-@register(
+@register_variants(
     VARIANTS,
     family="SqueezeNet",
     paper=PAPER,

@@ -44,7 +44,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models import Network, Paper, Size, register
+from cnnlab.models import Network, Paper, Size, register_variants
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class Join(nn.Module):
         return self.pair(torch.cat([crop(skip, like=x), x], dim=1))
 
 
-@register(PADDED_VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=16, step=16)
-@register(VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=188, step=16)
+@register_variants(PADDED_VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=16, step=16)
+@register_variants(VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=188, step=16)
 class UNet(Network):
     """Down, up, and a score per pixel and class. Shape: (N, C, H, W) -> (N, num_classes, H - 184, W - 184).
 

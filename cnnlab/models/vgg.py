@@ -48,7 +48,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.alexnet import response_norm
 
 WIDTHS = (64, 128, 256, 512, 512)  # of conv1 to conv5, in all configurations
@@ -109,7 +109,7 @@ class ConvReLU(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-@register(
+@register_variants(
     BATCH_NORM_VARIANTS,
     family="VGG",
     paper=PAPER,
@@ -119,7 +119,7 @@ class ConvReLU(nn.Module):
     smallest=32,
     library="torchvision",
 )
-@register(
+@register_variants(
     PAPER_VARIANTS,
     family="VGG",
     paper=PAPER,
@@ -129,7 +129,7 @@ class ConvReLU(nn.Module):
     smallest=32,
     published=PAPER_PUBLISHED,
 )
-@register(
+@register_variants(
     VARIANTS,
     family="VGG",
     paper=PAPER,

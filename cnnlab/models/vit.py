@@ -49,7 +49,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.models import Network, Paper, Size, register
+from cnnlab.models import Network, Paper, Size, register_variants
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,13 @@ class Encoder(nn.Module):
         return self.norm(self.blocks(self.dropout(x + self.position)))
 
 
-@register(CIFAR_VARIANTS, family="ViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
-@register(SMALLER_VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="timm")
-@register(VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="torchvision")
+@register_variants(CIFAR_VARIANTS, family="ViT", paper=PAPER, num_classes=10, head="fc", fixed_size=True)
+@register_variants(
+    SMALLER_VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="timm"
+)
+@register_variants(
+    VARIANTS, family="ViT", paper=PAPER, num_classes=1000, head="fc", fixed_size=True, library="torchvision"
+)
 class VisionTransformer(Network):
     """Patches, an encoder and a dense layer on the class token. Shape: (N, C, S, S) -> (N, num_classes)."""
 

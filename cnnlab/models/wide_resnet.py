@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import ResNet, ResNetVariant
 
 
@@ -93,7 +93,7 @@ class WideBlock(nn.Module):
         return y + (x if self.projection is None else self.projection(activated))
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="Wide ResNet",
     paper=PAPER,
@@ -107,7 +107,7 @@ class WideResNet(ResNet):
     """A ResNet whose bottlenecks are twice as wide inside. Shape: (N, C, H, W) -> (N, num_classes)."""
 
 
-@register(
+@register_variants(
     CIFAR_VARIANTS,
     family="Wide ResNet (CIFAR)",
     paper=PAPER,

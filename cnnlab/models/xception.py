@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import ConvNormAct, he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Module(nn.Module):
         return self.layers(x) + self.shortcut(x)
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="Xception",
     paper=PAPER,

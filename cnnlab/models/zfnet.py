@@ -47,7 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.layers import he_normal_
-from cnnlab.models import Network, Paper, Published, register
+from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.alexnet import response_norm
 
 
@@ -70,7 +70,7 @@ PAPER = Paper(
 )
 
 
-@register(
+@register_variants(
     VARIANTS,
     family="ZFNet",
     paper=PAPER,

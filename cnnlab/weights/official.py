@@ -52,8 +52,8 @@ def load_official(name: str, model: nn.Module, weights: str = "imagenet", *, pro
             f"{path} is not the checkpoint {source.weights} of {source.library}'s {source.name} "
             f"({reason_of(error)}). Delete the file and try again."
         ) from None
-    left_alone = transplant(reference, model, fresh_head=True)
-    model.classes = None if left_alone else imagenet_classes()
+    done = transplant(reference, model, fresh_head=True)
+    model.classes = None if done.fresh else imagenet_classes()
     model.preprocess = Preprocess(
         resize=source.resize,
         crop=source.crop,

@@ -59,7 +59,7 @@ def sources(pattern: str = "*") -> list[Source]:
     """
     rows: list[Source] = []
     missing: ModuleNotFoundError | None = None
-    for name in list_models(pattern):
+    for name in list_models(pattern, own=False):
         try:
             rows += _rows(name)
         except ModuleNotFoundError as error:

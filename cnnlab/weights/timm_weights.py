@@ -8,16 +8,18 @@ that it is found and verified again without a network.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import floor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnnlab.download import DownloadError, download, verify
 from cnnlab.errors import reason_of
+from cnnlab.meta import on_meta
 from cnnlab.models.registry import model_info
 from cnnlab.weights.source import Source, mark_default
 
@@ -141,3 +143,19 @@ def reference(source: Source, path: Path) -> nn.Module:
         return timm.create_model(full, pretrained=True, pretrained_cfg_overlay=overlay)
     except SafetensorError as error:
         raise RuntimeError(str(error)) from None
+
+
+def bare(name: str) -> nn.Module:
+    """timm's module on the meta device.
+
+    Raises:
+        ModuleNotFoundError: timm is not installed.
+    """
+    timm = _timm(name)
+    with on_meta():
+        return timm.create_model(name, pretrained=False)
+
+
+def current_names(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the names that the module has today."""
+    return dict(state)

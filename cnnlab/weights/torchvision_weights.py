@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnnlab.download import download
 from cnnlab.meta import on_meta
@@ -91,20 +92,30 @@ def fetch(source: Source, folder: Path, *, progress: bool, what: str) -> Path:
 
 def reference(source: Source, path: Path) -> nn.Module:
     """torchvision's module with the checkpoint in it; its names give every tensor its layer."""
+    module = bare(source.name)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(current_names(source.name, state), assign=True)
+    return module
+
+
+def bare(name: str) -> nn.Module:
+    """torchvision's module on the meta device, without the heads of GoogLeNet, which were never trained."""
     from torchvision.models import get_model
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if source.name.startswith("densenet"):
-        for key in list(state):
-            state[DENSENET_KEY.sub(r"\1\2.", key)] = state.pop(key)
     options: dict[str, bool] = {}
-    if source.name in SCALED_TO_ONE:
+    if name in SCALED_TO_ONE:
         options["init_weights"] = False  # their first parameters come from SciPy and take half a minute
-    if source.name == "googlenet":  # the heads in this file were never trained, and we have none
+    if name == "googlenet":  # we have none
         options["aux_logits"] = False
-        state = {key: value for key, value in state.items() if not key.startswith("aux")}
     with on_meta(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # about initializations that are overwritten here
-        module = get_model(source.name, weights=None, **options)
-    module.load_state_dict(state, assign=True)
-    return module
+        warnings.simplefilter("ignore", FutureWarning)  # about initializations that are overwritten
+        return get_model(name, weights=None, **options)
+
+
+def current_names(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the names that the module has today, and what it has not left out."""
+    if name.startswith("densenet"):
+        return {DENSENET_KEY.sub(r"\1\2.", key): value for key, value in state.items()}
+    if name == "googlenet":
+        return {key: value for key, value in state.items() if not key.startswith("aux")}
+    return dict(state)

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.lab.panel import BATCH_SIZES
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cnnlab.data import Dataset
+    from cnnlab.models import ModelInfo
     from cnnlab.widgets.lab.runs import Settings
 
 
-def known_models(names: Sequence[str]) -> list[str]:
-    """The names, if all are of `cnnlab.list_models`.
+def known_models(entries: Sequence[str | Callable[..., nn.Module] | nn.Module]) -> dict[str, ModelInfo]:
+    """What is known of each by its name: of registered ones, classes, functions and networks that are built.
 
     Raises:
-        ValueError: one is not; names the nearest.
+        ValueError: a name is unknown, a class cannot be built as it is, one has no name, or two have the same.
+        TypeError: an entry is nothing of these.
     """
-    from cnnlab.models import model_info
+    from torch import nn
 
-    chosen = _list("models", names)
-    for name in chosen:
-        model_info(name)
+    from cnnlab.errors import unknown_name
+    from cnnlab.models import OwnModel, list_models, model_info
+    from cnnlab.models.own import Builder, called, copies_of, size_of
+
+    chosen: dict[str, ModelInfo] = {}
+    for place, entry in enumerate(_list("models", entries)):
+        argument = f"models[{place}]"
+        if isinstance(entry, str):
+            names = list_models()
+            if entry not in names:
+                remedy = "Give a name of cnnlab.list_models(), or a class of your own itself."
+                raise unknown_name(argument, entry, names, remedy)
+            info = model_info(entry)
+        elif isinstance(entry, nn.Module):
+            own = getattr(entry, "name", None)
+            name = own if isinstance(own, str) and own else type(entry).__name__
+            info = OwnModel(name=name, network=copies_of(entry), input_size=size_of(entry))
+        else:
+            builder, name = Builder(entry, argument), called(entry) or f"model {place + 1}"
+            info = OwnModel(name=name, network=builder, input_size=size_of(entry))
+        if info.name in chosen:
+            raise ValueError(
+                f"models: two are called {info.name!r}, and the menu could not tell them apart. Give one another name: "
+                "cnnlab.register(MyNet, 'another')."
+            )
+        chosen[info.name] = info
     return chosen
 
 
@@ -109,5 +136,5 @@ def explain(error: Exception, settings: Settings, datasets: Sequence[str]) -> st
 
 def _list(argument: str, names: Sequence) -> list:
     if isinstance(names, str) or not names:
-        raise ValueError(f"{argument}={names!r}: give a list of one or more names.")
+        raise ValueError(f"{argument}={names!r}: give a list of one or more.")
     return list(names)

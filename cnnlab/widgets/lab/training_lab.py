@@ -14,7 +14,7 @@ from __future__ import annotations
 import html
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnlab.widgets.lab.choices import check_start, explain, known_datasets, known_models, known_optimizers
@@ -25,6 +25,8 @@ from cnnlab.widgets.lab.poster import poster, somebody_there
 from cnnlab.widgets.lab.runs import TICK_SECONDS, LabRun, Settings, State, make_augmentation
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cnnlab.data import Dataset
     from cnnlab.training import Run, Trainer
 
@@ -33,9 +35,12 @@ class TrainingLab:
     """A panel that trains networks while you watch.
 
     Args:
-        models: names of `cnnlab.list_models`; each is built for the data's channels and classes.
+        models: names of `cnnlab.list_models`, classes of your own, or functions that build a network. Each is built for
+            the data's channels and classes: a class or function is called with ``in_channels=`` and ``num_classes=``
+            where its signature has them. A network that is built already may be given too: each run trains a copy of
+            it as it was then, with its parameters, and the network itself stays as it is.
         datasets: names of `cnnlab.data.list_datasets`, or data sets of your own (`cnnlab.data.Dataset`).
-            Named ones are loaded at the network's size.
+            Named ones are loaded at the network's size, where it says one (``input_size``).
         optimizers: names that `cnnlab.fit` takes.
         epochs, batch_size: what the panel starts with.
         limit: at most this many training and as many test pictures of a named set; None for all.
@@ -48,14 +53,14 @@ class TrainingLab:
 
     Raises:
         ValueError: an unknown model, data set or optimizer (the message names the nearest ones), or two data sets of
-            one name.
+            or models of one name.
     """
 
     _latest: ClassVar[TrainingLab | None] = None
 
     def __init__(
         self,
-        models: Sequence[str] = ("lenet5_28", "mlp_mnist"),
+        models: Sequence[str | Callable[..., nn.Module] | nn.Module] = ("lenet5_28", "mlp_mnist"),
         datasets: Sequence[str | Dataset] = ("mnist", "fashion_mnist", "digits"),
         *,
         optimizers: Sequence[str] = ("sgd", "adam", "rmsprop"),
@@ -66,8 +71,9 @@ class TrainingLab:
     ) -> None:
         self.limit, self.seed = limit, seed
         self.runs: list[LabRun] = []
-        self._loaded: dict[tuple[str, int], Dataset] = {}
-        self._models = known_models(models)
+        self._loaded: dict[tuple[str, int | None], Dataset] = {}
+        self._known = known_models(models)
+        self._models = list(self._known)
         self._datasets, self._own = known_datasets(datasets)
         optimizers = known_optimizers(optimizers)
         check_start(epochs, batch_size)
@@ -275,14 +281,14 @@ class TrainingLab:
     def _make_run(self, settings: Settings) -> LabRun:
         import torch
 
-        from cnnlab.models import create_model, model_info
+        from cnnlab.models.factory import build_model
         from cnnlab.training import Trainer
 
-        _, height, _ = model_info(settings.model).input_size
-        data = self._load(settings.data, height)
+        info = self._known[settings.model]
+        data = self._load(settings.data, info.input_size[1] if info.input_size else None)
         with torch.random.fork_rng(devices=[]):  # equal settings start from equal parameters
             torch.manual_seed(self.seed)
-            model = create_model(settings.model, num_classes=data.num_classes, in_channels=data.shape[0])
+            model = build_model(info, num_classes=data.num_classes, in_channels=data.shape[0])
         trainer = Trainer(
             model,
             data,
@@ -290,12 +296,12 @@ class TrainingLab:
             batch_size=settings.batch_size,
             optimizer=settings.optimizer,
             lr=settings.lr,
-            augment=make_augmentation(settings.augmentation, height),
+            augment=make_augmentation(settings.augmentation, data.shape[1]),
             seed=self.seed,
         )
         return LabRun(self._count + 1, settings, model, data, trainer)
 
-    def _load(self, name: str, size: int) -> Dataset:
+    def _load(self, name: str, size: int | None) -> Dataset:
         from cnnlab.data import load_dataset
 
         if (name, size) not in self._loaded:
@@ -303,7 +309,7 @@ class TrainingLab:
             if own is None:
                 data = load_dataset(name, size=size, limit=self.limit)
             else:
-                data = own if own.shape[1:] == (size, size) else own.resized(size)
+                data = own if size is None or own.shape[1:] == (size, size) else own.resized(size)
             self._loaded[name, size] = data
         return self._loaded[name, size]
 
