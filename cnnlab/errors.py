@@ -15,7 +15,12 @@ def unknown_name(argument: str, given: object, allowed: Iterable[str], remedy: s
     traceback where the mistake was made.
     """
     choices = sorted(allowed)
-    near = get_close_matches(str(given), choices, n=3, cutoff=0.5)
+    lower = {choice.lower(): choice for choice in choices}
+    near = [lower[name] for name in get_close_matches(str(given).lower(), lower, n=3, cutoff=0.5)]
+    # The same words in another order: "cosine_warmup".
+    words = set(str(given).lower().split("_"))
+    if same := [choice for choice in choices if "_" in choice and set(choice.lower().split("_")) == words]:
+        near = same
     said = f"{argument}={given!r} is not known."
     if near:
         said += f" Did you mean {' or '.join(repr(name) for name in near)}?"

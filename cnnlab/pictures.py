@@ -165,7 +165,7 @@ def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3
 
 
 def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
-    """uint8 (N, C, H, W) -> uint8 (N, C, size, size), bilinear with antialiasing: a whole set in memory at once."""
+    """uint8 or float32 (N, C, H, W) -> the same type, (N, C, size, size), bilinear with antialiasing, a whole set at once."""
     from torch.nn.functional import interpolate
 
     size = whole_number("size", size, "Give the side length in pixels.")
@@ -174,7 +174,7 @@ def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
     out = images.new_empty(*images.shape[:2], size, size)
     for part, target in zip(images.split(chunk), out.split(chunk), strict=True):
         resized = interpolate(part.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-        target.copy_(resized.round_().clamp_(0, 255))
+        target.copy_(resized.clamp_(0, 1) if images.is_floating_point() else resized.round_().clamp_(0, 255))
     return out
 
 

@@ -136,7 +136,7 @@ def test_zero_is_the_identity(still):
 
 def test_rotation_is_a_rotation():
     """A tiny angle changes little; the formula itself is held against quarter turns."""
-    from cnnlab.data.augment import _sample
+    from cnnlab.data.augment.moving import _sample
 
     x, y = batch()
     torch.testing.assert_close(Rotate(1e-5)(x, y, generator())[0], x, atol=1e-4, rtol=0)

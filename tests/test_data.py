@@ -68,7 +68,7 @@ def an_image_set(n: int = 10, channels: int = 1, size: int = 4, classes: int = 3
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"images": torch.zeros(10, 1, 4, 4)}, TypeError, "uint8.*round"),
+        ({"images": torch.zeros(10, 1, 4, 4, dtype=torch.float64)}, TypeError, "uint8.*round"),
         ({"images": torch.zeros(10, 4, 4, dtype=torch.uint8)}, ValueError, r"unsqueeze\(1\)"),
         ({"labels": torch.zeros(10)}, TypeError, "int64"),
         ({"labels": torch.zeros(9, dtype=torch.int64)}, ValueError, r"shape \(10,\)"),

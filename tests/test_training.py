@@ -40,6 +40,7 @@ from cnnlab.training import (
     TrainingDiverged,
     devices,
     evaluate,
+    failures,
     fit,
 )
 from cnnlab.training.devices import prefers_channels_last, resolve_amp, resolve_device
@@ -1257,7 +1258,7 @@ def test_amp_is_advised_on_a_gpu_only(data: Dataset) -> None:
     for device, dtype, advised in (("cpu", None, False), ("cuda", None, True), ("cuda", torch.bfloat16, False)):
         trainer.device, trainer.amp_dtype = torch.device(device), dtype
         with pytest.raises(OutOfMemory) as caught:
-            trainer._out_of_memory(MemoryError())
+            raise failures.out_of_memory(trainer)
         assert ("amp=True" in str(caught.value)) == advised
 
 

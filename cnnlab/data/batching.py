@@ -58,7 +58,7 @@ def batches(
     device: torch.device | str | None = None,
     drop_last: bool = False,
 ) -> Batches:
-    """One pass over ``image_set``. Shape: uint8 (N, C, H, W) -> float32 (batch, C, H, W), normalized.
+    """One pass over ``image_set``. Shape: uint8 or float32 (N, C, H, W) -> float32 (batch, C, H, W), normalized.
 
     The order depends on (seed, epoch) alone and each batch's augmentation on (seed, epoch, number of the
     batch); both are drawn on the CPU, so that a GPU sees the same batches. The whole set moves to
@@ -67,7 +67,8 @@ def batches(
     Args:
         batch_size: pictures in a batch; the last batch may be smaller, or is left out with ``drop_last``.
         mean, std: of each channel, for pixels in [0, 1].
-        augment: called as ``augment(x, y, generator)`` with x in [0, 1], before normalization. First steps that
+        augment: called as ``augment(x, y, generator)`` with x in [0, 1], before normalization; or a function of one
+            picture, such as torchvision's transforms, see :class:`cnnlab.data.augment.PerPicture`. First steps that
             only move pixels (``Crop``, ``Flip``) move bytes, which is quicker; what comes out is the same.
         device: where batches are wanted; None means where the set is.
 
@@ -98,7 +99,8 @@ def batches(
 
     def iterate() -> Iterator[tuple[Tensor, Tensor]]:
         scale, shift = (number.to(target) for number in scale_and_shift(mean, std))
-        byte_scale = scale / 255
+        bytes_held = not image_set.images.is_floating_point()
+        plain_scale = scale / 255 if bytes_held else scale
         order = None
         if shuffle:
             generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
@@ -113,12 +115,13 @@ def batches(
                 x, y = resident.images.index_select(0, chosen), resident.labels.index_select(0, chosen)
             x, y = x.to(target, non_blocking=True), y.to(target, non_blocking=True)
             if augment is None:
-                yield x.to(torch.float32).mul_(byte_scale).add_(shift), y
+                # A whole set in one batch may be the set itself: floats are multiplied into new memory.
+                yield (x.to(torch.float32).mul_(plain_scale) if bytes_held else x * plain_scale).add_(shift), y
             else:
                 generator = torch.Generator().manual_seed(mixed_seed(seed, epoch, number + 1))
                 for step in moving:
                     x = step.move(x, generator)
-                x = x.to(torch.float32).div_(255)
+                x = x.to(torch.float32).div_(255) if bytes_held else x
                 if changing is not None:
                     x, y = changing(x, y, generator)
                 yield x.mul(scale).add_(shift), y

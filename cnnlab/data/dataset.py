@@ -1,9 +1,11 @@
-"""What a data set is here: two image sets held in memory, their class names, and two statistics."""
+"""What a data set is here: image sets held in memory, their class names, and two statistics."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ class ImageSet:
     """Labelled pictures in memory.
 
     Attributes:
-        images: uint8, (N, C, H, W).
+        images: uint8, or float32 in [0, 1] (four times the memory), (N, C, H, W).
         labels: int64, (N,), each an index into ``classes``.
         classes: the names of the classes.
         boxes: float32, (N, 4) as x1, y1, x2, y2 in pixels (x2 and y2 lie just outside the object),
@@ -45,20 +47,14 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-            given = images.dtype if isinstance(images, Tensor) else type(images).__name__
-            raise TypeError(
-                f"images must be a torch.uint8 tensor of pixels 0..255, got {given}; "
-                "for floats in [0, 1] use (255 * images).round().to(torch.uint8)."
-            )
+        _check_pixels(images)
         if images.ndim != 4:
             raise ValueError(
                 f"images must have shape (N, C, H, W), got {tuple(images.shape)}; "
                 "for one-channel pictures (N, H, W) use images.unsqueeze(1)."
             )
         if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
-            given = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-            raise TypeError(f"labels must be a torch.int64 tensor, got {given}; use torch.as_tensor(labels).long().")
+            raise TypeError(_labels_said(labels))
         if labels.shape != (len(images),):
             raise ValueError(
                 f"labels must have shape ({len(images)},), one for each picture, got {tuple(labels.shape)}."
@@ -110,7 +106,12 @@ class ImageSet:
     @property
     def nbytes(self) -> int:
         """Bytes that the pictures take."""
-        return self.images.numel()
+        return self.images.nbytes
+
+    @property
+    def pixels(self) -> Tensor:
+        """The pictures as float32 in [0, 1]. Shape: (N, C, H, W)."""
+        return self.images if self.images.is_floating_point() else self.images.float() / 255
 
     def counts(self) -> dict[str, int]:
         """How many pictures each class has."""
@@ -150,7 +151,7 @@ class ImageSet:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training and a test set with the same classes and picture shape.
+    """A training and a test set with the same classes and picture shape; a validation set where one was split off.
 
     Attributes:
         name: as given to ``load_dataset``.
@@ -160,6 +161,7 @@ class Dataset:
         source: where the pictures came from, in words, for the record of a run.
         preprocess: turns any picture into what a network sees that was trained on these, to the bit; its mean and std
             are always the set's. None stands for pictures whose shorter side was resized and the middle cut out.
+        validation: what choices are made on, so that the test set is measured once; None, or made by :meth:`split`.
     """
 
     name: str
@@ -170,16 +172,17 @@ class Dataset:
     std: tuple[float, ...]
     source: str = ""
     preprocess: Preprocess | None = field(default=None, repr=False)
+    validation: ImageSet | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        for part, images in (("train", self.train), ("test", self.test)):
+        for part, images in self.parts.items():
             if images.classes != self.classes:
                 raise ValueError(
                     f"{part}.classes must equal the data set's classes {self.classes}, got {images.classes}."
                 )
-        if self.train.shape != self.test.shape:
-            raise ValueError(f"train and test pictures differ in shape: {self.train.shape} and {self.test.shape}.")
+            if self.train.shape != images.shape:
+                raise ValueError(f"train and {part} pictures differ in shape: {self.train.shape} and {images.shape}.")
         channels = self.train.shape[0]
         for name in ("mean", "std"):
             values = tuple(float(v) for v in getattr(self, name))
@@ -211,6 +214,49 @@ class Dataset:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @property
+    def parts(self) -> dict[str, ImageSet]:
+        """ "train", "test" and, where there is one, "validation"."""
+        every = {"train": self.train, "test": self.test, "validation": self.validation}
+        return {name: part for name, part in every.items() if part is not None}
+
+    def split(self, validation: float = 0.1, by: Sequence[Any] | Tensor | None = None, seed: int = 0) -> Dataset:
+        """A part of the training pictures set aside as ``.validation``; mean, std and the test set stay as they are.
+
+        :func:`cnnlab.fit` then measures on it after each epoch and chooses the best epoch there; the test set is
+        measured once, at the end.
+
+        Args:
+            validation: the share of the training pictures, above 0 and below 1.
+            by: for each training picture the group that it belongs to: a patient, a file that several were cut from,
+                a day. A group goes into one part as a whole, since pictures of one group are too alike for one of
+                them to judge what was learned from another. None sets single pictures aside, each class in
+                proportion.
+            seed: the same seed sets the same pictures aside.
+
+        Raises:
+            ValueError: there is a validation set already, nothing would be left in a part, or ``by`` does not name a
+                group for each training picture.
+        """
+        if self.validation is not None:
+            raise ValueError(f"{self.name!r} has a validation set of {len(self.validation)} pictures already.")
+        if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
+            raise ValueError(
+                f"validation={validation!r} must be a share of the training pictures, above 0 and below 1."
+            )
+        n = len(self.train)
+        if n < 2:
+            raise ValueError(f"{self.name!r} has {n} training pictures, too few to set some aside.")
+        wanted = min(max(1, round(validation * n)), n - 1)
+        if by is None:
+            aside = stratified_order(self.train.labels, seed)[:wanted]
+        else:
+            aside = _whole_groups(by, n, wanted, seed)
+        mask = torch.zeros(n, dtype=torch.bool)
+        mask[aside] = True
+        mask = mask.to(self.train.device)
+        return replace(self, train=self.train[~mask], validation=self.train[mask])
+
     def subset(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Dataset:
         """Fewer pictures, stratified and seeded; mean and std stay those of the whole training set."""
         return replace(
@@ -223,24 +269,85 @@ class Dataset:
         """All pictures at ``size`` x ``size`` (antialiased bilinear); boxes, masks and keypoints are refused."""
         if (size, size) == self.shape[1:]:
             return self
-        parts = []
-        for part in (self.train, self.test):
+        parts = {}
+        for name, part in self.parts.items():
             if part.boxes is not None or part.masks is not None or part.keypoints is not None:
                 raise ValueError("a set with boxes, masks or keypoints is drawn at its size: pass size to its loader.")
-            parts.append(ImageSet(resize_images(part.images, size), part.labels, part.classes, paths=part.paths))
+            parts[name] = ImageSet(resize_images(part.images, size), part.labels, part.classes, paths=part.paths)
+        source = f"{self.source}, resized to {size}x{size}"
         also = replace(self.preprocess, then=(*self.preprocess.then, size))
-        return Dataset.from_sets(self.name, *parts, f"{self.source}, resized to {size}x{size}", also)
+        made = Dataset.from_sets(self.name, parts["train"], parts["test"], source, also)
+        return replace(made, validation=parts.get("validation"))
 
     def __repr__(self) -> str:
         c, h, w = self.shape
+        kept = "" if self.validation is None else f", {len(self.validation)} validation"
         return (
-            f"Dataset({self.name!r}: {len(self.train)} training and {len(self.test)} test pictures of {c}x{h}x{w}, "
-            f"{self.num_classes} classes; source: {self.source or 'memory'})"
+            f"Dataset({self.name!r}: {len(self.train)} training{kept} and {len(self.test)} test pictures of "
+            f"{c}x{h}x{w}, {self.num_classes} classes; source: {self.source or 'memory'})"
         )
 
 
+def _check_pixels(images: Any) -> None:
+    if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
+        given = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(
+            f"images must be a torch.uint8 tensor of pixels 0..255, or a torch.float32 one in [0, 1], got {given}; "
+            "for other floats in [0, 1] use (255 * images).round().to(torch.uint8)."
+        )
+    if images.is_floating_point() and images.numel():
+        low, high = (value.item() for value in images.aminmax())
+        if not (low >= 0 and high <= 1):  # NaN too
+            raise ValueError(
+                f"images of torch.float32 must lie in [0, 1], but they run from {low:.4g} to {high:.4g}. Scale them: "
+                "images / images.max(). Numbers that are no pixels train as they are from a "
+                "torch.utils.data.TensorDataset."
+            )
+
+
+def _labels_said(labels: Any) -> str:
+    given = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+    said = f"labels must be a torch.int64 tensor of class numbers, got {given}"
+    if isinstance(labels, Tensor) and (labels.is_floating_point() or labels.ndim != 1):
+        return (
+            f"{said} of shape {tuple(labels.shape)}. Other targets (measured values, several labels, masks) are "
+            "trained on as torch.utils.data.TensorDataset(pictures, targets), which fit takes in place of a data set."
+        )
+    return f"{said}; for whole numbers use torch.as_tensor(labels, dtype=torch.int64)."
+
+
+def _whole_groups(by: Sequence[Any] | Tensor, n: int, wanted: int, seed: int) -> list[int]:
+    """Indices of whole groups that make up about ``wanted`` of ``n`` pictures."""
+    names = by.tolist() if hasattr(by, "tolist") else list(by)
+    if len(names) != n:
+        raise ValueError(f"by must name a group for each of the {n} training pictures, got {len(names)}.")
+    groups: dict[Any, list[int]] = {}
+    for index, name in enumerate(names):
+        groups.setdefault(name, []).append(index)
+    if len(groups) < 2:
+        raise ValueError(
+            f"by puts all {n} training pictures into one group, {next(iter(groups))!r}: there must be two or more."
+        )
+    members = list(groups.values())
+    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(operator.index(seed))).tolist()
+    taken: list[int] = []
+    for number in order:
+        # A group that would overshoot by more than is missing now is left; a later, smaller one may still fit.
+        if abs(len(taken) + len(members[number]) - wanted) < abs(len(taken) - wanted):
+            taken += members[number]
+    # All groups may be far larger than wanted, or fit exactly: either way each part has one.
+    if not taken:
+        taken = min(members, key=len)
+    if len(taken) == n:
+        taken = [index for index in taken if index not in set(members[order[0]])]
+    return taken
+
+
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of pixels scaled to [0, 1]. images: uint8 (N, C, H, W)."""
+    """Mean and standard deviation of each channel, of pixels scaled to [0, 1].
+
+    images: uint8, or float32 in [0, 1], (N, C, H, W).
+    """
     channels = images.shape[1]
     if len(images) == 0:
         raise ValueError("images is empty: mean and std of no pictures do not exist.")
@@ -255,7 +362,8 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     count = images.numel() // channels
     mean = total / count
     std = (squares / count - mean**2).clamp(min=0).sqrt()
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+    full = 1 if images.is_floating_point() else 255
+    return tuple((mean / full).tolist()), tuple((std / full).tolist())
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:

@@ -1,9 +1,10 @@
 """Training: ``fit``, the step-wise ``Trainer`` under it, schedules, measures and the ``Run`` record."""
 
 from cnnlab.training.callbacks import Callback, EarlyStopping
-from cnnlab.training.errors import CheckpointError, OutOfMemory, TrainingDiverged, TrainingError
+from cnnlab.training.errors import CheckpointError, DataError, OutOfMemory, TrainingDiverged, TrainingError
 from cnnlab.training.evaluation import Evaluation, evaluate
 from cnnlab.training.fit import fit
+from cnnlab.training.loggers import CSVLogger, TensorBoardLogger
 from cnnlab.training.optimizers import DEFAULT_LR, make_optimizer
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.run import Run
@@ -12,9 +13,11 @@ from cnnlab.training.trainer import Trainer
 
 __all__ = [
     "Callback",
+    "CSVLogger",
     "CheckpointError",
     "Cosine",
     "DEFAULT_LR",
+    "DataError",
     "EarlyStopping",
     "Evaluation",
     "OneCycle",
@@ -23,6 +26,7 @@ __all__ = [
     "Run",
     "SCHEDULES",
     "Step",
+    "TensorBoardLogger",
     "Trainer",
     "TrainingDiverged",
     "TrainingError",

@@ -1,4 +1,4 @@
-"""What may be called at the end of each epoch."""
+"""What may be called at the end of each epoch, and of each batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Callback(Protocol):
-    """Any object with this method serves, and so does a plain function of (run, trainer)."""
+    """Any object with one of these methods serves, and so does a plain function of (run, trainer) for epochs.
+
+    ``on_batch_end(run, trainer)``, where there is one, is called after each update of the weights: ``trainer.live``
+    says where the epoch is (on a GPU its losses come up to twenty batches late, since reading each would stall it),
+    and ``trainer.stop()`` ends the training.
+    """
 
     def on_epoch_end(self, run: Run, trainer: Trainer) -> None:
         """Called when ``run.history`` has got its new last row; ``trainer.finish()`` ends the training."""
@@ -29,27 +34,33 @@ class EarlyStopping:
 
     Args:
         patience: epochs to wait.
-        metric: "test_loss", "train_loss" (lower is better), "test_accuracy" or "train_accuracy" (higher is).
+        metric: a column of the history, such as "validation_loss" or "train_accuracy"; None is the loss on the set that
+            is measured after each epoch. Lower is better where it ends with "loss" or "error", and else higher is.
         minimum: an improvement smaller than this does not count.
     """
 
     patience: int = 5
-    metric: str = "test_loss"
+    metric: str | None = None
     minimum: float = 0.0
 
     def __post_init__(self) -> None:
-        metrics = ("test_loss", "train_loss", "test_accuracy", "train_accuracy")
-        if self.metric not in metrics:
-            raise unknown_name("metric", self.metric, metrics)
+        parts = ("train_", "test_", "validation_")
+        if self.metric is not None and not str(self.metric).startswith(parts):
+            raise unknown_name(
+                "metric", self.metric, [f"{part}{kind}" for part in parts for kind in ("loss", "accuracy")]
+            )
         if self.patience < 1:
             raise ValueError(f"patience={self.patience!r} must be 1 epoch or more.")
 
     def on_epoch_end(self, run: Run, trainer: Trainer) -> None:
-        sign = -1.0 if self.metric.endswith("loss") else 1.0
+        metric = self.metric or f"{run.measured_part}_loss"
+        if metric not in run.history[-1]:
+            raise unknown_name("metric", metric, [name for name in run.history[-1] if "_" in name])
+        sign = -1.0 if metric.endswith(("loss", "error")) else 1.0
         best, since = float("-inf"), 0
         for row in run.history:
-            if sign * row[self.metric] > best + self.minimum:
-                best, since = sign * row[self.metric], 0
+            if sign * row[metric] > best + self.minimum:
+                best, since = sign * row[metric], 0
             else:
                 since += 1
         if since >= self.patience:
@@ -65,20 +76,33 @@ def epoch_ends(callbacks: Any) -> list[EpochEnd]:
     Raises:
         TypeError: they are no list, or one of them is neither an object with ``on_epoch_end`` nor a function.
     """
-    if callable(callbacks) or hasattr(callbacks, "on_epoch_end") or not isinstance(callbacks, Iterable):
+    return [call for callback in _listed(callbacks) if (call := epoch_end(callback)) is not None]
+
+
+def batch_ends(callbacks: Any) -> list[EpochEnd]:
+    """What to call after each update of the weights."""
+    return [callback.on_batch_end for callback in _listed(callbacks) if hasattr(callback, "on_batch_end")]
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    if hasattr(callbacks, "on_epoch_end") or hasattr(callbacks, "on_batch_end"):
+        return [callbacks]
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks={callbacks!r} must be a list. For a single one write callbacks=[it].")
-    return [epoch_end(callback) for callback in callbacks]
+    return list(callbacks)
 
 
-def epoch_end(callback: Any) -> EpochEnd:
-    """What to call at the end of an epoch for one of ``callbacks``.
+def epoch_end(callback: Any) -> EpochEnd | None:
+    """What to call at the end of an epoch for one of ``callbacks``; None for one that looks at batches alone.
 
     Raises:
         TypeError: it is neither an object with ``on_epoch_end`` nor a function.
     """
     if hasattr(callback, "on_epoch_end"):
         return callback.on_epoch_end
-    if callable(callback):
+    if hasattr(callback, "on_batch_end"):
+        return None
+    if callable(callback) and not isinstance(callback, type):
         return callback
     raise TypeError(
         f"callbacks: {callback!r} has no method on_epoch_end(run, trainer) and is not a function of (run, trainer)."

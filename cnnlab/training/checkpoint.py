@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from cnnlab.training.errors import CheckpointError
 from cnnlab.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from cnnlab.data import Dataset
     from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
@@ -37,7 +35,7 @@ class Progress:
 
     Attributes:
         epoch, batch: the next ones, from 0.
-        loss_sum, correct, seen: of the epoch in progress; the sums are over images.
+        loss_sum, measures, seen: of the epoch in progress; the sums are over images, of each measure by its name.
         epoch_seconds, seconds: time spent in the epoch in progress and altogether.
         finished: True when a callback ended the training for good.
     """
@@ -45,16 +43,37 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     loss_sum: float = 0.0
-    correct: int = 0
+    measures: dict[str, float] = field(default_factory=dict)
     seen: int = 0
     epoch_seconds: float = 0.0
     seconds: float = 0.0
     finished: bool = False
 
+    def add(self, count: int, loss: float, measures: dict[str, float]) -> None:
+        """A batch of ``count`` images was read: the mean of their losses, and the sum of each measure."""
+        self.loss_sum += loss * count
+        self.seen += count
+        for name, value in measures.items():
+            self.measures[name] = self.measures.get(name, 0) + value
+
+    def mean(self, name: str) -> float | None:
+        """The epoch's mean of "loss" or of a measure so far; None before its first batch."""
+        if not self.seen:
+            return None
+        return (self.loss_sum if name == "loss" else self.measures.get(name, 0)) / self.seen
+
     def end_epoch(self) -> None:
         """The next epoch begins."""
         self.epoch, self.batch = self.epoch + 1, 0
-        self.loss_sum, self.correct, self.seen, self.epoch_seconds = 0.0, 0, 0, 0.0
+        self.loss_sum, self.measures, self.seen, self.epoch_seconds = 0.0, {}, 0, 0.0
+
+
+def place(path: str | Path) -> Path:
+    """Raises: CheckpointError: it names a folder."""
+    file = Path(path).expanduser()
+    if not str(path) or file.is_dir():
+        raise CheckpointError(f"checkpoint={str(path)!r} is a folder: give a file in it, such as {file / 'run.pt'}.")
+    return file
 
 
 _ELSEWHERE = "Give a file in a folder that can be written, with room for it, as checkpoint=."
@@ -143,18 +162,19 @@ def best_path(checkpoint: Path) -> Path:
 
 def save(path: Path, trainer: Trainer) -> None:
     """Write everything that the rest of a training depends on."""
-    place = asdict(trainer.progress)
+    at = asdict(trainer.progress)
     write(
         path,
         {
             "identity": _identity(trainer),
             "epochs": trainer.epochs,
-            "epoch": place["epoch"],
-            "batch": place["batch"],
-            "sums": [place["loss_sum"], place["correct"], place["seen"]],
-            "seconds": [place["epoch_seconds"], place["seconds"]],
-            "finished": place["finished"],
+            "epoch": at["epoch"],
+            "batch": at["batch"],
+            "sums": [at["loss_sum"], at["measures"], at["seen"]],
+            "seconds": [at["epoch_seconds"], at["seconds"]],
+            "finished": at["finished"],
             "history": trainer.run.history,
+            "tested": trainer.run.tested,
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
             "scaler": trainer.scaler.state_dict(),
@@ -209,7 +229,12 @@ def restore(path: Path, trainer: Trainer) -> Progress:
         same = not _differing(best.get("identity", {}), content["identity"])
         if best.get("epoch") == trainer.run.best["epoch"] and same:
             trainer.run.best_state = best.get("model")
-    return Progress(content["epoch"], content["batch"], *content["sums"], *content["seconds"], content["finished"])
+    trainer.run.tested = content.get("tested")
+    loss_sum, measures, seen = content["sums"]
+    if not isinstance(measures, dict):  # written when accuracy was the only one
+        measures = {"accuracy": measures}
+    sums = (loss_sum, measures, seen)
+    return Progress(content["epoch"], content["batch"], *sums, *content["seconds"], content["finished"])
 
 
 def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
@@ -223,12 +248,5 @@ def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 def _identity(trainer: Trainer) -> dict[str, Any]:
     """What must be equal for a checkpoint to be of this training. Epochs may grow where no schedule counts them."""
     identity = {key: value for key, value in trainer.run.config.items() if key != "epochs"}
-    identity["data_fingerprint"] = _fingerprint(trainer.data)
+    identity["data_fingerprint"] = trainer.parts.train.fingerprint
     return identity
-
-
-def _fingerprint(data: Dataset) -> int:
-    """A checksum of all labels and of some images: another subset or another order changes it."""
-    images, labels = data.train.images, data.train.labels
-    some = images[:: max(1, len(images) // 64)].cpu().contiguous()
-    return zlib.crc32(some.numpy().tobytes(), zlib.crc32(labels.cpu().numpy().tobytes()))

@@ -23,6 +23,13 @@ class TrainingDiverged(TrainingError):
     """
 
 
+class DataError(TrainingError):
+    """A loader gave something that is no batch, targets that the loss cannot take, or an error of its own.
+
+    The error it raised is the ``__cause__``. The model holds its last weights, and ``error.run`` the finished epochs.
+    """
+
+
 class OutOfMemory(TrainingError):
     """The device had no memory left for a batch. The model holds the weights of the batch before."""
 

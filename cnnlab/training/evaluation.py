@@ -1,22 +1,22 @@
-"""Measuring a model on a set of images: loss, accuracy, top-k, confusion."""
+"""Measuring a model on a set of images: loss, the measures that suit its targets, top-k, confusion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.data.batching import batches
+from cnnlab.data.dataset import Dataset, ImageSet
+from cnnlab.data.loaders import LoaderError, LoaderSource
+from cnnlab.data.sources import MemorySource, source_of
 from cnnlab.modes import evaluating
+from cnnlab.training.objective import Loss, Metric, Objective
 
 if TYPE_CHECKING:
-    from cnnlab.data import ImageSet
-
-Loss = Callable[[Tensor, Tensor], Tensor]
+    from cnnlab.data.sources import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,28 +25,43 @@ class Evaluation:
 
     Attributes:
         loss: mean loss per image.
-        accuracy: fraction of images whose highest logit is the right class (top-1).
-        logits: (N, K) float32.
-        labels: (N,) int64, the right classes.
+        accuracy: fraction of images whose highest logit is the right class (top-1); None where the targets are no
+            classes or other measures were asked for.
+        logits: the model's outputs, (N, K) float32; None where they are maps or several tensors, which are not kept.
+        labels: the targets, for classes (N,) int64; None where the outputs are.
         classes: K names.
+        measures: each measure by name, "accuracy" among them.
+        count: how many images there were.
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     logits: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    measures: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def row(self, part: str) -> dict[str, float]:
+        """As a run's history has it: "test_loss", "test_accuracy" for ``part="test"``."""
+        return {f"{part}_loss": self.loss, **{f"{part}_{name}": value for name, value in self.measures.items()}}
 
     @property
     def predictions(self) -> Tensor:
-        """The class with the highest logit. Shape: (N,) int64."""
+        """The class with the highest logit. Shape: (N,) int64.
+
+        Raises:
+            ValueError: the targets are no classes.
+        """
+        if self.labels is None or self.labels.dtype != torch.int64 or self.labels.ndim != 1:
+            raise ValueError("These targets are no classes, one for each image: see .measures for what was measured.")
         return self.logits.argmax(dim=1)
 
     @property
     def confusion(self) -> Tensor:
         """How often each class was taken for each: rows are right classes, columns predictions. Shape: (K, K)."""
-        k = self.logits.shape[1]
-        return torch.bincount(self.labels * k + self.predictions, minlength=k * k).reshape(k, k)
+        predictions, k = self.predictions, self.logits.shape[1]
+        return torch.bincount(self.labels * k + predictions, minlength=k * k).reshape(k, k)
 
     @property
     def class_accuracy(self) -> Tensor:
@@ -73,7 +88,11 @@ class Evaluation:
         return (best == self.labels[:, None]).any(dim=1).double().mean().item()
 
     def __repr__(self) -> str:
-        return f"Evaluation(loss={self.loss:.4f}, accuracy={self.accuracy:.2%} of {len(self.labels)} images)"
+        count = self.count if self.labels is None else len(self.labels)
+        measures = {} if self.accuracy is None else {"accuracy": self.accuracy}
+        measures |= self.measures
+        shares = (f"{name}={v:.2%}" if name.endswith("accuracy") else f"{name}={v:.4g}" for name, v in measures.items())
+        return f"Evaluation({', '.join([f'loss={self.loss:.4f}', *shares])} of {count} images)"
 
 
 def main_output(output: Any) -> Tensor:
@@ -94,99 +113,169 @@ def main_output(output: Any) -> Tensor:
     )
 
 
+def counted_output(model: nn.Module, output: Any, objective: Objective) -> Any:
+    """What the loss is given: the logits; all that the model returns, where a loss of the reader's is made for it."""
+    own = objective.loss is not None and not objective.takes_classes and not hasattr(model, "auxiliary_weights")
+    return output if own and isinstance(output, Mapping | list | tuple) else main_output(output)
+
+
+def in_float32(output: Any) -> Any:
+    """An output, or all tensors of one, out of mixed precision."""
+    if isinstance(output, Tensor):
+        return output.float() if output.is_floating_point() else output
+    if isinstance(output, Mapping):
+        return {key: in_float32(value) for key, value in output.items()}
+    if isinstance(output, list | tuple):
+        return [in_float32(value) for value in output]
+    return output
+
+
 class Evaluator:
-    """One pass over a set, a batch at a time, so that whoever drives it can stop in between."""
+    """One pass over a source, a batch at a time, so that whoever drives it can stop in between."""
 
     def __init__(
         self,
         model: nn.Module,
-        images: ImageSet,
+        source: Source,
+        objective: Objective,
         *,
-        mean: Sequence[float],
-        std: Sequence[float],
-        batch_size: int = 512,
-        device: torch.device | None = None,
+        device: torch.device,
         amp_dtype: torch.dtype | None = None,
         channels_last: bool = False,
-        loss: Loss | None = None,
     ) -> None:
-        self.model, self.images = model, images
-        self.device = device or model_device(model)
-        self.loss = None if loss is None else loss_on(loss, self.device)
-        self.amp_dtype, self.channels_last = amp_dtype, channels_last
-        self.batches = -(-len(images) // batch_size)
+        self.model, self.source, self.objective = model, source, objective
+        self.device, self.amp_dtype, self.channels_last = device, amp_dtype, channels_last
         self.batch = 0
-        self._source = batches(images, batch_size, mean=mean, std=std, device=self.device)
-        self._highest = int(images.labels.max()) if len(images) else 0
-        self._logits: list[Tensor] = []
+        self._batches = source.open(0)
+        self._highest = int(source.images.labels.max()) if isinstance(source, MemorySource) else 0
+        self._outputs: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._sums: dict[str, float] = {}
+        self._count = 0
 
     def step(self) -> bool:
         """Put one batch through the model. True while batches are left."""
-        if self.batch >= self.batches:
+        batch = next(self._batches, None)
+        if batch is None:
             return False
+        x, y = batch
         # Not inference mode: what a model keeps from a pass (positions, masks) must serve in training too.
         with evaluating(self.model), torch.no_grad(), autocast(self.device, self.amp_dtype):
-            x, _ = next(self._source)
             if self.channels_last:
                 x = x.contiguous(memory_format=torch.channels_last)
-            logits = main_output(self.model(x)).float()
-        if logits.ndim != 2 or logits.shape[1] <= self._highest:
-            classes = len(self.images.classes)
+            output = in_float32(counted_output(self.model, self.model(x), self.objective))
+        self._ask(output, x, y)
+        if isinstance(output, Tensor) and output.ndim <= 2 and isinstance(y, Tensor):
+            self._outputs.append(output)
+            self._targets.append(y)
+        else:  # maps of all images would fill the memory
+            with torch.no_grad():
+                found = {"loss": self.objective.criterion(output, y) * len(x)}
+                found |= self.objective.measures(output, y, len(x))
+            for name, value in found.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value.item()
+        self.batch += 1
+        self._count += len(x)
+        return self.source.batches is None or self.batch < self.source.batches
+
+    def _ask(self, output: Any, x: Tensor, y: Any) -> None:
+        """Whether there is a number for each class."""
+        wanted = self.objective.takes_classes and isinstance(y, Tensor) and y.ndim == 1 and y.dtype == torch.int64
+        if wanted and (not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] <= self._highest):
+            classes = len(self.source.classes or ()) or "K"
             raise ValueError(
-                f"The model's output for {len(x)} images has shape {tuple(logits.shape)}, and the labels go up to "
+                f"The model's output for {len(x)} images has shape {tuple(output.shape)}, and the labels go up to "
                 f"{self._highest}: a number for each class, ({len(x)}, {classes}), is needed. Build the model with "
                 f"num_classes={classes}."
             )
-        self._logits.append(logits)
-        self.batch += 1
-        return self.batch < self.batches
+        if not self.objective.settled:
+            self.objective.settle(output, y.cpu() if isinstance(y, Tensor) else y, "The set")
 
     def result(self) -> Evaluation:
-        """The measures over all batches so far."""
-        logits = torch.cat(self._logits)
-        labels = self.images.labels[: len(logits)].to(logits.device)
+        """The measures over all batches so far.
+
+        Raises:
+            LoaderError: there were none.
+        """
+        if self._count == 0:
+            raise LoaderError(f"{self.source.name} gave no batch at all: there is nothing to measure on.")
+        if not self._outputs:
+            means = {name: value / self._count for name, value in self._sums.items()}
+            loss = means.pop("loss")
+            return Evaluation(loss, means.get("accuracy"), None, None, self._classes(None), means, self._count)
+        logits, labels = torch.cat(self._outputs), torch.cat(self._targets)
         with torch.no_grad():  # where the model is: a loss may hold tensors of its own, such as class weights
-            loss = (self.loss or F.cross_entropy)(logits, labels).item()
+            loss = self.objective.criterion(logits, labels).item()
         logits, labels = logits.cpu(), labels.cpu()
         # Made outside inference mode, so that callers may use it as an ordinary tensor.
         logits = logits.clone() if logits.is_inference() else logits
-        accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
-        return Evaluation(loss, accuracy, logits, labels, tuple(self.images.classes))
+        means = self.objective.means(logits, labels, self._count)
+        return Evaluation(loss, means.get("accuracy"), logits, labels, self._classes(logits), means, self._count)
+
+    def _classes(self, logits: Tensor | None) -> tuple[str, ...]:
+        named = self.source.classes
+        if named is not None or logits is None or logits.ndim != 2:
+            return tuple(named or ())
+        return tuple(str(number) for number in range(logits.shape[1]))
 
 
 def evaluate(
     model: nn.Module,
-    images: ImageSet,
+    data: Dataset | ImageSet | Iterable[tuple[Tensor, Any]],
     *,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     batch_size: int = 512,
     device: torch.device | str | None = None,
     loss: Loss | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
-    """Run ``model`` over ``images`` in evaluation mode and without gradients.
-
-    The images go through as stored (uint8, in memory), normalized by ``mean`` and ``std``; the
-    model's training flags come back as they were.
+    """Run ``model`` over ``data`` in evaluation mode and without gradients; its training flags come back as they were.
 
     Args:
+        data: a data set, of which the test set is measured with its own mean and std; one image set; or what gives
+            pictures ready for the model: a torch ``DataLoader`` or ``Dataset``, or any iterable of (x, y).
+        mean, std: of an image set, which does not know them: those of the data set that it came from.
+        batch_size: of pictures in memory; a loader has its own.
         device: where to compute; None is where the model is.
-        loss: ``loss(logits, labels) -> scalar``; None is cross-entropy. A module goes where the model is.
+        loss: ``loss(output, target) -> scalar``; None is cross-entropy. A module goes where the model is.
+        metrics: name -> function of (output, target) that returns a number for each image, or one, their mean; None
+            for what suits the targets, as in :func:`cnnlab.fit`.
 
     Raises:
-        ValueError: no images.
+        ValueError: no images, or mean and std that are missing or not wanted.
     """
-    if len(images) == 0:
-        raise ValueError("There are no images to evaluate: the set is empty.")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be 1 or more.")
+    images, mean, std = _measured_set(data, mean, std)
+    if isinstance(images, ImageSet) and len(images) == 0:
+        raise ValueError("There are no images to evaluate: the set is empty.")
     where = torch.device(device) if device is not None else model_device(model)
     if device is not None:
         model.to(where)
-    evaluator = Evaluator(model, images, mean=mean, std=std, batch_size=batch_size, device=where, loss=loss)
+    objective = Objective(None if loss is None else loss_on(loss, where), metrics=metrics)
+    source = source_of(images, argument="data", batch_size=batch_size, device=where, mean=mean, std=std)
+    if isinstance(source, LoaderSource):
+        source.check = objective.check
+    evaluator = Evaluator(model, source, objective, device=where)
     while evaluator.step():
         pass
     return evaluator.result()
+
+
+def _measured_set(data: Any, mean: Any, std: Any) -> tuple[Any, Any, Any]:
+    """(what is measured, mean, std)."""
+    if isinstance(data, ImageSet):
+        if mean is None or std is None:
+            raise ValueError(
+                "An image set does not know the mean and std that the model was trained with: give the whole data set, "
+                "evaluate(model, data), whose test set is measured, or mean=data.mean, std=data.std."
+            )
+        return data, mean, std
+    if mean is not None or std is not None:
+        what = f"{data.name!r} has its own" if isinstance(data, Dataset) else "a loader normalizes its pictures itself"
+        raise ValueError(f"mean= and std= are for an image set alone: {what}. Leave them out.")
+    return (data.test, data.mean, data.std) if isinstance(data, Dataset) else (data, None, None)
 
 
 def model_device(model: nn.Module) -> torch.device:

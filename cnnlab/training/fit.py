@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnlab.training.interrupts import interrupt_stops
 from cnnlab.training.recipe import Recipe
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from cnnlab.data import Dataset
+    from cnnlab.data import Dataset, ImageSet
     from cnnlab.data.augment import Augmentation
     from cnnlab.training.callbacks import Callback, EpochEnd
-    from cnnlab.training.evaluation import Loss
+    from cnnlab.training.objective import Loss, Metric
     from cnnlab.training.run import Run
     from cnnlab.training.schedules import Schedule
 
@@ -30,8 +30,9 @@ RECIPE = tuple(f.name for f in fields(Recipe))
 
 def fit(
     model: nn.Module,
-    data: Dataset,
+    data: Dataset | ImageSet | Iterable[tuple[torch.Tensor, Any]],
     *,
+    validation: ImageSet | Iterable[tuple[torch.Tensor, Any]] | None = None,
     epochs: int,
     batch_size: int = 128,
     optimizer: str | torch.optim.Optimizer = "sgd",
@@ -47,40 +48,65 @@ def fit(
     device: torch.device | str | None = None,
     amp: bool | None = None,
     loss: Loss | None = None,
-    callbacks: Sequence[Callback | EpochEnd] = (),
+    metrics: Mapping[str, Metric] | None = None,
+    accumulate: int = 1,
+    batches_per_epoch: int | None = None,
+    callbacks: Callback | Sequence[Callback | EpochEnd] = (),
     checkpoint: str | Path | None = None,
     resume: bool = True,
     checkpoint_seconds: float = 60.0,
     progress: bool = True,
 ) -> Run:
-    """Train ``model`` on ``data.train`` and measure it on ``data.test`` after each epoch.
+    """Train ``model`` on ``data`` and measure it after each epoch.
 
     The model is trained in place and keeps the weights of the last epoch;
     ``run.restore_best(model)`` brings back those of the best.
 
     Args:
-        model: takes normalized images, (N, C, H, W) -> (N, K) with K the number of classes. In training mode
-            it may return (logits, [auxiliary logits, ...]) if it has ``auxiliary_weights``, a weight for each.
+        model: takes normalized images, (N, C, H, W) -> (N, K) with K the number of classes, or whatever ``loss`` takes.
+            In training mode it may return (logits, [auxiliary logits, ...]) if it has ``auxiliary_weights``, a weight
+            for each.
+        data: a data set of ours, whose test set is measured after each epoch; with a validation set
+            (:meth:`cnnlab.data.Dataset.split`) that one is, and the test set once at the end, as ``run.tested``. Or an
+            image set; a torch ``DataLoader``; a torch ``Dataset`` of (picture, target), which is shuffled and cut into
+            batches here; or any iterable that gives (x, y) anew each time, with a length or ``batches_per_epoch``. What
+            a loader gives is trained on as it comes: floats, normalized by it (bytes are refused). Its random streams
+            begin at (seed, epoch), so that it shuffles and draws alike in another run, and a resumed one goes on at
+            its batch by going through those before it. What cannot be repeated is said in a line and in
+            ``run.provenance``.
+        validation: what is measured after each epoch, and what the best epoch is chosen on: the same kinds as ``data``,
+            but no whole data set. None with a loader measures nothing; the best epoch is then that of the lowest
+            training loss.
         epochs: passes over the training images.
-        batch_size: images in a batch.
+        batch_size: images in a batch; a loader has its own.
         optimizer: "sgd", "adam", "adamw", "rmsprop", or a torch optimizer made from ``model.parameters()``.
         lr: base learning rate; None for the optimizer's default (SGD 0.05, the others 0.001).
         momentum, nesterov: of SGD.
         weight_decay: L2 penalty added to the gradient; decoupled in AdamW.
         schedule: None (constant), "cosine", "warmup_cosine", "step", "onecycle", one of the dataclasses in
             ``cnnlab.training.schedules``, or any function of the progress in [0, 1] that returns a factor.
-        augment: from ``cnnlab.data.augment``.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2015).
+        augment: from ``cnnlab.data.augment``; or torchvision's transforms and functions of one picture, which cost a
+            call a picture (:class:`cnnlab.data.augment.PerPicture`). A loader's batches are augmented as they come.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2015); not with ``loss``.
         clip_norm: the gradient is scaled down to at most this L2 norm; None leaves it.
         seed: of order, augmentation and dropout. The initial weights are the caller's.
         device: None for CUDA, else MPS, else the CPU.
         amp: mixed precision: bfloat16 where the device has it, else float16 with loss scaling. None means on
             CUDA only; True on a CPU means bfloat16 if the processor computes in it, and float32 if not. The run's
             config says which, as "precision".
-        loss: ``loss(logits, y) -> scalar``; None is cross-entropy. y holds class numbers (N,), or after
-            mixup and CutMix probabilities (N, K). A module, such as ``nn.CrossEntropyLoss(weight=...)``, moves to
-            the device as the model does.
-        callbacks: objects with ``on_epoch_end(run, trainer)``, or functions of (run, trainer).
+        loss: ``loss(output, y) -> scalar``; None is cross-entropy, of class numbers (N,) or a class for each pixel
+            (N, H, W). y is what the data give, tensors in dicts, lists and tuples included; or after mixup and CutMix
+            probabilities (N, K). For several labels, probabilities and measured values ``cnnlab.training.objective``
+            has a table. A module, such as ``nn.CrossEntropyLoss(weight=...)``, moves to the device as the model does. A
+            function of yours gets all that a model without ``auxiliary_weights`` returns.
+        metrics: name -> function of (output, y) that returns a number for each image (N,), or one, their mean; "iou"
+            becomes "train_iou" and "test_iou" or "validation_iou". None measures what suits the targets: accuracy,
+            pixel_accuracy, label_accuracy or absolute_error.
+        accumulate: batches whose gradients make one update, as one batch of so many times the size would (batch norm
+            still looks at one batch at a time).
+        batches_per_epoch: where data have no length, or an epoch shall be shorter than all of it.
+        callbacks: objects with ``on_epoch_end(run, trainer)`` or ``on_batch_end(run, trainer)``, or functions of (run,
+            trainer), such as :class:`EarlyStopping`, :class:`CSVLogger` and :class:`TensorBoardLogger`.
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
             beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.
         resume: go on from ``checkpoint`` if it exists, at the very batch, and if it is of this very training. Functions
@@ -95,7 +121,7 @@ def fit(
 
     Raises:
         ValueError: an argument, the data, or the model's output does not fit; the message says what would.
-        TrainingDiverged, OutOfMemory: with ``.run``.
+        TrainingDiverged, OutOfMemory, DataError: with ``.run``.
         CheckpointError: ``checkpoint`` is damaged, belongs to another training, or cannot be written: which is
             tried before the first batch, and if it fails later, the error has ``.run``.
     """
@@ -104,11 +130,14 @@ def fit(
         model,
         data,
         Recipe(**{name: given[name] for name in RECIPE}),
+        validation=validation,
         callbacks=callbacks,
         checkpoint=checkpoint,
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
     )
+    if reason := trainer.run.provenance.get("not_repeatable"):
+        print(f"Not repeatable: {reason}.")
     with interrupt_stops(trainer), _progress_bar(trainer, progress) as bar:
         try:
             while trainer.step():
@@ -162,7 +191,7 @@ def _progress_bar(trainer: Trainer, wanted: bool) -> Iterator[Callable[[], None]
             shown = trainer.epoch
             bar.set_description_str(description(), refresh=False)
             if trainer.run.history:
-                bar.set_postfix_str(f"test accuracy {trainer.run.final['test_accuracy']:.1%}", refresh=False)
+                bar.set_postfix_str(trainer.run.headline(), refresh=False)
         bar.update(position() - bar.n)
 
     try:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.training.evaluation import main_output
+from cnnlab.training.evaluation import counted_output, in_float32
 
 if TYPE_CHECKING:
-    from cnnlab.training.recipe import Recipe
+    from cnnlab.training.objective import Objective
 
 
-def losses(model: nn.Module, output: Any, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
-    """(loss to minimize, loss of the main head, main logits); they differ by the auxiliary heads.
+def losses(model: nn.Module, output: Any, y: Any, objective: Objective) -> tuple[Tensor, Tensor, Any]:
+    """(loss to minimize, loss of the main head, what is measured); the two losses differ by the auxiliary heads.
 
     Raises:
-        ValueError: the recipe's loss is not one number, or the model has not a weight for each auxiliary output.
+        ValueError: the loss is not one number, or the model has not a weight for each auxiliary output.
     """
-    logits = main_output(output)
-    loss = _criterion(logits, y, recipe)
-    if loss.ndim != 0:
+    main = counted_output(model, output, objective)
+    smoothing = objective.label_smoothing
+    loss = objective.criterion(in_float32(main), y, smoothing=smoothing)
+    if not isinstance(loss, Tensor) or loss.ndim != 0:
+        given = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(
-            f"loss must return one number for the batch and returned a tensor of shape {tuple(loss.shape)}: "
-            "take the mean over the images."
+            f"loss must return one number for the batch and returned {given}: take the mean over the images."
         )
-    if isinstance(output, Tensor):
-        return loss, loss, logits
+    if isinstance(output, Tensor) or main is output:
+        return loss, loss, main
     rest = output[1] if len(output) == 2 and isinstance(output[1], list | tuple) else output[1:]
     heads = [head for head in rest if head is not None]
     weights = tuple(getattr(model, "auxiliary_weights", ()))
@@ -38,12 +38,5 @@ def losses(model: nn.Module, output: Any, y: Tensor, recipe: Recipe) -> tuple[Te
         )
     total = loss
     for weight, head in zip(weights, heads, strict=True):
-        total = total + weight * _criterion(head, y, recipe)
-    return total, loss, logits
-
-
-def _criterion(logits: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    logits = logits.float()
-    if recipe.loss is not None:
-        return recipe.loss(logits, y)
-    return F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+        total = total + weight * objective.criterion(in_float32(head), y, smoothing=smoothing)
+    return total, loss, main

@@ -21,9 +21,20 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ``momentum`` counts for SGD only; the others keep torch's own decay rates. Weight decay is added
     to the gradient (L2) except in AdamW, where it is decoupled (Loshchilov and Hutter, 2019).
 
+    Each of its groups remembers its base rate as "initial_lr", which a schedule multiplies.
+
     Raises:
         ValueError: nothing to train, or an optimizer made for another model.
     """
+    optimizer = _made(model, recipe)
+    for group in optimizer.param_groups:
+        # An optimizer used before has its first rate; if its rate was set since then, that is meant.
+        if group.get("cnnlab_lr") != group["lr"]:
+            group["initial_lr"] = group["lr"]
+    return optimizer
+
+
+def _made(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("The model has no trainable parameters: every requires_grad is False, or it has no layers.")

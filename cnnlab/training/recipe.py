@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import operator
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnnlab.data.augment import as_augmentation
 from cnnlab.errors import unknown_name, whole_number
 from cnnlab.training.optimizers import DEFAULT_LR
 from cnnlab.training.schedules import Schedule, make_schedule
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
-    from cnnlab.training.evaluation import Loss
+    from cnnlab.training.objective import Loss, Metric
 
 
 # Where the training runs is not part of what is asked for: a run records it as "precision" and in its provenance.
@@ -54,17 +56,30 @@ class Recipe:
     device: torch.device | str | None = field(default=None, metadata=_WHERE)
     amp: bool | None = field(default=None, metadata=_WHERE)
     loss: Loss | None = None
+    metrics: Mapping[str, Metric] | None = None
+    accumulate: int = 1
+    batches_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
-        for argument in ("epochs", "batch_size"):
+        for argument in ("epochs", "batch_size", "accumulate", "batches_per_epoch"):
+            if argument == "batches_per_epoch" and self.batches_per_epoch is None:
+                continue
             value = whole_number(argument, getattr(self, argument), "Give 1 or more.")
             object.__setattr__(self, argument, value)
         self._plain_numbers()
         if not 0.0 <= self.label_smoothing < 1.0:
             raise ValueError(f"label_smoothing={self.label_smoothing!r} must lie in [0, 1).")
+        if self.label_smoothing and self.loss is not None:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing!r} belongs to fit's own cross-entropy, which loss= replaces: "
+                f"leave it out and give loss=nn.CrossEntropyLoss(label_smoothing={self.label_smoothing!r})."
+            )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm={self.clip_norm!r} must be greater than 0, or None for no clipping.")
         make_schedule(self.schedule)
+        if self.augment is not None:
+            as_augmentation(self.augment)
+        self._check_metrics()
         self._check_optimizer()
 
     def _plain_numbers(self) -> None:
@@ -80,6 +95,21 @@ class Recipe:
             except (TypeError, ValueError):
                 wanted = "a whole number" if kind is int else "a number"
                 raise ValueError(f"{argument}={value!r} must be {wanted}.") from None
+
+    def _check_metrics(self) -> None:
+        if self.metrics is None:
+            return
+        if not isinstance(self.metrics, Mapping):
+            raise TypeError(
+                f"metrics={self.metrics!r} must be a dict of names and functions of (output, target), such as "
+                "{'accuracy': accuracy}."
+            )
+        for name, metric in self.metrics.items():
+            if not isinstance(name, str) or not name.isidentifier() or name == "loss" or not callable(metric):
+                raise ValueError(
+                    f"metrics: {name!r}: {metric!r} must be a name in letters, digits and underscores, not 'loss', and "
+                    "a function of (output, target)."
+                )
 
     def _check_optimizer(self) -> None:
         if isinstance(self.optimizer, torch.optim.Optimizer):
@@ -122,6 +152,8 @@ def _plain(value: Any) -> Any:
     """Numbers and texts as they are; for the rest a text that is the same in another process: no memory addresses."""
     if value is None or isinstance(value, str | int | float):
         return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_plain(one)}" for name, one in value.items())
     text = repr(value)
     if isinstance(value, torch.nn.Module) and (held := value.state_dict()):  # class weights, which repr does not show
         numbers = b"".join(tensor.detach().cpu().contiguous().numpy().tobytes() for tensor in held.values())

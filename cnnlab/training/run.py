@@ -26,10 +26,13 @@ class Run:
         history: one dict for each finished epoch: "epoch" (from 1), "train_loss" and "train_accuracy"
             (means over the epoch's batches as they were trained on, augmented and in training mode),
             "test_loss", "test_accuracy" (after the epoch, in evaluation mode), "lr" (of the epoch's
-            last iteration) and "seconds".
+            last iteration) and "seconds". With a validation set "validation_loss" and so on stand in place of
+            those of the test; other measures than accuracy have their own names.
         config: what was asked for: model, data, optimizer, batch size, seed, ...
         provenance: date, commit, device, versions, data source, wall time.
         stopped: True if the training was stopped before its last epoch.
+        tested: with a validation set what the test set said in the end, by the best epoch's weights: "epoch",
+            "test_loss", "test_accuracy" or what else is measured; None before, and without one.
         best_state: the model's weights after the best epoch, on the CPU; not part of the JSON.
     """
 
@@ -37,7 +40,27 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    tested: dict[str, Any] | None = None
     best_state: dict[str, Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def measured_part(self) -> str:
+        """What was measured after each epoch: "validation", "test", or "train" where nothing else was."""
+        row = self.history[-1] if self.history else {}
+        return next((part for part in ("validation", "test") if any(n.startswith(f"{part}_") for n in row)), "train")
+
+    @property
+    def measures(self) -> list[str]:
+        """The names of what was measured beside the loss, such as "accuracy"."""
+        part = f"{self.measured_part}_"
+        row = self.history[-1] if self.history else {f"{part}accuracy": None}
+        return [name.removeprefix(part) for name in row if name.startswith(part) and name != f"{part}loss"]
+
+    def headline(self, decimals: int = 1) -> str:
+        """The last epoch's first measure in words: "test accuracy 93.1%"; the loss where there is no measure."""
+        part, kind = self.measured_part, (self.measures or ["loss"])[0]
+        form = f".{decimals}%" if kind.endswith("accuracy") else _form(kind)
+        return f"{'training' if part == 'train' else part} {_words(kind)} {_said(self.final[f'{part}_{kind}'], form)}"
 
     @property
     def final(self) -> dict[str, Any]:
@@ -52,16 +75,20 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The epoch with the highest test accuracy (the first of several).
+        """The epoch with the highest accuracy, or without one the lowest loss (the first of several).
 
-        Chosen on the set that it is measured on, so it flatters: use it to pick weights, not to report.
+        Of the validation set; without one of the test set, on which it is then chosen and measured, so that it
+        flatters: use it to pick weights, not to report. Where nothing was measured, of the training.
 
         Raises:
             ValueError: no epoch was finished.
         """
         if not self.history:
             raise ValueError("This run has no finished epoch yet, so there is no best one.")
-        return max(self.history, key=lambda row: row["test_accuracy"])
+        part = self.measured_part
+        if f"{part}_accuracy" in self.history[-1] and part != "train":
+            return max(self.history, key=lambda row: row[f"{part}_accuracy"])
+        return min(self.history, key=lambda row: math.inf if (loss := row[f"{part}_loss"]) is None else loss)
 
     def restore_best(self, model: nn.Module) -> None:
         """Give ``model`` the weights of the best epoch.
@@ -85,6 +112,7 @@ class Run:
                 "provenance": self.provenance,
                 "stopped": self.stopped,
                 "history": self.history,
+                **({} if self.tested is None else {"tested": self.tested}),
             }
         )
 
@@ -111,6 +139,7 @@ class Run:
             config=content.get("config", {}),
             provenance=content.get("provenance", {}),
             stopped=content.get("stopped", False),
+            tested=content.get("tested"),
         )
 
     @property
@@ -124,30 +153,43 @@ class Run:
         if not self.history:
             return f"Empty axes: {self.title} has no finished epoch yet."
         first, last = self.history[0], self.history[-1]
+        part, kinds = self.measured_part, ["loss", *self.measures]
+        number = {1: "One line chart", 2: "Two line charts", 3: "Three line charts"}
+        charts = number.get(len(kinds), f"{len(kinds)} line charts")
+        moves = f"the training loss goes from {_said(first['train_loss'], '.2f')} to {_said(last['train_loss'], '.2f')}"
+        key, form = f"{part}_{kinds[-1]}", ".2f" if len(kinds) == 1 else _form(kinds[-1])
+        if key != "train_loss":
+            said = f"{'training' if part == 'train' else part} {_words(kinds[-1])}"
+            moves += f" and the {said} from {_said(first[key], form)} to {_said(last[key], form)}"
         return (
-            f"Two line charts of loss and accuracy by epoch, training and test, for {self.title}. "
-            f"From epoch {first['epoch']} to {last['epoch']} the training loss goes from "
-            f"{_said(first['train_loss'], '.2f')} to {_said(last['train_loss'], '.2f')} and the test accuracy from "
-            f"{_said(first['test_accuracy'], '.1%')} to {_said(last['test_accuracy'], '.1%')}."
+            f"{charts} of {_listed([_words(kind) for kind in kinds])} by epoch, "
+            f"{'training' if part == 'train' else f'training and {part}'}, for {self.title}. "
+            f"From epoch {first['epoch']} to {last['epoch']} {moves}."
         )
 
     def plot(self) -> Figure:
-        """Loss and accuracy by epoch, training and test. Show it with ``draw.show(run.plot(), run.alt)``."""
+        """Loss and measures by epoch, training and test (or validation).
+
+        Show it with ``draw.show(run.plot(), run.alt)``.
+        """
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-        figure = Figure(figsize=(7.2, 3.0), layout="constrained")
-        loss, accuracy = figure.subplots(1, 2)
+        kinds, part = ["loss", *self.measures], self.measured_part
+        figure = Figure(figsize=(max(3.6 * len(kinds), 4.0), 3.0), layout="constrained")
+        axes = figure.subplots(1, len(kinds), squeeze=False)[0]
         epochs = [row["epoch"] for row in self.history]
         # A marker only where a line of one point would not be seen.
         marker = "o" if len(epochs) == 1 else None
-        for axis, kind, title in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy")):
-            for part, label in (("train", "training"), ("test", "test")):
-                axis.plot(epochs, [row[f"{part}_{kind}"] for row in self.history], label=label, marker=marker)
-            axis.set(title=title, xlabel="epoch")
+        for axis, kind in zip(axes, kinds, strict=True):
+            for of in ("train", part) if part != "train" else ("train",):
+                label = "training" if of == "train" else of
+                axis.plot(epochs, [row[f"{of}_{kind}"] for row in self.history], label=label, marker=marker)
+            axis.set(title=_words(kind).capitalize(), xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        loss.legend()
+            if kind.endswith("accuracy"):
+                axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes[0].legend()
         return figure
 
     def __repr__(self) -> str:
@@ -155,23 +197,33 @@ class Run:
         if not self.history:
             return f"Run({self.title}, no finished epoch{state})"
         epochs = len(self.history)
-        return (
-            f"Run({self.title}, {epochs} epoch{'s' if epochs > 1 else ''}{state}, "
-            f"test accuracy {self.final['test_accuracy']:.2%})"
-        )
+        return f"Run({self.title}, {epochs} epoch{'s' if epochs > 1 else ''}{state}, {self.headline(2)})"
 
     def _repr_html_(self) -> str:
         """The first, middle and last epochs as a small table."""
         n = len(self.history)
         shown = range(n) if n <= 6 else sorted({0, n // 4, n // 2, 3 * n // 4, n - 1})
-        rows = [("epoch", "loss", "accuracy", "test loss", "test accuracy")]
+        kinds, measured = ["loss", *self.measures], self.measured_part
+        parts = ("train",) if measured == "train" else ("train", measured)
+        rows = [
+            ("epoch", *(_words(kind) if of == "train" else f"{of} {_words(kind)}" for of in parts for kind in kinds))
+        ]
         for row in (self.history[i] for i in shown):
-            measures = (_said(row[f"{part}_{kind}"], form) for part in ("train", "test") for kind, form in _FORMS)
-            rows.append((str(row["epoch"]), *measures))
+            found = (_said(row[f"{of}_{kind}"], _form(kind)) for of in parts for kind in kinds)
+            rows.append((str(row["epoch"]), *found))
         return html_table(rows, f"{self.title}{' (stopped)' if self.stopped else ''}")
 
 
-_FORMS = (("loss", ".3f"), ("accuracy", ".1%"))
+def _form(kind: str) -> str:
+    return ".1%" if kind.endswith("accuracy") else ".3f"
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _said(number: float | None, form: str) -> str:

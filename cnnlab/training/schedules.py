@@ -26,7 +26,10 @@ def _warm(progress: float, warmup: float) -> float:
 
 def _check_fraction(owner: str, name: str, value: float) -> None:
     if not 0.0 <= value < 1.0:
-        raise ValueError(f"{owner}: {name}={value!r} must lie in [0, 1): it is a fraction of the whole training.")
+        epochs = f" For {value:g} of 30 epochs write {name}={value:g} / 30." if 1 <= value < 30 else ""
+        raise ValueError(
+            f"{owner}: {name}={value!r} must lie in [0, 1): it is a fraction of the whole training.{epochs}"
+        )
 
 
 @dataclass(frozen=True)

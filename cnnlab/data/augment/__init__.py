@@ -1,0 +1,43 @@
+"""Augmentation of whole batches: every picture of a batch gets its own draw, and no loop visits pictures.
+
+Each augmentation is a frozen dataclass that is called as ``augment(x, y, generator) -> (x, y)``:
+
+- x: floats in [0, 1], (N, C, H, W), before normalization; what comes back has the same shape, dtype and device;
+- y: int64 (N,) or, once mixed, class probabilities (N, K);
+- generator: a torch.Generator. All draws are made on its device (the CPU, in ``batches``) and only then
+  moved, so that a GPU and a CPU see the same augmentations.
+
+No input is changed in place. Torchvision's transforms, and any function of one picture, serve as well:
+:class:`PerPicture` says what they cost.
+
+`Flip` and `Crop` only move pixels, and have a method ``move(x, generator)`` that does so for bytes (uint8) as well: a
+quarter of the memory to copy. Where they come first, ``batches`` uses it.
+"""
+
+from cnnlab.data.augment.base import Augmentation
+from cnnlab.data.augment.color import ColorShift, Cutout, PCAColor
+from cnnlab.data.augment.composing import Compose, OneOf, PerPicture, as_augmentation, moving_first, with_classes
+from cnnlab.data.augment.mixing import CutMix, Mixup
+from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
+from cnnlab.data.augment.previewing import preview
+
+__all__ = [
+    "Augmentation",
+    "ColorShift",
+    "Compose",
+    "Crop",
+    "CutMix",
+    "Cutout",
+    "Flip",
+    "LocalWarp",
+    "Mixup",
+    "OneOf",
+    "PCAColor",
+    "PerPicture",
+    "Rotate",
+    "Shear",
+    "as_augmentation",
+    "moving_first",
+    "preview",
+    "with_classes",
+]

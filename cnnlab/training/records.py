@@ -1,0 +1,57 @@
+"""What a run records of its training: what was asked for, and where it was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.training.provenance import provenance
+
+if TYPE_CHECKING:
+    from cnnlab.training.evaluation import Evaluation
+    from cnnlab.training.trainer import Trainer
+
+
+def config(trainer: Trainer) -> dict[str, Any]:
+    """Model, data and the recipe, as JSON can hold them."""
+    group = trainer.optimizer.param_groups[0]
+    return {
+        "model": getattr(trainer.model, "name", type(trainer.model).__name__),
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "data": trainer.parts.name,
+        **trainer.parts.sizes,
+        "image_shape": list(trainer.image_shape),
+        **trainer.recipe.config(),
+        # What was left to the optimizer, or decided in one that was passed.
+        "lr": group["initial_lr"],
+        "momentum": group.get("momentum", None),
+        "weight_decay": group.get("weight_decay", 0.0),
+        "precision": "float32" if trainer.amp_dtype is None else str(trainer.amp_dtype).removeprefix("torch."),
+    }
+
+
+def row(trainer: Trainer, evaluation: Evaluation | None) -> dict[str, Any]:
+    """The history's row for the epoch that has just ended."""
+    done = trainer.progress
+    return {
+        "epoch": trainer.epoch + 1,
+        "train_loss": done.mean("loss"),
+        **{f"train_{name}": done.mean(name) for name in trainer.objective.metrics},
+        **({} if evaluation is None else evaluation.row(trainer.parts.part)),
+        "lr": trainer.optimizer.param_groups[0]["lr"],
+        "seconds": round(done.epoch_seconds, 3),
+    }
+
+
+def provenance_of(trainer: Trainer) -> dict[str, Any]:
+    """Where it was computed, of which data; and what of it cannot be repeated, if anything."""
+    parts = trainer.parts
+    reasons = {source.not_repeatable for source in (parts.train, parts.measured) if source and source.not_repeatable}
+    return {
+        **provenance(trainer.device),
+        "memory_format": "channels_last" if trainer.channels_last else "contiguous",
+        "data": parts.name,
+        "data_source": parts.origin,
+        "seed": trainer.recipe.seed,
+        **({"not_repeatable": "; ".join(sorted(reasons))} if reasons else {}),
+        "wall_seconds": 0.0,
+    }
