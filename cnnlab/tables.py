@@ -39,6 +39,43 @@ def text_table(rows: Sequence[Sequence[str]], caption: str, left: int = 1) -> st
     return "\n".join([lines[0], rule, *lines[1:], rule, caption])
 
 
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "×": r"$\times$",
+    "\n": " ",
+} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+
+
+def latex_escape(text: str) -> str:
+    """The text as LaTeX prints it, whatever signs are in it."""
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def latex_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """The same as a LaTeX ``tabular``, which needs no package: the first row as head, between rules.
+
+    Args:
+        left: how many columns, from the first, are flush left; the rest are numbers. Spaces before a name indent it.
+    """
+    lines = []
+    for row in rows:
+        cells = [latex_escape(cell.strip()) for cell in row]
+        indent = (len(row[0]) - len(row[0].lstrip(" "))) // 2
+        # After a line's end, a bracket or a star would be taken for its argument.
+        cells[0] = r"\quad" * indent + "{}" * bool(indent or cells[0][:1] in ("[", "*")) + cells[0]
+        lines.append(" & ".join(cells) + r" \\")
+    columns = "l" * left + "r" * (len(rows[0]) - left)
+    head, *body = lines
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{columns}}}", r"\hline", head, r"\hline", *body, r"\hline", r"\end{tabular}", ""]
+    )
+
+
 def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
     """The same for a page: the first row as head, the first column as the rows' heads.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnlab.analysis.comparison import Comparison
 from cnnlab.analysis.fields import ReceptiveField
 from cnnlab.analysis.receptive import MeasuredField, receptive_field
 from cnnlab.analysis.summary import Layer, Summary, summarize
@@ -9,6 +10,7 @@ from cnnlab.arithmetic import conv_macs, conv_params, output_size
 from cnnlab.meta import on_meta
 
 __all__ = [
+    "Comparison",
     "Layer",
     "MeasuredField",
     "ReceptiveField",

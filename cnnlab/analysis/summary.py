@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, overload
 
 from torch import Tensor, nn
 
@@ -17,10 +19,14 @@ from cnnlab.analysis.trace import Call, Op, Trace, trace
 from cnnlab.errors import unknown_name
 from cnnlab.meta import on_meta
 from cnnlab.models.factory import as_model
-from cnnlab.tables import html_frame, human, human_bytes, text_table
+from cnnlab.tables import html_frame, human, human_bytes, latex_table, text_table
 
 if TYPE_CHECKING:
     import pandas
+
+    from cnnlab.analysis.comparison import Comparison
+
+InputSize = Sequence[int] | Sequence[Sequence[int]] | Tensor | None
 
 # Functional operators that are worth a row of their own; views, slices and index tables are not.
 _ROWS = names_in(
@@ -49,6 +55,7 @@ class Layer:
         depth: Nesting, 0 for the model.
         output_shape: Shape of the (first) result, batch included; None for a module that did not run.
         params: Learned numbers in it and below it. A parameter that an earlier row had counts 0 here.
+        trainable: How many of them training would change; the others are frozen (``requires_grad`` is False).
         macs: Multiply-accumulates in it and below it, for one image.
         activation_bytes: Bytes of the results it wrote, and those below it, for one image; see `Summary`.
         receptive_field: What one output unit can see of the image; None where it cannot be defined.
@@ -66,6 +73,7 @@ class Layer:
     receptive_field: ReceptiveField | None = None
     is_container: bool = False
     is_operator: bool = False
+    trainable: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,6 +84,7 @@ class Summary:
         model_name: Class of the model, or its registered name.
         input_size: Shape of the input, batch included.
         params: Learned numbers; a parameter shared by several layers counts once.
+        trainable: How many of them training would change; the others were frozen (``requires_grad`` was False).
         macs: Multiply-accumulates of convolutions and matrix products for one image, in evaluation mode, without
             biases, as in torchvision's ``weights.meta["_ops"]`` (times 1e-9). FLOPs are twice as many.
         activation_bytes: Bytes, for one image, of every tensor that an operator computes from the input and writes
@@ -84,24 +93,42 @@ class Summary:
             input itself, parameters, gradients and work space do not count.
         layers: Rows in the order in which they ran, containers before their contents.
         trace: The pass itself: operators with their inputs, for drawings.
-        depth: Deepest level that the printed tables show; None shows all.
+        depth: Deepest level that the tables show; None shows all. ``layers`` has all in any case.
     """
 
     model_name: str
     input_size: tuple[int, ...]
     params: int
+    trainable: int
     macs: int
     activation_bytes: int
     depth: int | None = None
     trace: Trace = field(repr=False, compare=False, default=None)  # type: ignore[assignment]
+    _frozen: frozenset[int] = field(repr=False, compare=False, default=frozenset())  # by id; the trace keeps them alive
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        return tuple(_layers(self.trace, self.input_size[0]))
+        return tuple(_layers(self.trace, self.input_size[0], self._frozen))
+
+    @property
+    def frozen(self) -> int:
+        """Learned numbers that training would not change."""
+        return self.params - self.trainable
+
+    @property
+    def sees(self) -> ReceptiveField | None:
+        """What one position of the last map sees of the image: the last result that still has several positions.
+
+        None where that is not known, or where the network has no map at all.
+        """
+        for x in reversed(self.layers):
+            if x.output_shape is not None and prod(x.output_shape[2:]) > 1:
+                return x.receptive_field
+        return None
 
     @property
     def shown(self) -> tuple[Layer, ...]:
-        """The rows that the tables show: those no deeper than ``depth``."""
+        """The rows that all tables show: those no deeper than ``depth``."""
         return tuple(x for x in self.layers if self.depth is None or x.depth <= self.depth)
 
     def __getitem__(self, name: str) -> Layer:
@@ -112,50 +139,66 @@ class Summary:
         raise unknown_name("layer", name, [x.name for x in self.layers], "Print the summary to see all names.")
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """The rows as a pandas DataFrame, one column for each attribute of `Layer`, numbers unformatted."""
+        """The rows of the printed table as a pandas DataFrame, numbers unformatted.
+
+        Its columns are the attributes of `Layer`, with the field's sides and jumps apart: ``field_height`` and
+        ``field_width`` in pixels, missing where the field is the whole image (``field_is_global``) or not known.
+        """
         import pandas
 
-        columns = [
-            "name",
-            "kind",
-            "depth",
-            "output_shape",
-            "params",
-            "macs",
-            "activation_bytes",
-            "receptive_field",
-            "jump",
-        ]
+        sides = AXES.get(len(self.input_size) - 2, ())
+        columns = ["name", "kind", "depth", "output_shape", "params", "trainable", "macs", "activation_bytes"]
         rows = []
-        for x in self.layers:
-            seen = x.receptive_field
-            size = None if seen is None else "global" if seen.is_global else seen.size
-            jump = None if seen is None else seen.jump
-            rows.append((x.name, x.kind, x.depth, x.output_shape, x.params, x.macs, x.activation_bytes, size, jump))
-        return pandas.DataFrame(rows, columns=columns)
+        for x in self.shown:
+            row = [x.name, x.kind, x.depth, x.output_shape, x.params, x.trainable, x.macs, x.activation_bytes]
+            rows.append([*row, *field_numbers(x.receptive_field, len(sides))])
+        columns += ["field_is_global", *(f"field_{side}" for side in sides), *(f"jump_{side}" for side in sides)]
+        frame = pandas.DataFrame(rows, columns=columns)
+        return frame.astype({f"field_{side}": "Int64" for side in sides} | {f"jump_{side}": float for side in sides})
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str | None:
+        """The same as CSV, shapes as "64x112x112": the text, or nothing where it went to a file."""
+        frame = self.to_dataframe()
+        frame["output_shape"] = [
+            None if shape is None else "x".join(map(str, shape)) for shape in frame["output_shape"]
+        ]
+        return frame.to_csv(path, index=False)
+
+    def to_latex(self) -> str:
+        """The printed table as a LaTeX ``tabular``."""
+        return latex_table(self._text_rows("×"), left=2)
 
     @property
     def caption(self) -> str:
         """One sentence with the totals."""
+        split = f" ({human(self.trainable)} trainable, {human(self.frozen)} frozen)" if self.frozen else ""
         return (
-            f"{self.model_name} on {_sides(self.input_size[1:])}: {human(self.params)} parameters, "
+            f"{self.model_name} on {_sides(self.input_size[1:])}: {human(self.params)} parameters{split}, "
             f"{human(self.macs)} MACs, {human_bytes(self.activation_bytes)} of activations per image"
         )
 
-    def __str__(self) -> str:
-        rows = [("Layer", "Kind", "Output", "Parameters", "MACs", "Activations", "Sees")]
+    @property
+    def _titles(self) -> tuple[str, ...]:
+        frozen = ("Frozen",) if self.frozen else ()
+        return ("Layer", "Kind", "Output", "Parameters", *frozen, "MACs", "Activations", "Sees")
+
+    def _text_rows(self, times: str) -> list[tuple[str, ...]]:
         names = {x.name for x in self.layers}
+        rows = [self._titles]
         for x in self.shown:
-            rows.append(("  " * x.depth + _short(x, self.model_name, names), x.kind, *_cells(x)))
+            name = "  " * x.depth + _short(x, self.model_name, names)
+            rows.append((name, x.kind, *_cells(x, times, frozen=self.frozen > 0)))
+        return rows
+
+    def __str__(self) -> str:
         # Consoles and log files of many systems know no ×.
-        return text_table(rows, self.caption.replace("×", "x"), left=2)
+        return text_table(self._text_rows("x"), self.caption.replace("×", "x"), left=2)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head = "".join(
-            f'<th scope="col"{_LEFT if i < 2 else _RIGHT}>{title}</th>'
-            for i, title in enumerate(("Layer", "Kind", "Output", "Parameters", "MACs", "Activations", "Sees"))
+            f'<th scope="col"{_LEFT if i < 2 else _RIGHT}>{title}</th>' for i, title in enumerate(self._titles)
         )
         body = []
         names = {x.name for x in self.layers}
@@ -167,7 +210,7 @@ class Summary:
                 f'style="text-align:left;font-weight:inherit;padding:.12em .55em .12em {0.5 + 1.1 * x.depth:.1f}em">'
                 f"{name}</th>"
             )
-            cells = "".join(f"<td{_RIGHT}>{escape(cell)}</td>" for cell in _cells(x, times="×"))
+            cells = "".join(f"<td{_RIGHT}>{escape(cell)}</td>" for cell in _cells(x, "×", frozen=self.frozen > 0))
             kind = f'<td style="text-align:left;padding:.12em .55em;opacity:.8">{escape(x.kind)}</td>'
             body.append(f'<tr style="{weight}">{first}{kind}{cells}</tr>')
         return html_frame(head, "".join(body), self.caption)
@@ -177,26 +220,47 @@ _LEFT = ' style="text-align:left;padding:.12em .55em"'
 _RIGHT = ' style="text-align:right;white-space:nowrap;padding:.12em .55em"'
 
 
+@overload
+def summarize(model: nn.Module | str, input_size: InputSize = None, *, depth: int | None = None) -> Summary: ...
+
+
+@overload
 def summarize(
-    model: nn.Module | str,
-    input_size: Sequence[int] | Sequence[Sequence[int]] | Tensor | None = None,
+    model: Sequence[nn.Module | str] | Mapping[str, nn.Module | str],
+    input_size: InputSize = None,
     *,
     depth: int | None = None,
-) -> Summary:
+) -> Comparison: ...
+
+
+def summarize(
+    model: nn.Module | str | Sequence[nn.Module | str] | Mapping[str, nn.Module | str],
+    input_size: InputSize = None,
+    *,
+    depth: int | None = None,
+) -> Summary | Comparison:
     """Shapes, parameters, multiply-accumulates, memory and receptive fields from one pass without real memory.
+
+        summarize("resnet18")
+        summarize(["resnet18", "resnet50", my_network], (3, 224, 224))
 
     Args:
         model: Any module, which is left exactly as it was, or a name for `cnnlab.create_model`. No other thread may
-            use it meanwhile: its parameters are lent to the pass.
+            use it meanwhile: its parameters are lent to the pass. Several of them in a list, or by names of your own
+            in a dict, give one table with a row for each.
         input_size: (C, H, W) for one image, (N, C, H, W) for a batch, (F,) for a vector of features, (C, L) for a
             signal, (N, C, D, H, W) for a batch of volumes; a list of such shapes for a model that takes several
             inputs; or an example tensor. None takes the model's own ``input_size``.
-        depth: Deepest level of nesting that the printed tables show; everything is counted all the same.
+        depth: Deepest level of nesting that the tables show; everything is counted all the same.
 
     Raises:
         ValueError: if the name is unknown, no input size is known, or the input does not fit; the message names
             the layer and the shape that reached it.
     """
+    if isinstance(model, list | tuple | Mapping):
+        from cnnlab.analysis.comparison import compare
+
+        return compare(model, input_size, depth=depth)
     with on_meta():
         model = as_model(model)
     name = getattr(model, "name", None)
@@ -204,24 +268,28 @@ def summarize(
     if depth is not None and depth < 0:
         raise ValueError(f"depth={depth} is negative; give 0 for the totals alone, or None for every layer.")
     inputs = example_inputs(model, input_size, name)
-    params = sum(numel(parameter) for parameter in model.parameters())  # parameters() names a shared one once
+    parameters = list(model.parameters())  # parameters() names a shared one once
+    params = sum(map(numel, parameters))
+    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
     record = trace(model, inputs)
     batch = inputs[0].shape[0]
     return Summary(
         model_name=name,
         input_size=tuple(inputs[0].shape),
         params=params,
+        trainable=params - sum(map(numel, frozen)),
         macs=sum(op.macs for op in record.ops) // batch,
         activation_bytes=sum(op.bytes for op in record.ops) // batch,
         depth=depth,
         trace=record,
+        _frozen=frozenset(map(id, frozen)),
     )
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _layers(record: Trace, batch: int) -> list[Layer]:
+def _layers(record: Trace, batch: int, frozen: frozenset[int]) -> list[Layer]:
     ops = record.ops
     fields = receptive_fields(record)
     rows: list[Layer] = []
@@ -232,11 +300,11 @@ def _layers(record: Trace, batch: int) -> list[Layer]:
         macs.append(macs[-1] + op.macs)
         kept.append(kept[-1] + op.bytes)
 
+    def trainable(parameters: Iterable[nn.Parameter]) -> int:
+        return sum(parameter.numel() for parameter in parameters if id(parameter) not in frozen)
+
     def module_row(call: Call) -> None:
-        params = 0
-        for parameter in call.module.parameters():
-            if id(parameter) not in counted:
-                params += parameter.numel()
+        fresh = [parameter for parameter in call.module.parameters() if id(parameter) not in counted]
         if not call.children:
             counted.update(id(p) for p in call.module.parameters())
         else:
@@ -247,7 +315,8 @@ def _layers(record: Trace, batch: int) -> list[Layer]:
                 kind=type(call.module).__name__,
                 depth=call.depth,
                 output_shape=call.result[0] if call.result else None,
-                params=params,
+                params=sum(parameter.numel() for parameter in fresh),
+                trainable=trainable(fresh),
                 macs=(macs[call.end] - macs[call.start]) // batch,
                 activation_bytes=(kept[call.end] - kept[call.start]) // batch,
                 receptive_field=None if call.output is None or call.output < 0 else fields[call.output],
@@ -299,8 +368,9 @@ def _layers(record: Trace, batch: int) -> list[Layer]:
                 continue
             counted.update(id(p) for p in fresh)
             name = f"{call.name}.{child_name}" if call.name else child_name
-            params = sum(p.numel() for p in {id(p): p for p in fresh}.values())
-            rows.append(Layer(name, type(child).__name__, call.depth + 1, None, params, 0, 0))
+            fresh = list({id(p): p for p in fresh}.values())
+            row = Layer(name, type(child).__name__, call.depth + 1, None, sum(p.numel() for p in fresh), 0, 0)
+            rows.append(replace(row, trainable=trainable(fresh)))
 
     if record.calls:
         walk(record.calls[0])
@@ -329,17 +399,31 @@ def _short(layer: Layer, model_name: str, names: set[str]) -> str:
     return layer.name or model_name
 
 
-def _cells(layer: Layer, times: str = "x") -> tuple[str, ...]:
+def _cells(layer: Layer, times: str, *, frozen: bool) -> tuple[str, ...]:
+    """What stands behind name and kind; with a column of frozen parameters where the model has some."""
+    still = (human(layer.params - layer.trainable) if layer.params > layer.trainable else "",) if frozen else ()
     if layer.output_shape is None:
-        return "not run", human(layer.params), "", "", ""
+        return "not run", human(layer.params), *still, "", "", ""
     shape = layer.output_shape[1:] if len(layer.output_shape) > 1 else layer.output_shape
     return (
         times.join(map(str, shape)),
         human(layer.params) if layer.params else "",
+        *still,
         human(layer.macs) if layer.macs else "",
         human_bytes(layer.activation_bytes) if layer.activation_bytes else "",
         str(layer.receptive_field) if layer.receptive_field is not None else "",
     )
+
+
+# How many axes an image has -> what they are called in a data frame.
+AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+def field_numbers(seen: ReceptiveField | None, axes: int) -> list[bool | float | None]:
+    """Whether a field is global, its sides and its jumps, as numbers; None where there is none."""
+    size = seen.size if seen is not None and seen.size is not None else [None] * axes
+    jump = seen.jump if seen is not None and seen.jump is not None else [None] * axes
+    return [seen is not None and seen.is_global, *size, *jump]
 
 
 def _sides(shape: Sequence[int]) -> str:

@@ -59,9 +59,9 @@ class ZooRow:
 
     name: str
     family: str
-    year: int
-    paper: str
-    url: str
+    year: int | None  # this and the next two are None where a network of one's own does not say
+    paper: str | None
+    url: str | None
     size: int
     params: int
     macs: int
@@ -76,14 +76,21 @@ class ZooRow:
     recipes: tuple[Accuracy, ...] = ()
 
 
-def zoo_table(pattern: str = "*") -> list[ZooRow]:
-    """A row for every model that matches a shell pattern; sizes and costs come from one traced pass each."""
+def zoo_table(pattern: str = "*", *, own: bool = False) -> list[ZooRow]:
+    """A row for every model that matches a shell pattern; sizes and costs come from one traced pass each.
+
+    Args:
+        pattern: of the names.
+        own: also the networks of :func:`cnnlab.register` that say their ``input_size``.
+    """
     measured: dict[str, list[Source]] = {}
     for source in sources(pattern):
         if source.library == "torchvision" and source.crop == model_info(source.name).input_size[1]:
             measured.setdefault(source.name, []).append(source)
     rows = []
-    for name in list_models(pattern, own=False):
+    for name in list_models(pattern, own=own):
+        if model_info(name).input_size is None:
+            continue
         info, published = model_info(name), model_info(name).published
         own = measured.get(name, [])
         # The recommended checkpoint may be one for larger pictures: then the first of those for the row's size.

@@ -12,7 +12,9 @@ from cnnlab.widgets.panel import Choice, Control, Panel, Pick, Select, Toggle
 __all__ = ["model_chart"]
 
 _ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency", "extra", "recipes")
-_OPTIONAL_FIELDS = ("year", "acc5", "size", "latency", "extra", "recipes")
+_OPTIONAL_FIELDS = ("family", "year", "acc5", "size", "latency", "extra", "recipes")
+# What a row of `model_table` says and no point shows, or under another name.
+_OF_THE_TABLE = ("paper", "url", "checkpoint1", "checkpoint5", "published1", "published5", "published_by")
 
 COSTS: dict[str, str] = {"params": "Parameters", "macs": "MACs", "latency": "Time"}
 ACCURACIES: dict[str, str] = {"acc1": "Top-1", "acc5": "Top-5"}
@@ -37,11 +39,11 @@ def model_chart(
     """Accuracy against cost, one point per model, with names on hover or focus and all numbers as a table.
 
     Args:
-        rows: one mapping per model: ``name``, ``family``, ``params`` and ``macs`` (counts, per image), ``acc1``
-            (percent), and if known ``year``, ``acc5`` (percent), ``size`` (pixels along a side), ``latency``
+        rows: one mapping per model: ``name``, ``params`` and ``macs`` (counts, per image), ``acc1`` (percent), and
+            if known ``family``, ``year``, ``acc5`` (percent), ``size`` (pixels along a side), ``latency``
             (milliseconds), ``extra`` (True where the network saw other pictures first) and ``recipes`` (of the same
             network at the same size: a key of ``RECIPES`` -> its top-1 and its top-5 accuracy, which may be None).
-            `cnnlab.catalog.zoo.chart_points` makes them.
+            `cnnlab.catalog.zoo.chart_points` makes them. The rows of `model_table` are understood too.
         x: "params", "macs" or "latency", on a logarithmic axis.
         y: "acc1" or "acc5".
         family: the family in color at the start.
@@ -56,11 +58,15 @@ def model_chart(
     for argument, given, allowed in (("x", x, ("params", "macs", "latency")), ("y", y, ("acc1", "acc5"))):
         if given not in allowed:
             raise unknown_name(argument, given, allowed)
-    table = []
     for index, row in enumerate(rows):
         for name in row:
-            if name not in _ROW_FIELDS:
+            if name not in _ROW_FIELDS and name not in _OF_THE_TABLE:
                 raise unknown_name(f"a field of rows[{index}]", name, _ROW_FIELDS)
+    same = {"checkpoint1": "acc1", "checkpoint5": "acc5"}
+    rows = [{same.get(name, name): value for name, value in row.items()} for row in rows]
+    rows = [row if row.get("family") else row | {"family": "other"} for row in rows]
+    table = []
+    for index, row in enumerate(rows):
         for name in _ROW_FIELDS:
             if row.get(name) is None and name not in _OPTIONAL_FIELDS:
                 raise ValueError(

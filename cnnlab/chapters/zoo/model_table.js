@@ -14,10 +14,14 @@ const cell = (field, value) => {
 // The columns, and for each row what is looked through: its words and its year.
 export const decode = ({ heads, papers, rows, extra }) => {
   const at = Object.fromEntries(heads.map(([field], i) => [field, i]));
-  const link = (row) => el("a", { href: papers[row[at.paper]][1], rel: "noopener", ...KEYS }, papers[row[at.paper]][0]);
+  const paper = (row) => papers[row[at.paper]] ?? [null, null]; // a network of one's own may have none, or no address
+  const link = (row) => {
+    const [title, href] = paper(row);
+    return href == null ? (title ?? "–") : el("a", { href, rel: "noopener", ...KEYS }, title);
+  };
   const marked = new Set(extra.map((i) => rows[i]));
   const look = {
-    paper: { value: (row) => papers[row[at.paper]][0], cell: link },
+    paper: { value: (row) => paper(row)[0], cell: link },
     name: { cell: (row) => (marked.has(row) ? `${row[0]} *` : row[0]) },
   };
   const columns = heads.map(([field, text], i) => ({

@@ -26,6 +26,8 @@ COLUMNS: dict[str, str] = {
     "published_by": "where it\nsays so",
     "paper": "paper",
 }
+# What a row of `model_chart` says and this table has no column for, or another name.
+OF_THE_CHART = ("family", "acc1", "acc5", "recipes")
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
 
 _EXAMPLE = (
@@ -44,10 +46,11 @@ def model_table(
     """A table of models that sorts by any column and shows those whose words and year hold all that is typed.
 
     Args:
-        rows: one mapping per model with ``name``, ``year``, ``paper``, ``url``, ``params``, ``macs`` and, if known, the
-            other fields of ``COLUMNS``; ``extra`` is True where the accuracy is of a network that saw other pictures
-            first, which is marked and can be left out. None shows three models as an example.
-        sort: the column that the table is sorted by at the start, of ``COLUMNS``.
+        rows: one mapping per model with ``name``, ``params``, ``macs`` and, if known, the other fields of ``COLUMNS``,
+            and ``url``, the paper's; ``extra`` is True where the accuracy is of a network that saw other pictures
+            first, which is marked and can be left out. The rows of `model_chart` are understood too. None shows three
+            models as an example.
+        sort: the column that the table is sorted by at the start, of ``COLUMNS``; the name, where no row has it.
         key: tells two equal explorers on one page apart.
 
     Raises:
@@ -60,22 +63,26 @@ def model_table(
         )
     if sort not in COLUMNS:
         raise unknown_name("sort", sort, COLUMNS)
-    fields = (*COLUMNS, "url", "extra")
+    fields = (*COLUMNS, "url", "extra", *OF_THE_CHART)
     for index, row in enumerate(rows):
         for name in row:
             if name not in fields:
                 raise unknown_name(f"a field of rows[{index}]", name, fields)
-        for name in ("name", "year", "paper", "url", "params", "macs"):
+        for name in ("name", "params", "macs"):
             if row.get(name) is None:
                 raise ValueError(
                     f"rows[{index}] ({row.get('name', 'no name')}) has no {name!r}; every model needs one."
                 )
-        if not str(row["url"]).startswith(("https://", "http://")):
+        if row.get("url") is not None and not str(row["url"]).startswith(("https://", "http://")):
             raise ValueError(f"rows[{index}] ({row['name']}): url={row['url']!r} becomes a link; give one of http(s).")
+    # The chart's names for the same accuracies.
+    same = {"acc1": "checkpoint1", "acc5": "checkpoint5"}
+    rows = [{same.get(name, name): value for name, value in row.items() if value is not None} for row in rows]
     # A paper is said once, however many models it has.
-    papers = list(dict.fromkeys((row["paper"], row["url"]) for row in rows))
-    shown = [field for field in COLUMNS if any(row.get(field) is not None for row in rows)]
-    table = [[papers.index((row["paper"], row["url"])) if f == "paper" else row.get(f) for f in shown] for row in rows]
+    papers = list(dict.fromkeys((row["paper"], row.get("url")) for row in rows if "paper" in row))
+    shown = [field for field in COLUMNS if any(field in row for row in rows)]
+    cited = [row | {"paper": papers.index((row["paper"], row.get("url")))} if "paper" in row else row for row in rows]
+    table = [[row.get(field) for field in shown] for row in cited]
     extra = [index for index, row in enumerate(rows) if row.get("extra")]
     panel = Panel(
         "model_table",
@@ -85,13 +92,14 @@ def model_table(
             *([Toggle("extra", "Extra pictures")] if extra else []),
         ),
         alt=lambda **_: (
-            f"A table of {len(rows)} models from {len(papers)} papers with year, parameters, multiply-accumulates and "
-            "accuracy, which sorts by any column and filters by words."
+            f"A table of {len(rows)} models{f' from {len(papers)} papers' if papers else ''} with year, parameters, "
+            "multiply-accumulates and accuracy, which sorts by any column and filters by words."
         ),
         room=140,
         presets={word: {"word": word} for word in QUICK} | {"all": {"word": ""}},
         trying="Words to try",
-        variables={"by": shown.index(sort), "down": False} | ({} if extra else {"extra": True}),
+        variables={"by": shown.index(sort if sort in shown else "name"), "down": False}
+        | ({} if extra else {"extra": True}),
     )
     start = {"word": ""} | ({"extra": True} if extra else {})
     data = {"heads": [[f, COLUMNS[f]] for f in shown], "papers": papers, "rows": table, "extra": extra}
