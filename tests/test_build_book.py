@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tools.build_book import faults, oversights
+from tools.build_book import NoDatabase, executes, faults, oversights
 from tools.chapters import ROOT
 
 
@@ -61,3 +63,19 @@ def test_unlisted_pages_and_missing_outputs_are_told(book: Path) -> None:
         "book/part/loose.md stands in no line of _toc.yml and becomes no page",
         "book/part/one.ipynb holds no outputs: make execute CHAPTERS=book/part/one.ipynb",
     ]
+
+
+def test_the_data_base_of_executed_notebooks_is_left_out_while_none_is_executed(book: Path) -> None:
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    assert not executes(ROOT)
+    (book / "_config.yml").write_text(config.replace('execute_notebooks: "off"', "execute_notebooks: cache"))
+    assert executes(book)
+    names = NoDatabase("jupyter_cache.cache.db")
+    assert isinstance(names.NbCacheRecord, type) and not hasattr(names, "__path__")
+
+
+def test_the_exit_status_and_what_is_said_are_those_of_sys_exit() -> None:
+    for said, status, printed in (("None", 0, ""), ("3", 3, ""), ("True", 1, ""), ("'no room'", 1, "no room\n")):
+        code = f"from tools.build_book import finish; print('built', end=''); finish({said})"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (status, "built", printed)

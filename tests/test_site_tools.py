@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "book" / "ext"))
 pytest.importorskip("py_mini_racer")
 pytest.importorskip("sphinx")
 
-from cnnlab_book import formulas  # noqa: E402
+from cnnlab_book import formulas, remembered  # noqa: E402
 from cnnlab_book.stylesheets import names_in_use, without_unused  # noqa: E402
 
 
@@ -84,3 +84,58 @@ def test_names_of_a_page_that_changed_are_read_again(tmp_path: Path) -> None:
     page.write_text('<p class="gone there">')
     assert "gone" in names_in_use(tmp_path, CSS, memory)
     assert "here" not in names_in_use(tmp_path, CSS, memory)
+
+
+def test_the_next_build_makes_again_what_changed_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "there" / "memory.pickle"
+    made = []
+
+    def ask(version: str, *keys: str) -> list[str]:
+        memory = remembered.Memory(path, version)
+        made.clear()
+        values = [memory.get(key, lambda key=key: made.append(key) or key.upper()) for key in keys]
+        memory.save()
+        return values
+
+    assert ask("1", "a", "b", "a") == ["A", "B", "A"] and made == ["a", "b"]
+    assert ask("1", "b", "c") == ["B", "C"] and made == ["c"]
+    assert ask("1", "a") == ["A"] and made == ["a"], "what a build did not ask for is dropped"
+    assert ask("1") == [] and ask("1", "a") == ["A"] and made == [], "a build that asks nothing forgets nothing"
+    assert ask("2", "a") == ["A"] and made == ["a"], "made by another version"
+    for broken in (b"", b"no pickle", path.read_bytes()[:-5]):
+        path.write_bytes(broken)
+        assert ask("2", "a") == ["A"] and made == ["a"]
+
+
+def test_an_entry_is_formatted_once_and_anew_when_anything_in_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pybtex.database import parse_string
+    from pybtex.plugin import find_plugin
+    from pybtex.style.formatting import BaseStyle
+
+    text = '@article{a, author = {B{\\"o}hm, Ada}, title = {On Nets}, journal = {J}, year = 2015}'
+    made = []
+    plainly = BaseStyle.format_entry
+    monkeypatch.setattr(remembered, "_plainly", lambda *given: made.append(given) or plainly(*given))
+    monkeypatch.setattr(BaseStyle, "format_entry", plainly)  # put back afterwards
+    remembered.remember_entries(remembered.Memory(tmp_path / "entries.pickle"))
+
+    def shown(text: str, label: str = "B15", style: str = "alpha") -> str:
+        entry = parse_string(text, "bibtex").entries["a"]
+        wanted = plainly(find_plugin("pybtex.style.formatting", style)(), label, entry)
+        found = find_plugin("pybtex.style.formatting", style)().format_entry(label, entry)
+        assert (found.key, found.label, repr(found.text)) == (wanted.key, wanted.label, repr(wanted.text))
+        return found.text.render_as("text")
+
+    assert "Böhm" in shown(text) and len(made) == 1
+    shown(text)
+    assert len(made) == 1
+    for count, change in enumerate(
+        [("Ada", "Eva"), ("2015", "2016"), ("@article", "@misc"), ("Nets", "nets")], start=2
+    ):
+        shown(text.replace(*change))
+        assert len(made) == count, change
+    shown(text, label="B15a")
+    shown(text, style="unsrt")
+    assert len(made) == 7

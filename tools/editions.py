@@ -12,6 +12,7 @@ unresolved.
 from __future__ import annotations
 
 import argparse
+import json
 import posixpath
 import re
 import shutil
@@ -19,7 +20,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,11 +86,24 @@ class Place:
 
 
 @dataclass
+class Index:
+    """What one page adds to the book."""
+
+    title: str | None = None
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def note(self, label: str | None, place: Place) -> None:
+        if label:
+            self.places[nodes.fully_normalize_name(label)] = place
+
+
+@dataclass
 class Book:
     """All pages' labels, terms and citations, and the addresses that links lead to."""
 
     root: Path = ROOT
     ref: str | None = None
+    remember: Callable[[Any, Callable[[], Any]], Any] = lambda key, make: make()  # the site's build has a memory
     places: dict[str, Place] = field(default_factory=dict, init=False)
     titles: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -106,18 +120,25 @@ class Book:
         numbers = chapter_numbers(self.root)
         self.pages = toc(self.root)
         for page in self.pages:
-            self._index(page, numbers.get(page, ""))
+            source, number = self.source(page), numbers.get(page, "")
+            made_of = (page, number, source, tuple(sorted(extensions)))
+            index = self.remember(made_of, partial(self._index, page, source, number))
+            self.places.update(index.places)
+            if index.title is not None:
+                self.titles[page] = index.title
 
     def source(self, page: str) -> str:
         """The prose of a page."""
         path = self.root / f"{page}.ipynb"
         if path.is_file():
-            cells = nbformat.read(path, as_version=4).cells
-            return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]  # nbformat would also judge the outputs
+            return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
         text = (self.root / f"{page}.md").read_text(encoding="utf-8")
         return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
 
-    def _index(self, page: str, chapter: str) -> None:
+    def _index(self, page: str, source: str, chapter: str) -> Index:
+        """What a page holds, of itself alone."""
+        index = Index()
         counts: dict[str, int] = {}
 
         def number(kind: str) -> str:
@@ -125,38 +146,35 @@ class Book:
             return f"{chapter}.{counts[kind]}" if chapter else str(counts[kind])
 
         pending: list[str] = []  # labels that wait for the heading below them
-        for token, text in self._tokens(self.source(page)):
+        for token, text in self._tokens(source):
             if token.type == "heading_open":
                 title = text
-                self.titles.setdefault(page, title)
+                index.title = title if index.title is None else index.title
                 for label in pending:
-                    self._note(label, Place(page, nodes.make_id(label), "section", title=title))
+                    index.note(label, Place(page, nodes.make_id(label), "section", title=title))
                 pending.clear()
             elif token.type == "myst_target":
                 pending.append(token.content.strip().removeprefix("(").removesuffix(")="))
             elif token.type == "math_block_label":
-                self._note(token.info, Place(page, equation_anchor(token.info), "equation", number("equation")))
+                index.note(token.info, Place(page, equation_anchor(token.info), "equation", number("equation")))
             elif token.type in {"fence", "colon_fence"} and (box := Directive.read(token)):
                 label = box.options.get("label") or box.options.get("name")
                 if box.name == "math":
                     if label:
-                        self._note(label, Place(page, equation_anchor(label), "equation", number("equation")))
+                        index.note(label, Place(page, equation_anchor(label), "equation", number("equation")))
                 elif box.name in COUNTED and "nonumber" not in box.options:
                     if box.name == "table" and not box.argument:
                         continue  # without a caption it is not counted
                     if box.name == "figure" and not box.body.strip():
                         continue
                     place = Place(page, nodes.make_id(label or ""), box.name, number(box.name), box.argument)
-                    self._note(label, place)
-                    self.places[f"{page}:{box.name}:{counts[box.name]}"] = place
+                    index.note(label, place)
+                    index.places[f"{page}:{box.name}:{counts[box.name]}"] = place
                 elif label:
-                    self._note(label, Place(page, nodes.make_id(label), "section", title=box.argument))
+                    index.note(label, Place(page, nodes.make_id(label), "section", title=box.argument))
         for label in pending:
-            self._note(label, Place(page, nodes.make_id(label), "section"))
-
-    def _note(self, label: str | None, place: Place) -> None:
-        if label:
-            self.places[nodes.fully_normalize_name(label)] = place
+            index.note(label, Place(page, nodes.make_id(label), "section"))
+        return index
 
     def _tokens(self, source: str) -> Iterator[tuple[Any, str]]:
         """Every block token, those inside directives too; with a heading its text."""

@@ -11,6 +11,7 @@ This extension, in order of a build:
 - writes large inline photographs as WebP (``pictures.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
 - turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
+- keeps what the next build would only make again (``remembered.py``);
 - lets the Colab button open the chapter's edition, which ``tools/editions.py`` writes, and the download button give it.
 """
 
@@ -19,7 +20,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from sphinx.errors import ExtensionError
 from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
 
-from . import contents, formulas
+from . import contents, formulas, remembered
 from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
@@ -55,6 +55,7 @@ from .stylesheets import BUNDLE, write_bundle
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2]))  # the repository, for its tools
 
+from tools import editions  # noqa: E402
 from tools.chapters import editions_branch, notebooks, site  # noqa: E402
 from tools.editions import Book, Unresolved, edition  # noqa: E402
 
@@ -211,14 +212,6 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
         write_bundle(static, sheets, Path(app.doctreedir))
 
 
-def _remember_plugins() -> None:
-    """pybtex searches every installed package for its style at each citation: a sixth of a build's time."""
-    import pybtex.plugin
-
-    if not hasattr(pybtex.plugin._load_entry_point, "cache_info"):
-        pybtex.plugin._load_entry_point = lru_cache(pybtex.plugin._load_entry_point)
-
-
 def _offer_editions(app: Sphinx, exception: Exception | None) -> None:
     """What the download button gives opens in a notebook, where the chapter's own markup would stay markup."""
     if exception is not None or app.builder.format != "html":
@@ -231,7 +224,12 @@ def _offer_editions(app: Sphinx, exception: Exception | None) -> None:
         for path, target in offered.items()
         if target.exists() and target.read_bytes() == path.read_bytes()
     }
-    book = Book(root) if copied else None
+    labels = remembered.Memory(
+        Path(app.doctreedir) / "cnnlab-labels.pickle",
+        Path(editions.__file__).stat().st_mtime_ns,
+    )
+    book = Book(root, remember=labels.get) if copied else None
+    labels.save()
     for path, target in copied.items():
         try:
             nbformat.write(edition(path, book)[0], target)
@@ -240,7 +238,7 @@ def _offer_editions(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    _remember_plugins()
+    remembered.setup(app)
     app.setup_extension("myst_nb")
     app.add_config_value("cnnlab_reference", "main", "html", [str])
     app.add_node(
