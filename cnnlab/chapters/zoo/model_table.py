@@ -23,9 +23,11 @@ COLUMNS: dict[str, str] = {
     "size": "pixels",
     "published1": "paper’s\ntop-1 %",
     "published5": "paper’s\ntop-5 %",
-    "published_by": "where it\nsays so",
+    "published_by": "where it says so",
     "paper": "paper",
 }
+# What no page is wide enough for: told below the table of the model whose name is chosen.
+_BELOW = ("published5", "published_by", "paper")
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
 
 _EXAMPLE = (
@@ -42,6 +44,8 @@ def model_table(
     rows: Sequence[Mapping[str, Any]] | None = None, *, sort: str = "year", key: str | None = None
 ) -> Explorer:
     """A table of models that sorts by any column and shows those whose words and year hold all that is typed.
+
+    A model's name, chosen, tells its paper and what that printed.
 
     Args:
         rows: one mapping per model with ``name``, ``year``, ``paper``, ``url``, ``params``, ``macs`` and, if known, the
@@ -91,8 +95,9 @@ def model_table(
         room=140,
         presets={word: {"word": word} for word in QUICK} | {"all": {"word": ""}},
         trying="Words to try",
-        variables={"by": shown.index(sort), "down": False} | ({} if extra else {"extra": True}),
+        variables={"by": shown.index(sort), "down": False, "chosen": ""} | ({} if extra else {"extra": True}),
     )
     start = {"word": ""} | ({"extra": True} if extra else {})
-    data = {"heads": [[f, COLUMNS[f]] for f in shown], "papers": papers, "rows": table, "extra": extra}
+    below = sum(field in _BELOW for field in shown)
+    data = {"heads": [[f, COLUMNS[f]] for f in shown], "below": below, "papers": papers, "rows": table, "extra": extra}
     return panel(data=data, key=key, **start)
