@@ -114,7 +114,10 @@ def test_model_table_filters_by_words(opened):
 def test_model_table_keeps_its_numbers_in_view(opened, viewport):
     """On a desk all columns; on a phone the name and the accuracy stay while the others scroll by."""
     printed = {"latency": 12.5, "checkpoint5": 90.0, "size": 224, "published1": 61.0, "published5": 89.0}
-    rows = [{**row, "name": f"legacy_seresnext{row['name']}_32x4d", "extra": row["name"] == "net3"} | printed for row in ROWS]
+    rows = [
+        {**row, "name": f"legacy_seresnext{row['name']}_32x4d", "extra": row["name"] == "net3"} | printed
+        for row in ROWS
+    ]
     with opened(model_table(rows), viewport=viewport) as v:
         page = v.page
         assert page.locator("thead th").all_text_contents()[:4] == ["model", "top-1 %", "parameters", "MACs"]
