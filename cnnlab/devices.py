@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     import torch
@@ -39,3 +40,12 @@ def keep_freed_memory() -> None:
         return
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(mmap_threshold, 32 * 2**20)  # the most that glibc allows
+
+
+def watched(stream: TextIO) -> bool:
+    """Whether somebody would see a progress bar on ``stream``: in a terminal or a notebook, not in a log.
+
+    Not under CNNLAB_SCALE=smoke either, so that executed chapters hold no bars.
+    """
+    seen = "ipykernel" in sys.modules or stream.isatty()
+    return seen and os.environ.get("CNNLAB_SCALE", "").strip().lower() != "smoke"

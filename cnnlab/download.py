@@ -13,6 +13,7 @@ import hashlib
 import http.client
 import os
 import string
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cnnlab.devices import watched
 from cnnlab.files import left_parts, own_part
 
 CHUNK = 1 << 18  # bytes per read
@@ -93,7 +95,7 @@ def download(
         sha256: expected digest in hexadecimal, whole or its first 8 digits or more.
         md5: expected digest in hexadecimal.
         size: expected length in bytes.
-        progress: show a progress bar.
+        progress: show a progress bar, where somebody is looking (``cnnlab.devices.watched``).
         what: the file in a reader's words ("MNIST training images"), for the bar and the errors.
 
     Returns:
@@ -266,6 +268,5 @@ def _of_the_disk(error: Exception) -> bool:
 def _bar(what: str, total: int | None, start: int, progress: bool):
     from tqdm import tqdm
 
-    return tqdm(
-        total=total, initial=start, desc=what, unit="B", unit_scale=True, unit_divisor=1024, disable=not progress
-    )
+    quiet = not (progress and watched(sys.stderr))
+    return tqdm(total=total, initial=start, desc=what, unit="B", unit_scale=True, unit_divisor=1024, disable=quiet)

@@ -165,7 +165,7 @@ def read_picture(path: str | Path, size: int | None = None, *, channels: int = 3
 
 
 def resize_images(images: Tensor, size: int, chunk: int = 1024) -> Tensor:
-    """uint8 or float32 (N, C, H, W) -> the same type, (N, C, size, size), bilinear with antialiasing, a whole set at once."""
+    """uint8 or float32 (N, C, H, W) -> the same type, (N, C, size, size), bilinear with antialiasing."""
     from torch.nn.functional import interpolate
 
     size = whole_number("size", size, "Give the side length in pixels.")

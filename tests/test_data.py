@@ -676,6 +676,20 @@ def test_an_edited_picture_is_noticed(flowers):
     assert (both[:, 1].flatten(1).float().mean(1) > 250).sum() == 1
 
 
+def test_an_edited_picture_is_noticed_among_thousands(tmp_path):
+    file = tmp_path / "rose" / "0.png"
+    for path in (file, tmp_path / "tulip" / "0.png", tmp_path / "tulip" / "1.png"):
+        picture(path, (9, 9, 9), (2, 2))
+    for number in range(1, 5001):  # five thousand names of one file, which is then overwritten in place
+        os.link(file, tmp_path / "rose" / f"{number}.png")
+    load_images(tmp_path, size=2)
+    folder = (tmp_path / "rose").stat().st_mtime_ns
+    picture(file, (255, 255, 255), (2, 2))
+    assert (tmp_path / "rose").stat().st_mtime_ns == folder
+    data = load_images(tmp_path, size=2)
+    assert data.train.images[data.train.labels == 0].min() == 255
+
+
 def test_a_damaged_cache_is_ignored(flowers, tmp_path):
     data = load_images(flowers, size=16)
     for cached in (tmp_path / "cache").rglob("*.pt"):

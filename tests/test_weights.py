@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import sys
 import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -234,9 +235,18 @@ def test_wrong_use_of_download(tmp_path: Path):
         get(["http://127.0.0.1:9/"], tmp_path / "file", md5="0" * 8)
 
 
-def test_progress_bar_names_the_file(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    download([f"{server.url}/good"], tmp_path / "file", sha256=SHA256, what="A test file")
-    assert "A test file" in capsys.readouterr().err
+def test_a_progress_bar_names_the_file_where_somebody_is_looking(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    seen = {}
+    for place, is_terminal in (("a terminal", True), ("a log", False), ("an executed chapter", True)):
+        monkeypatch.setenv("CNNLAB_SCALE", "smoke" if place == "an executed chapter" else "laptop")
+        monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+        monkeypatch.setattr("sys.stderr.isatty", lambda answer=is_terminal: answer)
+        download([f"{server.url}/good"], tmp_path / place, sha256=SHA256, what="A test file")
+        seen[place] = capsys.readouterr().err
+    assert "A test file" in seen["a terminal"]
+    assert seen["a log"] == seen["an executed chapter"] == ""
 
 
 def test_cache_folder_and_verify(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

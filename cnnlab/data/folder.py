@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import unicodedata
 import warnings
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.decoded import decoded
+from cnnlab.devices import watched
 from cnnlab.errors import reason_of, unknown_name, whole_number
 from cnnlab.pictures import SUFFIXES, BrokenImage, read_picture
 from cnnlab.preprocessing import plain_preprocess
@@ -308,15 +310,14 @@ def _decode_cached(
     key = hashlib.sha256(repr((str(folder.resolve()), size, channels, fit, on_error, 2)).encode())
     key.update(repr([(name, len(files)) for name, files in listing.files.items()]).encode())
     key.update(repr(sorted(listing.folders.items())).encode())
-    if sum(map(len, listing.files.values())) <= 5000:  # few enough to ask each for its date: an edited file is noticed
-        for files in listing.files.values():
-            for file in files:
-                try:
-                    state = os.stat(file)
-                    seen = f"{state.st_size}:{state.st_mtime_ns}"
-                except OSError:  # a link to nowhere: decoding says so, or skips it
-                    seen = "gone"
-                key.update(os.fsencode(f"{file}:{seen}"))
+    for files in listing.files.values():
+        for file in files:  # each is asked for its date: one that is overwritten in place leaves its folder's alone
+            try:
+                state = os.stat(file)
+                seen = f"{state.st_size}:{state.st_mtime_ns}"
+            except OSError:  # a link to nowhere: decoding says so, or skips it
+                seen = "gone"
+            key.update(os.fsencode(f"{file}:{seen}"))
     images, labels, broken = decoded(
         f"{folder.name}-{size}px-{key.hexdigest()[:16]}",
         lambda: _decode(listing, classes, size, channels, fit, on_error),
@@ -348,11 +349,12 @@ def _decode(
                     break
         return results
 
+    quiet = len(jobs) < 2000 or not watched(sys.stderr)
     # Pillow decodes outside Python's lock, so threads help; runs of files keep their bookkeeping small.
     runs = [jobs[start : start + 64] for start in range(0, len(jobs), 64)]
     with (
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-        tqdm(total=len(jobs), desc="decoding pictures", unit="", mininterval=0.5, disable=len(jobs) < 2000) as bar,
+        tqdm(total=len(jobs), desc="decoding pictures", unit="", mininterval=0.5, disable=quiet) as bar,
     ):
         try:
             for run, results in zip(runs, pool.map(decode, runs), strict=True):

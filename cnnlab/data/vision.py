@@ -6,6 +6,7 @@ torchvision knows one address for each of them, so these sets are only as reacha
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.decoded import Decoded, decoded
 from cnnlab.data.places import download_place, not_here, search_places, unavailable
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.devices import watched
 from cnnlab.pictures import fitted, upright_color
 
 
@@ -159,9 +161,10 @@ def _decode(title: str, pictures: Any, size: int) -> Decoded:
 
     out = numpy.empty((len(pictures), size, size, 3), dtype=numpy.uint8)
     labels = []
+    quiet = len(pictures) < 500 or not watched(sys.stderr)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(one, range(len(pictures)))
-        for pixels, label in tqdm(results, total=len(pictures), desc=f"decoding {title}", disable=len(pictures) < 500):
+        for pixels, label in tqdm(results, total=len(pictures), desc=f"decoding {title}", disable=quiet):
             out[len(labels)] = pixels
             labels.append(label)
     images = torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()  # (N, 3, size, size)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def decision_tree(root: Any, *, leaf: str = "variant", wrap: int = 24) -> Figure:
+def decision_tree(root: Any, *, leaf: str = "variant", wrap: int = 24, narrow: bool = False) -> Figure:
     """Draw nested questions. A no goes down, a yes goes right.
 
     Args:
@@ -19,6 +19,7 @@ def decision_tree(root: Any, *, leaf: str = "variant", wrap: int = 24) -> Figure
             `cnnlab.convolutions.decision_tree` gives.
         leaf: the attribute of a leaf that is its text.
         wrap: characters to a line.
+        narrow: for a phone (the `narrow` of `cnnlab.draw.show`): columns half as wide, and higher boxes.
     """
     import matplotlib.pyplot as plt
 
@@ -38,8 +39,10 @@ def decision_tree(root: Any, *, leaf: str = "variant", wrap: int = 24) -> Figure
 
     rows = place(root, 0, 0)
     columns = 1 + max(int(column) for column, *_ in boxes)
-    wide, tall = 0.76, 0.74  # of a cell
-    figure, axis = plt.subplots(figsize=(2.35 * columns, 0.72 * rows))
+    wide, tall = (0.84, 0.78) if narrow else (0.76, 0.74)  # of a cell
+    # Inches of a cell, and letters to a line.
+    across, down, wrap = (1.45, 0.95, 15) if narrow else (2.35, 0.72, wrap)
+    figure, axis = plt.subplots(figsize=(across * columns, down * rows))
     for (x, y), (to_x, to_y), word in arrows:
         start = (x + wide / 2, y) if word == "yes" else (x, y + tall / 2)
         end = (to_x - wide / 2, to_y) if word == "yes" else (to_x, to_y - tall / 2)

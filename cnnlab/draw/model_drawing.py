@@ -20,6 +20,7 @@ from cnnlab.draw.model_graph import series_of
 from cnnlab.errors import unknown_name
 
 STYLES = ("volumes", "blocks")
+_PHONE = 360.0  # pixels: a row of blocks as wide as this is read on a phone without shrinking much
 
 
 class Drawing(Embedded):
@@ -97,4 +98,6 @@ def block_gallery(blocks: Mapping[str, tuple[nn.Module, Sequence[int]]], *, capt
     for title, (module, input_shape) in blocks.items():
         summary = summarize(module, input_shape)
         traced.append(Titled(title, summary, series_of(summary.trace)))
-    return Drawing(*draw_gallery(traced)).captioned(caption)
+    drawing = Drawing(*draw_gallery(traced))
+    drawing.narrow = draw_gallery(traced, _PHONE)[0]
+    return drawing.captioned(caption)

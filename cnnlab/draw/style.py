@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 # CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
 _LEAST_WIDTH = 430
-# Inches. On a phone a chart of the usual width would shrink to half of it, and its words with it; one that is laid out
-# at the first of these widths shrinks by a quarter. The second is for those whose words would meet there.
-_NARROW = (4.4, 5.2)
+# Inches, and by how much taller. On a phone a chart of the usual width would shrink to half of it, and its words with
+# it; one that is laid out at the first of these widths shrinks by a quarter. The others are for those whose words would
+# meet there.
+_NARROW = ((4.4, 1.0), (4.4, 1.25), (5.2, 1.0), (5.2, 1.25))
+# Of all pictures in a figure: those of numbers are a few squares, and photographs would be stored twice.
+_MOST_PIXELS = 20_000
+_TITLES = (9.0, 11.0)  # points, of a picture in a grid: least and most
 _FONTS = re.compile(r"font-family: ([^;\"]*); ")
 
 
@@ -133,7 +137,7 @@ def _own_ids(svg: str, prefix: str) -> str:
     return re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
 
 
-def show(figure: Figure, alt: str, caption: str | None = None) -> None:
+def show(figure: Figure, alt: str, caption: str | None = None, *, narrow: Figure | None = None) -> None:
     """Display a matplotlib figure: crisp, light and dark, with a text alternative; then close it.
 
     Args:
@@ -142,6 +146,8 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
         caption: a sentence that says what to see in it, which stands below with a number: "Figure 3. ...". Numbers
             count what has been shown since ``cnnlab.setup()``; the same caption keeps its number when its cell runs
             again. None shows the figure without a line below.
+        narrow: the same drawn for a phone, some 4.4 inches wide. None lays charts out anew and leaves photographs and
+            drawings without axes as they are.
 
     Raises:
         ValueError: ``alt`` or ``caption`` is empty.
@@ -149,8 +155,11 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     import matplotlib.pyplot as plt
     from IPython.display import display
 
-    display(Embedded(figure_svg(figure, salt=alt), alt, caption, _narrow_svg(figure, alt)))
-    plt.close(figure)
+    small = _narrow_svg(figure, alt) if narrow is None else figure_svg(narrow, salt=f"{alt} (narrow)")
+    display(Embedded(figure_svg(figure, salt=alt), alt, caption, small))
+    for drawn in (figure, narrow):
+        if drawn is not None:
+            plt.close(drawn)
 
 
 def plain(name: Any) -> str:
@@ -162,19 +171,20 @@ def plain(name: Any) -> str:
 
 
 def _narrow_svg(figure: Figure, alt: str) -> str | None:
-    """A single chart laid out anew for a phone; None for what is narrow already, for pictures and several panels.
+    """A chart laid out anew for a phone; None for what is narrow already, for photographs and drawings without axes.
 
-    A photograph loses nothing when it shrinks, of several panels the page shows some below the others, and in a drawing
-    without axes words fit what is drawn around them.
+    A photograph loses nothing when it shrinks, and in a drawing without axes words fit what is drawn around them.
     """
     wide, tall = figure.get_size_inches()
-    axis = figure.axes[0] if len(figure.axes) == 1 else None
-    if axis is None or axis.images or not axis.axison or wide <= 1.1 * _NARROW[-1]:
+    pictures = [picture for axis in figure.axes for picture in axis.images]
+    pixels = sum(picture.get_size()[0] * picture.get_size()[1] for picture in pictures)
+    charts = any(axis.axison and axis.get_visible() and not axis.images for axis in figure.axes)
+    if not charts or pixels > _MOST_PIXELS or wide <= 1.1 * _NARROW[-1][0]:
         return None
     met = _meetings(figure)
     svg = None
-    for width in _NARROW:
-        figure.set_size_inches(width, tall)
+    for width, taller in _NARROW:
+        figure.set_size_inches(width, tall * taller)
         if _meetings(figure) <= met:
             svg = figure_svg(figure, salt=f"{alt} (narrow)")
             break
@@ -189,9 +199,16 @@ def _meetings(figure: Figure) -> int:
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
+    # The layout keeps the name of an axis off its numbers; numbers beyond an axis's ends are not drawn.
+    apart = {id(name) for axis in figure.axes for name in (axis.xaxis.label, axis.yaxis.label)}
+    for axis in figure.axes:
+        for side, (low, high) in ((axis.xaxis, sorted(axis.get_xlim())), (axis.yaxis, sorted(axis.get_ylim()))):
+            ticks = [*side.get_major_ticks(), *side.get_minor_ticks()]
+            beyond = [tick for tick in ticks if not low <= tick.get_loc() <= high]
+            apart |= {id(number) for tick in beyond for number in (tick.label1, tick.label2)}
     words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     # A letter's width apart at least, or years along an axis read as one number.
-    boxes = [text.get_window_extent().padded(4, 0) for text in words]
+    boxes = [text.get_window_extent().padded(4, 0) for text in words if id(text) not in apart]
     return sum(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
@@ -227,7 +244,10 @@ def image_grid(
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     tall, wide = pictures[0].shape[:2]
-    height = size * tall / wide + (0.26 if titles else 0.04)
+    # Titles are as large as their pictures leave room for, so that they can still be read when a phone shrinks them.
+    longest = max((len(line) for title in titles or () for line in str(title).split("\n")), default=1)
+    points = min(_TITLES[1], max(_TITLES[0], 72 * size / (0.56 * longest)))
+    height = size * tall / wide + (0.26 * points / _TITLES[0] if titles else 0.04)
     figure, axes = plt.subplots(rows, columns, figsize=(columns * size * 1.04, rows * height), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
@@ -236,7 +256,7 @@ def image_grid(
         axis.imshow(np.clip(picture, 0, 1) if picture.ndim == 3 else picture, **options)
         if titles:
             color = light(colors[index]) if colors else light("ink")
-            axis.set_title(plain(titles[index]), fontsize=9, fontweight="normal", loc="center", pad=3, color=color)
+            axis.set_title(plain(titles[index]), fontsize=points, fontweight="normal", loc="center", pad=3, color=color)
     return figure
 
 

@@ -49,8 +49,8 @@ def inline_figures(
 ) -> None:
     """Put the SVG of each stored figure in line, each id once in a page; the caption stays below.
 
-    Beside it stands what a narrow page shows instead: the chart laid out anew, if it was stored with one, or the halves
-    of a figure whose panels stand side by side.
+    Beside it stands what a narrow page shows instead: the halves of a figure whose panels stand side by side, or the
+    chart laid out anew, if it was stored with one.
     """
     used: set[str] = set()
 
@@ -59,14 +59,14 @@ def inline_figures(
         stored = _unpacked(packed)
         svg = _unique(inline(stored, html.unescape(alt)), used)
         place, kind = cut(stored), ""
-        if narrow:
-            small = _unique(inline(_unpacked(narrow), html.unescape(alt)), used)
-            svg += small.replace("<svg", '<svg class="cnnlab-half"', 1)
-            kind = " cnnlab-cut"
-        elif place is not None:
+        if place is not None:
             name = f"panels-{len(used)}"
             used.add(name)
             svg, kind = halves(svg, place, name, alt), " cnnlab-cut"
+        elif narrow:
+            small = _unique(inline(_unpacked(narrow), html.unescape(alt)), used)
+            svg += small.replace("<svg", '<svg class="cnnlab-half"', 1)
+            kind = " cnnlab-cut"
         # A drawing wider than the screen scrolls inside its own box, also from the keyboard; the caption stays put.
         title = _TITLE.search(svg)
         region = (

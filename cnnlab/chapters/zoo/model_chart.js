@@ -321,7 +321,6 @@ const heads = (timed) => {
     ["top-5 %", "acc5", hundredths],
     ["pixels", "size", plain],
     ["year", "year", plain],
-    ["family", "family", plain, { words: true }],
   ]
     .filter(Boolean)
     .map(([words, field, said, more]) => ({

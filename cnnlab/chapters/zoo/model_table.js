@@ -1,5 +1,5 @@
 import { el, KEYS, many, short } from "../../widgets/static/core.js";
-import { panel, presses, searching, toggling } from "../../widgets/static/panel.js";
+import { panel, presses, pressing, searching, toggling } from "../../widgets/static/panel.js";
 import { ordered, table } from "../../widgets/static/table.js";
 
 const WORDS = ["name", "paper", "published_by"];
@@ -11,30 +11,41 @@ const cell = (field, value) => {
   return typeof value === "number" && field !== "year" && field !== "size" ? value.toFixed(2) : value;
 };
 
-// The columns, and for each row what is looked through: its words and its year.
-export const decode = ({ heads, papers, rows, extra }) => {
+// The columns, the last of which are told below the table, and for each row what is looked through: its words and its year.
+export const decode = ({ heads, below, papers, rows, extra }) => {
   const at = Object.fromEntries(heads.map(([field], i) => [field, i]));
-  const paper = (row) => papers[row[at.paper]] ?? [null, null]; // a network of one's own may have none, or no address
-  const link = (row) => {
-    const [title, href] = paper(row);
-    return href == null ? (title ?? "–") : el("a", { href, rel: "noopener", ...KEYS }, title);
-  };
   const marked = new Set(extra.map((i) => rows[i]));
-  const look = {
-    paper: { value: (row) => paper(row)[0], cell: link },
-    name: { cell: (row) => (marked.has(row) ? `${row[0]} *` : row[0]) },
-  };
+  const paper = (row) => papers[row[at.paper]] ?? [null, null]; // a network of one's own may have none, or no address
   const columns = heads.map(([field, text], i) => ({
     text,
     words: WORDS.includes(field),
     up: field === "year",
-    value: (row) => row[i],
-    cell: (row) => cell(field, row[i]),
-    ...look[field],
+    value: (row) => (field === "paper" ? paper(row)[0] : row[i]),
+    cell: (row) => (field === "name" && marked.has(row) ? `${row[0]} *` : cell(field, row[i])),
+    // Its button tells what the columns have no room for.
+    press: field === "name" ? (row) => pressing({ chosen: row[0] }, `row ${row[0]}`) : null,
   }));
   const searched = columns.filter((column) => column.words || column.up);
   const said = (row) => searched.map((column) => column.value(row) ?? "").join("\n");
-  return { rows, columns, marked, texts: new Map(rows.map((row) => [row, said(row).toLowerCase()])) };
+  const texts = new Map(rows.map((row) => [row, said(row).toLowerCase()]));
+  return { rows, columns, at, paper, shown: heads.length - below, marked, texts };
+};
+
+// What a row's paper is, what it printed, and where.
+export const told = (row, { at, paper }) => {
+  const [title, address] = paper(row);
+  const figures = [
+    row[at.published1] != null && `${row[at.published1].toFixed(2)} % top-1`,
+    row[at.published5] != null && `${row[at.published5].toFixed(2)} % top-5`,
+  ].filter(Boolean);
+  if (title == null) return [el("b", {}, row[0]), ": no paper."];
+  const where = row[at.published_by] ? ` (${row[at.published_by]})` : "";
+  return [
+    el("b", {}, row[0]),
+    ": ",
+    address == null ? title : el("a", { href: address, rel: "noopener", ...KEYS }, title),
+    figures.length ? `. It printed ${figures.join(" and ")}${where}.` : ". It printed no accuracy of this network.",
+  ];
 };
 
 // The rows that hold every word, in the order of a column.
@@ -48,6 +59,7 @@ export const found = ({ word, extra, by, down }, { rows, columns, marked, texts 
 const view = (state, _width, data) => {
   const rows = found(state, data);
   const { columns, marked } = data;
+  const chosen = data.rows.find(([name]) => name === state.chosen);
   const word = state.word.trim();
   const star = marked.size ? " * saw other pictures than ImageNet’s first." : "";
   return {
@@ -59,8 +71,9 @@ const view = (state, _width, data) => {
       models: el(
         "div",
         { style: `min-height:min(29.9rem, ${(2 + 1.75 * data.rows.length).toFixed(1)}rem)` },
-        table(columns, rows, state),
+        table(columns.slice(0, data.shown), rows, state),
       ),
+      paper: chosen ? told(chosen, data) : "Choose a model’s name for its paper and what it printed.",
     },
   };
 };
@@ -73,5 +86,6 @@ export const explore = panel(view, {
     own.bar(own.presets(own.control("word")), own.choices),
     own.part("models", { class: "cx-scroll", tabindex: 0, role: "region", "aria-label": "Every model as a table" }),
     own.text,
+    own.part("paper", { class: "cx-paper-of", "aria-live": "polite" }),
   ],
 });

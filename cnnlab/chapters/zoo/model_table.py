@@ -23,11 +23,13 @@ COLUMNS: dict[str, str] = {
     "size": "pixels",
     "published1": "paper’s\ntop-1 %",
     "published5": "paper’s\ntop-5 %",
-    "published_by": "where it\nsays so",
+    "published_by": "where it says so",
     "paper": "paper",
 }
 # What a row of `model_chart` says and this table has no column for, or another name.
 OF_THE_CHART = ("family", "acc1", "acc5", "recipes")
+# What no page is wide enough for: told below the table of the model whose name is chosen.
+_BELOW = ("published5", "published_by", "paper")
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
 
 _EXAMPLE = (
@@ -44,6 +46,8 @@ def model_table(
     rows: Sequence[Mapping[str, Any]] | None = None, *, sort: str = "year", key: str | None = None
 ) -> Explorer:
     """A table of models that sorts by any column and shows those whose words and year hold all that is typed.
+
+    A model's name, chosen, tells its paper and what that printed.
 
     Args:
         rows: one mapping per model with ``name``, ``params``, ``macs`` and, if known, the other fields of ``COLUMNS``,
@@ -98,9 +102,10 @@ def model_table(
         room=140,
         presets={word: {"word": word} for word in QUICK} | {"all": {"word": ""}},
         trying="Words to try",
-        variables={"by": shown.index(sort if sort in shown else "name"), "down": False}
+        variables={"by": shown.index(sort if sort in shown else "name"), "down": False, "chosen": ""}
         | ({} if extra else {"extra": True}),
     )
     start = {"word": ""} | ({"extra": True} if extra else {})
-    data = {"heads": [[f, COLUMNS[f]] for f in shown], "papers": papers, "rows": table, "extra": extra}
+    below = sum(field in _BELOW for field in shown)
+    data = {"heads": [[f, COLUMNS[f]] for f in shown], "below": below, "papers": papers, "rows": table, "extra": extra}
     return panel(data=data, key=key, **start)

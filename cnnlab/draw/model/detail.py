@@ -37,8 +37,14 @@ class Titled:
     items: Sequence[Item]
 
 
-def draw_gallery(blocks: Sequence[Titled]) -> Picture:
-    """Several modules side by side, in as many rows as they need; those of a row begin at one height."""
+def draw_gallery(blocks: Sequence[Titled], most: float | None = None) -> Picture:
+    """Several modules side by side, in as many rows as they need; those of a row begin at one height.
+
+    Args:
+        blocks: what to draw, in order.
+        most: how wide a row may be, in pixels; None is a page's.
+    """
+    most = _GALLERY_WIDTH if most is None else most
     canvas = Canvas()
     rows: list[list[tuple[Titled, float, float]]] = []
     room = 0.0
@@ -46,7 +52,7 @@ def draw_gallery(blocks: Sequence[Titled]) -> Picture:
         left, right, _ = _size(block.items)
         half = text_width(block.title, 12.5) * 1.06 / 2
         left, right = max(left, half), max(right, half)
-        if not rows or room + left + right > _GALLERY_WIDTH:
+        if not rows or room + left + right > most:
             rows.append([])
             room = 0.0
         rows[-1].append((block, left, right))

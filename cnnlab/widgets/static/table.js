@@ -2,7 +2,8 @@ import { el } from "./core.js";
 import { pressing } from "./panel.js";
 
 // A table that sorts by any column, for views whose state has `by`, the place of a column, and `down`.
-// A head is { text, value(row), cell(row), words }: words sort from the start and stand at the left.
+// A head is { text, value(row), cell(row), words, press }: words sort from the start and stand at the left; `press(row)`,
+// of the first, has the attributes of a button around a row's name.
 
 // What is not known comes last, whichever way.
 export const ordered = (rows, { value }, down) =>
@@ -26,16 +27,16 @@ export const table = (heads, rows, { by, down }) => {
     );
   // A name may break behind its underscores.
   const broken = (name) => name.split(/(?<=_)/).flatMap((piece, i) => (i ? [el("wbr"), piece] : piece));
+  const name = (head, row) => {
+    const words = broken(head.cell(row));
+    return head.press ? el("button", { type: "button", ...head.press(row) }, words) : words;
+  };
   const line = (row) =>
     el(
       "tr",
       {},
       heads.map((head, i) =>
-        el(
-          i ? "td" : "th",
-          { scope: i ? null : "row", class: side(head) },
-          i ? head.cell(row) : broken(head.cell(row)),
-        ),
+        el(i ? "td" : "th", { scope: i ? null : "row", class: side(head) }, i ? head.cell(row) : name(head, row)),
       ),
     );
   return el("table", {}, el("thead", {}, el("tr", {}, heads.map(column))), el("tbody", {}, rows.map(line)));
