@@ -27,7 +27,18 @@ _HOMES: dict[str, str] = {
     "by_scale": "cnnlab.environment",
 }
 # Packages, reachable as `cnnlab.draw` without an import of their own.
-_PACKAGES = ("analysis", "catalog", "convolutions", "data", "draw", "exercises", "models", "training", "weights")
+_PACKAGES = (
+    "analysis",
+    "catalog",
+    "convolutions",
+    "data",
+    "draw",
+    "exercises",
+    "models",
+    "training",
+    "transfer",
+    "weights",
+)
 _HOMES |= {name: f"{__name__}.{name}" for name in (*_PACKAGES, "widgets")}
 
 __all__ = ["__version__", *_HOMES]

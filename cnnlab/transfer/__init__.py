@@ -1,0 +1,26 @@
+"""Transfer learning: what of a trained network stays, how fast the rest moves, and features kept on disk.
+
+:func:`freeze` and :func:`parameter_groups` go before :func:`cnnlab.fit`; :func:`extract_features` runs the frozen part
+once and for all, and :func:`probe` asks what its features know.
+"""
+
+from cnnlab.transfer.features import extract_features, layer_outputs
+from cnnlab.transfer.freezing import Parts, freeze, parts, unfreeze
+from cnnlab.transfer.probes import Probe, probe, probe_layers
+from cnnlab.transfer.rates import parameter_groups
+from cnnlab.transfer.store import FeatureError, FeatureStore
+
+__all__ = [
+    "FeatureError",
+    "FeatureStore",
+    "Parts",
+    "Probe",
+    "extract_features",
+    "freeze",
+    "layer_outputs",
+    "parameter_groups",
+    "parts",
+    "probe",
+    "probe_layers",
+    "unfreeze",
+]

@@ -1,0 +1,266 @@
+"""One pass of pictures through a network, and what a layer of it says of each, kept on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.errors import reason_of, unknown_name, whole_number
+from cnnlab.files import replacing
+from cnnlab.models.network import Network
+from cnnlab.modes import evaluating
+from cnnlab.training.evaluation import model_device
+from cnnlab.training.provenance import provenance
+from cnnlab.transfer.rows import RowFile
+from cnnlab.transfer.store import (
+    FORMAT,
+    FeatureError,
+    FeatureStore,
+    Fingerprint,
+    digest_of,
+    fingerprint_of,
+    opened,
+    parts_of,
+    stale,
+    weights_digest,
+)
+
+if TYPE_CHECKING:
+    from cnnlab.data import Dataset, ImageSet
+    from cnnlab.preprocessing import Preprocess
+
+    Pictures = ImageSet | Iterable[tuple[Tensor, Tensor]]
+    Batch = tuple[Tensor, Tensor]  # the network's input (N, C, H, W) and the labels (N,)
+
+HEAD = "what enters the head"
+
+
+def extract_features(
+    model: nn.Module,
+    data: Dataset | Pictures | Mapping[str, Pictures],
+    path: str | Path,
+    *,
+    layer: str | None = None,
+    preprocess: Preprocess | None = None,
+    batch_size: int = 64,
+    half: bool = False,
+    progress: bool = True,
+) -> FeatureStore | dict[str, FeatureStore]:
+    """What a layer of ``model`` says of every picture, in an HDF5 file; computed once and read ever after.
+
+    A second call with the same model, weights, preprocessing and pictures finds the features in the file. One that was
+    interrupted, or killed, goes on where it was. Features of anything else are refused, not used.
+
+    Args:
+        model: put into evaluation mode for the pass, and back.
+        data: a data set (its parts become "train", "test" and so on), some pictures in memory, a DataLoader or another
+            iterable of (x, y) that a loop could feed to the network, or a dict of several. What comes from an iterable
+            is not looked at, so that stale features of it are not noticed, and it has to come in the same order again.
+        path: of the file.
+        layer: its name, as in ``model.named_modules()``; maps (N, C, H, W) are averaged over height and width. None is
+            what enters the head of a network of :func:`cnnlab.create_model`.
+        preprocess: from pictures in memory to the network's input; None for ``model.preprocess``, which comes with
+            official weights.
+        batch_size: pictures that go through the network at a time.
+        half: keep 16-bit floats: half the file, about three digits.
+        progress: show a bar where somebody is looking.
+
+    Returns:
+        The store, or a dict with one for each part of a data set or dict.
+
+    Raises:
+        FeatureError: the file holds other features, is damaged, or cannot be written; what was computed is kept.
+        ValueError: an unknown layer, a network without a head or preprocessing where one is needed, or no pictures.
+    """
+    file = Path(path).expanduser()
+    parts, single = _parts(data)
+    batch_size = whole_number("batch_size", batch_size, "Give 1 or more.")
+    prepare = preprocess or getattr(model, "preprocess", None)
+    _check_layer(model, layer)
+    name, weights = getattr(model, "name", type(model).__name__), weights_digest(model)
+    wanted = {
+        part: Fingerprint(name, weights, layer or HEAD, *_seen(pictures, prepare)) for part, pictures in parts.items()
+    }
+    missing = _missing(file, wanted)
+    if missing:
+        rows = {part: RowFile(file, part, wanted[part], half) for part in missing}
+        try:
+            for part in missing:
+                with _bar(part, parts[part], rows[part].done, progress) as advance:
+                    for x, y in _batches(parts[part], prepare, batch_size, rows[part].done):
+                        rows[part].append(_features(model, x, layer), y)
+                        advance(len(x))
+            with replacing(file) as new:
+                _write(new, file, rows, parts, model)
+        except OSError as error:
+            kept = sum(row.done for row in rows.values())
+            raise FeatureError(
+                f"{file} could not be written ({reason_of(error)}). The {kept:,} pictures that are done are kept "
+                "beside it: free some space and call extract_features again, and it goes on from there."
+            ) from None
+        for row in rows.values():
+            row.remove()
+    found = {part: FeatureStore(file, part) for part in parts}
+    return next(iter(found.values())) if single else found
+
+
+def _parts(data: Any) -> tuple[dict[str, Any], bool]:
+    """(the parts by name, whether there is only one and no name for it)."""
+    if isinstance(data, Mapping):
+        if not data:
+            raise ValueError("data is an empty dict: give the pictures of each part.")
+        return dict(data), False
+    if hasattr(data, "train") and hasattr(data, "test"):
+        named = {name: getattr(data, name, None) for name in ("train", "validation", "test")}
+        return {name: part for name, part in named.items() if part is not None}, False
+    return {"all": data}, True
+
+
+def _in_memory(pictures: Any) -> bool:
+    return hasattr(pictures, "images") and hasattr(pictures, "labels")
+
+
+def _seen(pictures: Any, prepare: Preprocess | None) -> tuple[str, str]:
+    """What a fingerprint says of the preprocessing and of the data.
+
+    Raises:
+        ValueError: no pictures, or nothing that prepares those in memory.
+    """
+    if not _in_memory(pictures):
+        return "the loader's", "a loader's"
+    if len(pictures.labels) == 0:
+        raise ValueError("There are no pictures to extract features of: the set is empty.")
+    if prepare is None:
+        raise ValueError(
+            "preprocess=None, and the model has no .preprocess: give data.preprocess of the data that it was trained "
+            "on, or take a network with weights='imagenet', which brings its own."
+        )
+    return repr(prepare), digest_of(pictures.images, pictures.labels)
+
+
+def _missing(file: Path, wanted: dict[str, Fingerprint]) -> list[str]:
+    """The parts that the file does not have. Raises: FeatureError: it has one of them with other features."""
+    if not file.exists():
+        return list(wanted)
+    with opened(file) as there:
+        known = parts_of(there, file)
+        for part in known:
+            if part in wanted and (different := fingerprint_of(there[part]).difference(wanted[part])):
+                raise stale(file, different)
+    return [part for part in wanted if part not in known]
+
+
+def _batches(pictures: Any, prepare: Preprocess | None, batch_size: int, done: int) -> Iterator[Batch]:
+    """The network's input, without the first ``done`` pictures."""
+    if _in_memory(pictures):
+        for start in range(done, len(pictures.labels), batch_size):
+            images = pictures.images[start : start + batch_size]
+            yield prepare(images), pictures.labels[start : start + batch_size]
+        return
+    for batch in pictures:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise ValueError(f"The loader gave a {type(batch).__name__}: batches (x, y) of tensors are needed.")
+        x, y = (torch.as_tensor(item) for item in batch)
+        skipped = min(done, len(x))
+        done -= skipped
+        if skipped < len(x):
+            yield x[skipped:], y[skipped:]
+
+
+def _check_layer(model: nn.Module, layer: str | None) -> None:
+    if layer is None:
+        if not isinstance(model, Network):
+            raise ValueError(
+                f"layer=None: this {type(model).__name__} does not say what enters its head. Give the name of a layer, "
+                "as in model.named_modules()."
+            )
+    elif layer not in dict(model.named_modules()):
+        names = [name for name, _ in model.named_modules() if name]
+        raise unknown_name("layer", layer, names, "model.named_modules() lists all layers.")
+
+
+def layer_outputs(model: nn.Module, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    """What each of the layers says of a batch, averaged over height and width, in one pass and evaluation mode.
+
+    Shape: (N, C, H, W) -> (N, K) for each layer; a layer of tokens (N, T, K) is averaged over the tokens.
+    """
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            found[name] = _pooled(output, name)
+
+        return hook
+
+    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
+    try:
+        with evaluating(model), torch.no_grad():
+            model(x.to(model_device(model)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def _features(model: nn.Module, x: Tensor, layer: str | None) -> Tensor:
+    if layer is not None:
+        return layer_outputs(model, x, [layer])[layer]
+    with evaluating(model), torch.no_grad():
+        return _pooled(model.features(x.to(model_device(model))), HEAD)
+
+
+def _pooled(output: Any, name: str) -> Tensor:
+    if not isinstance(output, Tensor) or output.dim() < 2:
+        raise ValueError(f"The layer {name!r} gives a {type(output).__name__} and no features (N, ...): name another.")
+    output = output.detach().float()
+    if output.dim() == 3:
+        return output.mean(dim=1)
+    # Copied, since a layer after it may work in place.
+    return output.flatten(2).mean(dim=2) if output.dim() > 2 else output.clone()
+
+
+def _write(new: Path, old: Path, rows: dict[str, RowFile], parts: dict[str, Any], model: nn.Module) -> None:
+    import h5py
+
+    with h5py.File(new, "w") as file:
+        file.attrs["cnnlab_features"] = FORMAT
+        if old.exists():
+            with opened(old) as before:
+                for part in before:
+                    before.copy(part, file)
+        for part, row in rows.items():
+            if not row.done:
+                raise ValueError(f"There are no pictures to extract features of: {part!r} is empty.")
+            group = file.create_group(part)
+            shape, kind = (row.done, row.dim), row.dtype
+            features = group.create_dataset("features", shape, kind, chunks=(max(1, min(row.done, 64)), row.dim))
+            labels = group.create_dataset("labels", (row.done,), "int64")
+            start = 0
+            for some, their_labels in row.read():
+                features[start : start + len(some)] = some
+                labels[start : start + len(some)] = their_labels
+                start += len(some)
+            group.attrs["fingerprint"] = json.dumps(vars(row.fingerprint))
+            group.attrs["classes"] = json.dumps(list(getattr(parts[part], "classes", ())))
+            group.attrs["provenance"] = json.dumps(provenance(model_device(model)))
+
+
+@contextmanager
+def _bar(part: str, pictures: Any, done: int, wanted: bool) -> Iterator[Callable[[int], None]]:
+    watched = "ipykernel" in sys.modules or sys.stdout.isatty()
+    if not wanted or not watched or os.environ.get("CNNLAB_SCALE", "").strip().lower() == "smoke":
+        yield lambda count: None
+        return
+    from tqdm.auto import tqdm
+
+    total = len(pictures.labels) if _in_memory(pictures) else None
+    with tqdm(total=total, initial=done, desc=f"features of {part}", leave=False, ascii=True, unit="picture") as bar:
+        yield bar.update

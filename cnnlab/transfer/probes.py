@@ -1,0 +1,165 @@
+"""How much of the classes a straight line can tell apart: a linear classifier on features that stay as they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from cnnlab.errors import unknown_name, whole_number
+from cnnlab.transfer.features import layer_outputs
+from cnnlab.transfer.store import FeatureStore
+
+if TYPE_CHECKING:
+    from cnnlab.data import ImageSet
+    from cnnlab.preprocessing import Preprocess
+
+STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # of the penalty: scikit-learn's C is one over it
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A linear classifier and how it was chosen.
+
+    Attributes:
+        strength: of the L2 penalty, chosen by cross-validation on the training features alone.
+        validation_accuracy: by strength, the mean over the folds.
+        classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1, then logistic regression.
+    """
+
+    strength: float
+    validation_accuracy: dict[float, float]
+    classifier: Any
+
+    def predict(self, features: Any) -> Tensor:
+        """Shape: (N, dim) -> (N,) int64."""
+        return torch.as_tensor(self.classifier.predict(_matrix(features)))
+
+    def accuracy(self, features: Any, labels: Any = None) -> float:
+        """Share of the features, or of a store's, whose class is told rightly."""
+        if labels is None:
+            if not isinstance(features, FeatureStore):
+                raise TypeError("labels=None: give labels, or a FeatureStore, which has its own.")
+            labels = features.labels
+        return (self.predict(features) == torch.as_tensor(labels)).double().mean().item()
+
+    def __repr__(self) -> str:
+        best = self.validation_accuracy[self.strength]
+        return f"Probe(strength={self.strength:g}, {best:.1%} in cross-validation)"
+
+
+def probe(
+    features: Any,
+    labels: Any = None,
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    folds: int = 5,
+    seed: int = 0,
+    iterations: int = 2000,
+) -> Probe:
+    """Multinomial logistic regression, its penalty chosen by stratified cross-validation.
+
+    Args:
+        features: (N, dim), a tensor or an array; or a :class:`FeatureStore`, which has its labels.
+        labels: (N,), whole numbers.
+        strengths: of the penalty, to choose from.
+        folds: of the cross-validation; fewer where the smallest class has fewer pictures.
+        seed: of the folds.
+        iterations: at most, of the solver.
+
+    Raises:
+        ValueError: one class alone, a class with a single picture, or shapes that do not agree.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if labels is None:
+        if not isinstance(features, FeatureStore):
+            raise ValueError("labels=None: give the labels, or a FeatureStore, which has its own.")
+        labels = features.labels
+    x, y = _matrix(features), numpy.asarray(torch.as_tensor(labels))
+    if y.shape != (len(x),):
+        raise ValueError(f"labels must have shape ({len(x)},), one for each row of the features, got {y.shape}.")
+    if not numpy.isfinite(x).all():
+        raise ValueError("The features hold NaN or infinity: look at the network and its preprocessing.")
+    strengths = [float(strength) for strength in strengths]
+    if not strengths or min(strengths) <= 0:
+        raise ValueError(f"strengths={strengths!r} must be one number above 0 or more.")
+    folds = whole_number("folds", folds, "Give 2 or more.")
+    kinds, counts = numpy.unique(y, return_counts=True)
+    if len(kinds) < 2:
+        raise ValueError(
+            f"All {len(y)} labels are {kinds[0]}: there is nothing to tell apart. Give two classes or more."
+        )
+    if counts.min() < 2:
+        raise ValueError(
+            f"Class {kinds[counts.argmin()]} has one picture: cross-validation needs two of each class or more."
+        )
+
+    def classifier(strength: float) -> Any:
+        return make_pipeline(StandardScaler(), LogisticRegression(C=1 / strength, max_iter=iterations))
+
+    splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
+    found: dict[float, float] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
+        for strength in strengths:
+            right = [classifier(strength).fit(x[a], y[a]).score(x[b], y[b]) for a, b in splits.split(x, y)]
+            found[strength] = float(numpy.mean(right))
+        # Of equal ones the strongest penalty: the simplest classifier.
+        best = max(sorted(found, reverse=True), key=lambda strength: round(found[strength], 6))
+        return Probe(best, found, classifier(best).fit(x, y))
+
+
+def probe_layers(
+    model: nn.Module,
+    train: ImageSet,
+    test: ImageSet,
+    layers: Iterable[str],
+    *,
+    preprocess: Preprocess | None = None,
+    batch_size: int = 64,
+    **options: Any,
+) -> dict[str, float]:
+    """How well a linear classifier on each layer tells the classes of ``test`` apart: name of the layer -> accuracy.
+
+    Maps are averaged over height and width first, so that a layer is judged by what it has found and not by where.
+    The features of all layers come from one pass. ``options`` are those of :func:`probe`.
+
+    Raises:
+        ValueError: an unknown layer, or no preprocessing.
+    """
+    names, known = list(layers), dict(model.named_modules())
+    for name in names:
+        if name not in known or not name:
+            raise unknown_name("layers", name, filter(None, known), "model.named_modules() lists all layers.")
+    prepare = preprocess or getattr(model, "preprocess", None)
+    if prepare is None:
+        raise ValueError("preprocess=None, and the model has no .preprocess: give data.preprocess.")
+    found: dict[str, dict[str, Tensor]] = {}
+    for part, pictures in (("train", train), ("test", test)):
+        blocks = [
+            layer_outputs(model, prepare(pictures.images[start : start + batch_size]), names)
+            for start in range(0, len(pictures.labels), batch_size)
+        ]
+        found[part] = {name: torch.cat([block[name] for block in blocks]).cpu() for name in names}
+    return {
+        name: probe(found["train"][name], train.labels, **options).accuracy(found["test"][name], test.labels)
+        for name in names
+    }
+
+
+def _matrix(features: Any) -> numpy.ndarray:
+    if isinstance(features, FeatureStore):
+        features = features.features
+    x = numpy.asarray(torch.as_tensor(features).detach().cpu(), dtype=numpy.float64)
+    if x.ndim != 2 or not len(x):
+        raise ValueError(f"features must have shape (N, dim), got {x.shape}; flatten or average maps first.")
+    return x

@@ -1,0 +1,186 @@
+"""Features on disk, in HDF5: written a batch at a time, read a row at a time, and refused when they are stale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.errors import reason_of, unknown_name
+
+if TYPE_CHECKING:
+    import h5py
+
+FORMAT = 1
+
+
+class FeatureError(RuntimeError):
+    """A file of features is damaged, unfinished, or belongs to something else."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the features in a file depend on: when one of these differs, they are stale."""
+
+    model: str
+    weights: str  # a digest of all parameters and statistics
+    layer: str
+    preprocess: str
+    data: str  # a digest of pictures and labels; "loader" where they only pass by
+
+    def difference(self, other: Fingerprint) -> str:
+        """Which of them differ, in words; empty where none does."""
+        found = [
+            f"{name} ({ours} there, {theirs} here)"
+            for (name, ours), theirs in zip(vars(self).items(), vars(other).values(), strict=True)
+            if ours != theirs
+        ]
+        return ", ".join(found)
+
+
+def digest_of(*tensors: Tensor, also: str = "") -> str:
+    """Sixteen hexadecimal digits that change with any of the numbers."""
+    found = hashlib.blake2b(also.encode(), digest_size=8)
+    for tensor in tensors:
+        plain = tensor.detach().cpu().contiguous()
+        found.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
+        found.update(plain.flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Of all parameters and statistics, by name; how many batches a norm has counted does not matter."""
+    state = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    return digest_of(*state.values(), also=" ".join(state))
+
+
+class FeatureStore(torch.utils.data.Dataset):
+    """Features that :func:`cnnlab.transfer.extract_features` has written, read from the disk as they are asked for.
+
+    It is a PyTorch data set: ``store[3]`` is (features, label), a slice or a list gives tensors of many, and
+    ``DataLoader(store, num_workers=2)`` works, because each process opens the file for itself. (One handle of HDF5 that
+    is shared by several processes gives wrong numbers without a word.)
+
+    Attributes:
+        path: of the file.
+        part: "train", "test", or whichever part of it this is.
+        classes: names, in label order; empty where the data had none.
+        fingerprint: what the features depend on.
+        provenance: when, where and how they were computed.
+
+    Raises:
+        FeatureError: no such file, a damaged or unfinished one, or one of another program.
+        ValueError: no such part.
+    """
+
+    def __init__(self, path: str | Path, part: str | None = None) -> None:
+        self.path = Path(path).expanduser()
+        self._handle: tuple[int, h5py.File] | None = None
+        if not self.path.is_file():
+            begun = list(self.path.parent.glob(f"{escape(self.path.name)}.*.part"))
+            more = "Its computation was not finished: call extract_features again, and it goes on."
+            raise FeatureError(
+                f"{self.path} does not exist. "
+                + (more if begun else "cnnlab.transfer.extract_features(model, data, path) writes one.")
+            )
+        with opened(self.path) as file:
+            known = parts_of(file, self.path)
+            if part is None and len(known) > 1:
+                raise ValueError(f"part=None, and {self.path} has several: give one of {', '.join(map(repr, known))}.")
+            self.part = known[0] if part is None else part
+            if self.part not in known:
+                raise unknown_name("part", part, known)
+            group = file[self.part]
+            self._shape = tuple(group["features"].shape)
+            self.fingerprint = fingerprint_of(group)
+            self.classes: tuple[str, ...] = tuple(json.loads(group.attrs["classes"]))
+            self.provenance: dict[str, Any] = json.loads(group.attrs["provenance"])
+            self.labels = torch.from_numpy(group["labels"][:])
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a picture has become."""
+        return self._shape[1]
+
+    @property
+    def features(self) -> Tensor:
+        """All of them, in memory. Shape: (N, dim) float32."""
+        return self[:][0]
+
+    def __getitem__(self, index: int | slice | list[int] | Tensor) -> tuple[Tensor, Tensor | int]:
+        rows = self._file()[self.part]["features"]
+        if hasattr(index, "__index__") and not isinstance(index, Tensor):
+            place = index.__index__()
+            if not -len(self) <= place < len(self):
+                raise IndexError(f"index {place} is outside the {len(self)} features of {self.path}.")
+            return torch.from_numpy(rows[place % len(self)]).float(), int(self.labels[place])
+        if isinstance(index, slice):
+            return torch.from_numpy(rows[index]).float(), self.labels[index]
+        wanted = torch.as_tensor(index)
+        order = wanted.unique(sorted=True)  # HDF5 reads rows in rising order, and each once
+        found = torch.from_numpy(rows[order.tolist()]).float()
+        return found[torch.searchsorted(order, wanted)], self.labels[wanted]
+
+    def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
+        """A batch for a DataLoader, read in one go."""
+        features, labels = self[indices]
+        return list(zip(features, labels.tolist(), strict=True))
+
+    def check(self, wanted: Fingerprint) -> None:
+        """Raises: FeatureError: the features are of another model, weights, preprocessing or data."""
+        different = self.fingerprint.difference(wanted)
+        if different:
+            raise stale(self.path, different)
+
+    def _file(self) -> h5py.File:
+        if self._handle is None or self._handle[0] != os.getpid():
+            self._handle = (os.getpid(), opened(self.path))
+        return self._handle[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+    def __repr__(self) -> str:
+        return f"FeatureStore({str(self.path)!r}, {self.part!r}: {len(self)} x {self.dim} of {self.fingerprint.model})"
+
+
+def stale(path: Path, different: str) -> FeatureError:
+    return FeatureError(
+        f"{path} holds other features: {different}. Delete the file, or give another path for these features."
+    )
+
+
+def opened(path: Path) -> h5py.File:
+    """Raises: FeatureError: it is no HDF5, or a damaged one."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise FeatureError(
+            f"{path} cannot be read as HDF5 ({reason_of(error)}): it is damaged or of another kind. Delete it, and "
+            "extract the features again."
+        ) from None
+
+
+def parts_of(file: h5py.File, path: Path) -> list[str]:
+    """Raises: FeatureError: it is not one of ours, or of a later version."""
+    if "cnnlab_features" not in file.attrs:
+        raise FeatureError(f"{path} is an HDF5 file of another program: it has no features of cnnlab's.")
+    if file.attrs["cnnlab_features"] > FORMAT:
+        raise FeatureError(f"{path} was written by a later version of cnnlab. Update cnnlab, or extract them again.")
+    return list(file)
+
+
+def fingerprint_of(group: h5py.Group) -> Fingerprint:
+    return Fingerprint(**json.loads(group.attrs["fingerprint"]))

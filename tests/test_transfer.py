@@ -1,0 +1,456 @@
+"""Transfer learning's tools: freezing that lasts, rates by depth, features on disk, probes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import cnnlab
+from cnnlab.data import Dataset, ImageSet
+from cnnlab.layers import DropPath
+from cnnlab.transfer import (
+    FeatureError,
+    FeatureStore,
+    extract_features,
+    freeze,
+    layer_outputs,
+    parameter_groups,
+    parts,
+    probe,
+    probe_layers,
+    unfreeze,
+)
+from cnnlab.transfer.rows import RowFile
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def small(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return cnnlab.create_model("resnet20_cifar", num_classes=4)
+
+
+def pictures(count: int = 24, seed: int = 0, side: int = 16) -> Dataset:
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(count: int) -> ImageSet:
+        images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
+        return ImageSet(images, torch.arange(count) % 4, tuple("abcd"))
+
+    return Dataset("noise", some(count), some(8), tuple("abcd"), (0.5,) * 3, (0.25,) * 3, source="made up")
+
+
+# --- freezing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_frozen_trunk_keeps_every_number_through_a_training_and_the_head_does_not():
+    model, data = small(), pictures()
+    freeze(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cnnlab.fit(model, data, epochs=2, batch_size=8, optimizer="sgd", lr=0.5, weight_decay=0.1, progress=False)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_moving_batch_norms_move_and_their_weights_do_not():
+    model, data = small(), pictures()
+    said = freeze(model, batch_norm="moving")
+    assert (said.still, said.moving) == (0, sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cnnlab.fit(model, data, epochs=1, batch_size=8, progress=False)
+    changed = {
+        name.rpartition(".")[2] for name, value in model.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert changed == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+    names = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert names == {"fc.weight", "fc.bias"}
+
+
+@pytest.mark.parametrize("copied", [lambda m: m, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_it_lasts_through_train_and_in_copies(copied):
+    model = copied_model = copied(_frozen())
+    model.train()
+    x = torch.randn(4, 3, 16, 16)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    first, second = model(x), model(x)
+    assert torch.equal(first, second)
+    assert all(torch.equal(value, state[name]) for name, value in copied_model.state_dict().items())
+
+
+def _frozen() -> nn.Module:
+    model = small()
+    freeze(model)
+    return model
+
+
+def test_until_is_the_first_part_that_trains():
+    model = small()
+    stages = [name for name, _ in model.named_children()]
+    said = freeze(model, until=stages[2])
+    assert said.frozen == tuple(name for name in stages[:2] if list(model.get_submodule(name).parameters()))
+    trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name in stages[2:] if list(model.get_submodule(name).parameters())}
+    assert said.trained_parameters == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert str(said).startswith("Stays: ") and "Trains: " in str(said)
+    # A second call takes the place of the first, and unfreeze takes all of it back.
+    assert freeze(model).trained == ("fc",)
+    assert unfreeze(model).frozen == ()
+    model.train()
+    x = torch.randn(4, 3, 16, 16)
+    mean = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d)).running_mean.clone()
+    model(x)
+    assert not torch.equal(mean, next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d)).running_mean)
+
+
+def test_dropout_and_stochastic_depth_are_off_in_the_frozen_part_alone():
+    model = cnnlab.create_model("efficientnet_b0", num_classes=4)
+    freeze(model)
+    model.train()
+    x, seen = torch.randn(8, 3, 32, 32), []
+    model.last.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    outputs = [model(x) for _ in range(2)]
+    assert torch.equal(seen[0], seen[1])
+    assert model.dropout.training and not torch.equal(*outputs)  # it stands before the head, which trains
+    unfreeze(model)
+    model(x), model(x)
+    assert not torch.equal(seen[2], seen[3])
+    assert all(m.training for m in model.stages.modules() if isinstance(m, DropPath))
+
+
+def test_a_frozen_network_can_be_compiled_and_exported():
+    model = _frozen().eval()
+    x = torch.randn(2, 3, 32, 32)
+    program = torch.export.export(model, (x,))
+    assert torch.allclose(program.module()(x), model(x), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: freeze(small(), until="stage9"), r"until='stage9' is not known. Did you mean 'stage"),
+        (lambda: freeze(small(), until="conv1"), r"until='conv1' is the first layer of the .*nothing would be frozen"),
+        (lambda: freeze(small(), batch_norm="still"), r"batch_norm='still' is not known. Allowed: 'frozen', 'moving'"),
+        (lambda: freeze(cnnlab.create_model("vgg11"), until="pool"), r"until='pool'"),
+    ],
+)
+def test_what_freeze_refuses(call, said: str):
+    with pytest.raises(ValueError, match=said) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_foreign_network_needs_until():
+    foreign = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    with pytest.raises(TypeError, match=r"does not say which layer is its head. Give until="):
+        freeze(foreign)
+    assert freeze(foreign, until="4").trained == ("4",)
+    assert parts(foreign).still == 1
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+
+def test_rates_fall_towards_the_input_and_every_parameter_is_in_one_group():
+    model = small()
+    groups = parameter_groups(model, lr=0.1, factor=0.5, weight_decay=0.01)
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
+    rates = {}
+    for group in groups:
+        rates.setdefault(group["name"].removesuffix(", norms and biases"), set()).add(group["lr"])
+    assert all(len(found) == 1 for found in rates.values())
+    values = [found.pop() for found in rates.values()]
+    assert values[-1] == 0.1
+    assert values == pytest.approx([0.1 * 0.5 ** (len(values) - 1 - i) for i in range(len(values))])
+    for group in groups:
+        assert {p.dim() > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+    freeze(model)
+    assert [group["name"] for group in parameter_groups(model, lr=0.1)] == ["fc", "fc, norms and biases"]
+    run = cnnlab.fit(
+        model, pictures(), epochs=1, optimizer=torch.optim.AdamW(parameter_groups(model, lr=1e-3)), progress=False
+    )
+    assert run.config["lr"] == 1e-3
+
+
+def test_numbers_out_of_range_are_refused():
+    for given, said in (
+        ({"factor": 0}, "factor=0 must lie"),
+        ({"lr": -1}, "lr=-1"),
+        ({"weight_decay": -1}, "weight_d"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            parameter_groups(small(), **{"lr": 0.1, **given})
+    model = small()
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="no trainable parameters: call cnnlab.transfer.unfreeze"):
+        parameter_groups(model, lr=0.1)
+
+
+# --- features --------------------------------------------------------------------------------------------------------
+
+
+def by_hand(model: nn.Module, data: Dataset, part: str) -> Tensor:
+    model.eval()
+    with torch.no_grad():
+        return model.features(data.preprocess(getattr(data, part).images))
+
+
+def test_features_of_a_data_set_equal_those_by_hand_and_are_read_again(tmp_path: Path):
+    model, data = small(), pictures()
+    stores = extract_features(model, data, tmp_path / "f.h5", preprocess=data.preprocess, batch_size=7)
+    assert list(stores) == ["train", "test"]
+    for part, store in stores.items():
+        torch.testing.assert_close(store.features, by_hand(model, data, part), rtol=1e-5, atol=1e-6)
+        assert torch.equal(store.labels, getattr(data, part).labels)
+        assert store.classes == tuple("abcd")
+    calls = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    again = extract_features(model, data, tmp_path / "f.h5", preprocess=data.preprocess)
+    assert not calls and torch.equal(again["test"].features, stores["test"].features)
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
+def test_rows_in_every_form_and_in_workers(tmp_path: Path):
+    model, data = small(), pictures()
+    store = extract_features(model, data.train, tmp_path / "f.h5", preprocess=data.preprocess)
+    every = store.features
+    assert torch.equal(store[3][0], every[3]) and store[-1][1] == 3
+    picked = [5, 1, 5, 20]
+    assert torch.equal(store[picked][0], every[picked])
+    assert torch.equal(store[2:9][0], every[2:9]) and len(store) == 24
+    with pytest.raises(IndexError, match="outside the 24 features"):
+        store[24]
+    _ = store[0]  # the parent's handle is open before the workers come
+    loader = DataLoader(store, batch_size=5, num_workers=2)
+    assert torch.equal(torch.cat([x for x, _ in loader]), every)
+    assert torch.equal(pickle.loads(pickle.dumps(store)).features, every)
+
+
+def test_a_loader_and_16_bits(tmp_path: Path):
+    model, data = small(), pictures()
+    x = data.preprocess(data.train.images)
+    loader = DataLoader(TensorDataset(x, data.train.labels), batch_size=5)
+    store = extract_features(model, loader, tmp_path / "f.h5", half=True)
+    torch.testing.assert_close(store.features, by_hand(model, data, "train"), rtol=1e-3, atol=1e-3)
+
+
+def test_a_layer_by_name_is_averaged_over_places(tmp_path: Path):
+    model, data = small(), pictures()
+    name = next(name for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d))
+    store = extract_features(model, data.test, tmp_path / "f.h5", layer=name, preprocess=data.preprocess)
+    found: list[Tensor] = []
+    handle = model.get_submodule(name).register_forward_hook(lambda m, i, o: found.append(o.mean(dim=(2, 3))))
+    with torch.no_grad():
+        model.eval()(data.preprocess(data.test.images))
+    handle.remove()
+    torch.testing.assert_close(store.features, found[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"layer='sta' is not known"):
+        extract_features(model, data.test, tmp_path / "g.h5", layer="sta", preprocess=data.preprocess)
+
+
+@pytest.mark.parametrize("change", ["weights", "statistics", "layer", "preprocess", "data"])
+def test_stale_features_are_refused(change: str, tmp_path: Path):
+    model, data = small(), pictures()
+    file = tmp_path / "f.h5"
+    extract_features(model, data.test, file, preprocess=data.preprocess)
+    more = {"preprocess": data.preprocess}
+    images = data.test
+    with torch.no_grad():
+        if change == "weights":
+            next(model.parameters())[0] += 1e-3
+        elif change == "statistics":
+            next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d)).running_mean[0] += 1e-3
+        elif change == "layer":
+            more["layer"] = "fc"
+        elif change == "preprocess":
+            more["preprocess"] = (
+                copy.replace(data.preprocess, mean=(0.4,) * 3)
+                if sys.version_info >= (3, 13)
+                else (__import__("dataclasses").replace(data.preprocess, mean=(0.4,) * 3))
+            )
+        else:
+            images = pictures(seed=1).test
+    named = "weights" if change == "statistics" else change
+    with pytest.raises(FeatureError, match=rf"holds other features: {named} \(.* there, .* here\).*Delete the file"):
+        extract_features(model, images, file, **more)
+
+
+def test_a_part_more_is_added_to_the_file(tmp_path: Path):
+    model, data = small(), pictures()
+    file, prepare = tmp_path / "f.h5", data.preprocess
+    first = extract_features(model, {"train": data.train}, file, preprocess=prepare)["train"].features
+    both = extract_features(model, {"train": data.train, "more": data.test}, file, preprocess=prepare)
+    assert torch.equal(both["train"].features, first) and len(both["more"]) == 8
+    with pytest.raises(ValueError, match=r"part=None, and .* has several: give one of 'more', 'train'"):
+        FeatureStore(file)
+
+
+KILLED = """
+import sys, torch, cnnlab, time
+sys.path.insert(0, {tests!r})
+from tests.test_transfer import small, pictures
+from cnnlab.transfer import extract_features
+model, data = small(), pictures(count=400)
+model.register_forward_pre_hook(lambda *_: time.sleep(0.05))
+print("ready", flush=True)
+extract_features(model, data.train, {file!r}, preprocess=data.preprocess, batch_size=8)
+"""
+
+
+def test_a_killed_extraction_goes_on(tmp_path: Path):
+    file = tmp_path / "f.h5"
+    root = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED.format(tests=root, file=str(file))],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    part = tmp_path / "f.h5.all.part"
+    for _ in range(600):
+        if part.exists() and part.stat().st_size > 8000:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not file.exists()
+    with pytest.raises(FeatureError, match=r"does not exist. Its computation was not finished"):
+        FeatureStore(file)
+    with part.open("ab") as damaged:
+        damaged.write(b"half a row")
+    model, data = small(), pictures(count=400)
+    calls: list[int] = []
+    model.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    store = extract_features(model, data.train, file, preprocess=data.preprocess, batch_size=8)
+    assert 0 < sum(calls) < 400
+    torch.testing.assert_close(store.features, by_hand(model, data, "train"), rtol=1e-5, atol=1e-6)
+
+
+def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model, data = small(), pictures()
+    append, done = RowFile.append, []
+
+    def full(self: RowFile, features: Tensor, labels: Tensor) -> None:
+        if len(done) == 2:
+            raise OSError(28, "No space left on device")
+        done.append(len(features))
+        append(self, features, labels)
+
+    monkeypatch.setattr(RowFile, "append", full)
+    with pytest.raises(
+        FeatureError, match=r"No space left on device.*The 10 pictures that are done are kept"
+    ) as caught:
+        extract_features(model, data.train, tmp_path / "f.h5", preprocess=data.preprocess, batch_size=5)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(RowFile, "append", append)
+    calls: list[int] = []
+    model.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    store = extract_features(model, data.train, tmp_path / "f.h5", preprocess=data.preprocess, batch_size=5)
+    assert sum(calls) == 14 and len(store) == 24
+
+
+def test_files_that_are_no_features(tmp_path: Path):
+    import h5py
+
+    model, data = small(), pictures()
+    file = tmp_path / "f.h5"
+    store = extract_features(model, data.train, file, preprocess=data.preprocess)
+    whole = file.read_bytes()
+    del store
+    for content, said in ((whole[:2000], "cannot be read as HDF5"), (b"text", "cannot be read as HDF5")):
+        file.write_bytes(content)
+        with pytest.raises(FeatureError, match=said) as caught:
+            FeatureStore(file)
+        assert "\n" not in str(caught.value)
+        with pytest.raises(FeatureError, match=said):
+            extract_features(model, data.train, file, preprocess=data.preprocess)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"] = numpy.zeros(3)
+    with pytest.raises(FeatureError, match="of another program"):
+        FeatureStore(tmp_path / "other.h5")
+    with pytest.raises(FeatureError, match=r"does not exist. cnnlab.transfer.extract_features"):
+        FeatureStore(tmp_path / "none.h5")
+
+
+def test_what_extraction_needs(tmp_path: Path):
+    data = pictures()
+    with pytest.raises(ValueError, match="the model has no .preprocess"):
+        extract_features(small(), data.train, tmp_path / "f.h5")
+    with pytest.raises(ValueError, match="does not say what enters its head"):
+        extract_features(nn.Sequential(nn.Flatten()), data.train, tmp_path / "f.h5", preprocess=data.preprocess)
+    with pytest.raises(ValueError, match="no pictures"):
+        extract_features(small(), data.train[:0], tmp_path / "f.h5", preprocess=data.preprocess)
+    with pytest.raises(ValueError, match=r"The loader gave a Tensor: batches \(x, y\)"):
+        extract_features(small(), [torch.zeros(1, 3, 8, 8)], tmp_path / "f.h5")
+    with pytest.raises(ValueError, match="'all' is empty"):
+        extract_features(small(), [], tmp_path / "f.h5")
+
+
+def test_a_head_trained_on_the_store_equals_one_trained_on_the_network():
+    """Frozen features are the same numbers in every epoch: that is what makes the store right, and quick."""
+    model, data = small(), pictures()
+    freeze(model)
+    x = model.train().features(data.preprocess(data.train.images))
+    assert torch.equal(x, model.eval().features(data.preprocess(data.train.images)))
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_finds_a_line_and_chooses_without_the_test_set():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 6, generator=generator)
+    y = (x[:, 0] + 0.5 * x[:, 1] > 0).long()
+    found = probe(x[:100], y[:100])
+    assert found.accuracy(x[100:], y[100:]) > 0.9
+    assert set(found.validation_accuracy) >= {found.strength}
+    assert found.validation_accuracy[found.strength] == max(found.validation_accuracy.values())
+    noise = probe(x[:100], torch.randint(0, 2, (100,), generator=generator))
+    assert max(noise.validation_accuracy.values()) < 0.7
+    assert found.accuracy(x[:100].numpy(), y[:100].tolist()) > 0.9
+
+
+def test_what_a_probe_refuses():
+    x, y = torch.randn(6, 2), torch.tensor([0, 0, 0, 1, 1, 1])
+    for given, said in (
+        ((x, torch.zeros(6)), "nothing to tell apart"),
+        ((x, torch.tensor([0, 0, 0, 0, 0, 1])), "Class 1 has one picture"),
+        ((x, y[:3]), r"labels must have shape \(6,\)"),
+        ((x * float("nan"), y), "NaN or infinity"),
+        ((x[None], y), r"features must have shape \(N, dim\)"),
+        ((x, None), "labels=None"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            probe(*given)
+
+
+def test_layers_are_probed_in_one_pass():
+    model, data = small(), pictures()
+    names = [name for name, _ in model.named_children()][1:3]
+    calls: list[int] = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    found = probe_layers(model, data.train, data.test, names, preprocess=data.preprocess, strengths=(1.0,), folds=2)
+    assert list(found) == names and len(calls) == 2
+    assert all(0 <= accuracy <= 1 for accuracy in found.values())
+    with pytest.raises(ValueError, match="layers='stag' is not known"):
+        probe_layers(model, data.train, data.test, ["stag"], preprocess=data.preprocess)
+
+
+def test_outputs_of_layers_leave_the_model_as_it_was():
+    model = small().train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    layer_outputs(model, torch.randn(2, 3, 16, 16), ["fc"])
+    assert model.training and all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert not model.fc._forward_hooks
