@@ -34,6 +34,7 @@ _PACKAGES = (
     "data",
     "draw",
     "exercises",
+    "explain",
     "models",
     "training",
     "transfer",
