@@ -1,4 +1,4 @@
-"""Looking inside: maps and kernels as they are, Grad-CAM by its equations, occlusion by hand, and the check that can fail."""
+"""Looking inside: maps and kernels as they are, Grad-CAM by its equations, occlusion by hand, a check that can fail."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_blank_is_an_error_and_names_the_way_out():
         (lambda: grad_cam(net(), X, layer="fc"), r"layer='fc' gives \(3, 5\): maps \(N, C, H, W\) are needed"),
         (
             lambda: grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(360, 5)), X),
-            r"no layer of this Sequential gives maps",
+            r"no layer of this Sequential gives",
         ),
         (lambda: occlusion(net(), X, size=4), r"x has 3 pictures: occlusion asks about one"),
         (lambda: occlusion(net(), X[:1], size=10), r"size=10 covers the whole picture of 12 x 10"),
@@ -143,9 +143,8 @@ def test_maps_are_those_before_an_activation_in_place():
 def test_kernels_fill_the_range_each_by_itself():
     shown = filters(net())
     assert shown.shape == (6, 3, 3, 3)
-    assert torch.allclose(shown.flatten(1).amin(1), torch.zeros(6)) and torch.allclose(
-        shown.flatten(1).amax(1), torch.ones(6)
-    )
+    low, high = shown.flatten(1).aminmax(dim=1)
+    assert torch.allclose(low, torch.zeros(6)) and torch.allclose(high, torch.ones(6))
     model = net()
     with torch.no_grad():
         model.conv1.weight[0] = 0.5  # a dead one has no range
@@ -193,7 +192,7 @@ def test_a_network_that_reads_one_corner_is_found_out():
     found = occlusion(Corner(), x, 0, size=4, stride=4)
     inside = torch.zeros(4, 4, dtype=torch.bool)
     inside[:2, :2] = True
-    assert (found.drop[inside] > 0.01).all() and (found.drop[~inside].abs() < 1e-6).all()
+    assert (found.drop[inside] > 0.005).all() and (found.drop[~inside].abs() < 1e-6).all()
 
 
 def test_randomized_goes_from_the_head_down_and_leaves_the_model_alone():
