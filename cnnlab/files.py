@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+from cnnlab.errors import reason_of
 
 # A file that is being written changes every second; one that has not for this long was left by a process that is gone.
 LEFT_AFTER = 600.0  # seconds
@@ -59,3 +63,41 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Damaged(Exception):
+    """A file of tensors that cannot be read; the message says why."""
+
+
+def read_tensors(path: Path) -> Any:
+    """The content of a file of ``torch.save``, on the CPU. Only tensors and plain values are loaded, never code.
+
+    Raises:
+        OSError: it cannot be opened.
+        Damaged: it is incomplete, has changed, or holds something else.
+    """
+    import torch
+
+    with path.open("rb") as file:
+        try:
+            # torch writes a checksum of each part and does not look at it: a flipped bit would be a weight.
+            if zipfile.is_zipfile(file) and (spoilt := zipfile.ZipFile(file).testzip()):
+                raise zipfile.BadZipFile(f"its part {spoilt} has changed since it was written")
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        # torch raises many kinds: zip, pickle, EOF, Runtime, and OSError where the end of the file is missing.
+        except Exception as error:
+            raise Damaged(reason_of(error)) from error
+
+
+def write_tensors(path: Path, content: Any) -> None:
+    """Write tensors and plain values to ``path`` so that a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import torch
+
+    # torch's own writer, given a path, says "unexpected pos" where the disk is full; Python's says what it is.
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(content, file)

@@ -25,7 +25,7 @@ SUFFIXES = frozenset(
 # What may tell Pillow that a picture is to be turned, or that a color of it is transparent.
 _MARKS = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "transparency"})
 # Of a picture that is longer than this many times its width, only the middle is resized: the rest is cut away anyway.
-_LONG = 16
+_LONG = 64
 
 
 class BrokenImage(ValueError):

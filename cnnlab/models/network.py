@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from cnnlab.errors import whole_number
 from cnnlab.meta import on_meta
+from cnnlab.prediction import predict, unwrapped
 
 if TYPE_CHECKING:
     from cnnlab.models.registry import ModelInfo, Size
+    from cnnlab.prediction import Prediction, Predictions
+    from cnnlab.preprocessing import Preprocess
 
 
 class Network(nn.Module):
@@ -27,6 +30,9 @@ class Network(nn.Module):
     name: str
     info: ModelInfo
     input_size: Size  # (C, H, W)
+    # What it has learned to tell apart, and from what; with official weights or after a training on a `Dataset`.
+    classes: tuple[str, ...] | None
+    preprocess: Preprocess
 
     @property
     def head(self) -> nn.Module:
@@ -89,6 +95,10 @@ class Network(nn.Module):
             self.classes = None  # the names of the old ones
         return self.head
 
+    def predict(self, pictures: Any, **options: Any) -> Prediction | Predictions:
+        """Which classes a file, a picture, a list of them or a folder shows: ``cnnlab.predict(self, pictures)``."""
+        return predict(self, pictures, **options)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "head":
             super().__setattr__(name, value)
@@ -135,3 +145,10 @@ def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
         torch.set_rng_state(generator.get_state())
         yield
         generator.set_state(torch.get_rng_state())
+
+
+def learned_from(model: nn.Module, data: Any) -> None:
+    """A network of ours has the data set's classes and preprocessing from here on; other modules are left alone."""
+    model, preprocess = unwrapped(model), getattr(data, "preprocess", None)
+    if isinstance(model, Network) and preprocess is not None:
+        model.classes, model.preprocess = tuple(data.classes), preprocess

@@ -7,15 +7,12 @@ beside it, so that the first stays small and neither is rewritten for the other.
 from __future__ import annotations
 
 import shutil
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from cnnlab.errors import reason_of
-from cnnlab.files import own_part, replacing
+from cnnlab.files import Damaged, own_part, read_tensors, write_tensors
 from cnnlab.training.errors import CheckpointError
 from cnnlab.training.recipe import Recipe
 
@@ -112,9 +109,7 @@ def write(path: Path, content: dict[str, Any], run: Run | None = None) -> None:
         CheckpointError: it cannot be written; with ``run``, and an older file is as it was.
     """
     try:
-        # torch's own writer, given a path, says "unexpected pos" where the disk is full; Python's says what it is.
-        with replacing(path) as part, part.open("wb") as file:
-            torch.save({"cnnlab_checkpoint": FORMAT, **content}, file)
+        write_tensors(path, {"cnnlab_checkpoint": FORMAT, **content})
     except OSError as error:
         kept = "" if run is None else f" This error's .run has the {len(run.history)} finished epochs."
         raise CheckpointError(
@@ -132,18 +127,9 @@ def read(path: Path) -> dict[str, Any]:
     """
     remedy = f"Delete {path} to start again, or give another file as checkpoint=."
     try:
-        with path.open("rb") as file:
-            try:
-                # torch writes a checksum of each part and does not look at it: a flipped bit would be a weight.
-                if zipfile.is_zipfile(file) and (spoilt := zipfile.ZipFile(file).testzip()):
-                    raise zipfile.BadZipFile(f"its part {spoilt} has changed since it was written")
-                file.seek(0)
-                content = torch.load(file, map_location="cpu", weights_only=True)
-            # torch raises many kinds: zip, pickle, EOF, Runtime, and OSError where the end of the file is missing.
-            except Exception as error:
-                raise CheckpointError(
-                    f"The checkpoint {path} is damaged and cannot be read ({reason_of(error)}). {remedy}"
-                ) from error
+        content = read_tensors(path)
+    except Damaged as error:
+        raise CheckpointError(f"The checkpoint {path} is damaged and cannot be read ({error}). {remedy}") from error
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path} cannot be opened: {reason_of(error)}. {remedy}") from error
     if not isinstance(content, dict) or content.get("cnnlab_checkpoint") != FORMAT:

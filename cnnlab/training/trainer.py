@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from cnnlab.data.loaders import LoaderError
 from cnnlab.devices import keep_freed_memory
+from cnnlab.models.network import learned_from
 from cnnlab.training import checkpoint as checkpoint_file
 from cnnlab.training import failures, records, states
 from cnnlab.training.callbacks import EpochEnd, batch_ends, epoch_ends
@@ -111,6 +112,7 @@ class Trainer:
         self.objective = Objective(loss, recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
         self.parts.check_targets(self.objective)
+        learned_from(model, data)
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
