@@ -13,6 +13,7 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.loaders import LoaderError, LoaderSource
 from cnnlab.data.sources import MemorySource, source_of
 from cnnlab.modes import evaluating
+from cnnlab.training.measures import ClassTable, class_table, plot_confusion
 from cnnlab.training.objective import Loss, Metric, Objective
 
 if TYPE_CHECKING:
@@ -75,6 +76,41 @@ class Evaluation:
         wrong = (self.predictions != self.labels).nonzero().flatten()
         confidence = self.logits[wrong].softmax(dim=1).amax(dim=1)
         return wrong[confidence.argsort(descending=True, stable=True)]
+
+    @property
+    def by_class(self) -> ClassTable:
+        """Precision, recall and F1 of each class as a table, their means under ``.macro``; has ``to_dataframe()``."""
+        return class_table(self.confusion, self._names)
+
+    @property
+    def precision(self) -> Tensor:
+        """Of the images taken for each class, the share that shows it; see :class:`ClassTable`. Shape: (K,)."""
+        return self.by_class.precision
+
+    @property
+    def recall(self) -> Tensor:
+        """Of the images that show each class, the share taken for it; see :class:`ClassTable`. Shape: (K,)."""
+        return self.by_class.recall
+
+    @property
+    def f1(self) -> Tensor:
+        """The harmonic mean of the two; see :class:`ClassTable`. Shape: (K,)."""
+        return self.by_class.f1
+
+    def plot_confusion(self, alt: str | None = None, caption: str | None = None, **options: Any) -> None:
+        """Show :attr:`confusion` with ``cnnlab.draw.confusion``, which says what options there are.
+
+        Args:
+            alt: what the picture shows, for readers who cannot see it; None for a sentence made from the numbers.
+            caption: the numbered line below.
+        """
+        plot_confusion(self.confusion, self._names, alt, caption, **options)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """A name for each output, its number where the set has none."""
+        more = range(len(self.classes), self.logits.shape[1])
+        return (*self.classes, *map(str, more))
 
     def top_k(self, k: int) -> float:
         """Fraction of images whose right class is among the k highest logits.

@@ -108,12 +108,14 @@ def fit(
         callbacks: objects with ``on_epoch_end(run, trainer)`` or ``on_batch_end(run, trainer)``, or functions of (run,
             trainer), such as :class:`EarlyStopping`, :class:`CSVLogger` and :class:`TensorBoardLogger`.
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
-            beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights.
+            beside it, ``run.best.pt`` for ``run.pt``, holds the best epoch's weights, which
+            :func:`cnnlab.training.load_best` reads (they are its "model").
         resume: go on from ``checkpoint`` if it exists, at the very batch, and if it is of this very training. Functions
             (a loss, a schedule, an augmentation of your own) are told apart by their names alone, so that one
-            lambda passes for another.
+            lambda passes for another. A line says where it goes on, or that it was already finished.
         progress: show a bar with the time left where somebody is looking: in a terminal or a notebook, not
-            in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars.
+            in a log, and not under CNNLAB_SCALE=smoke, so that executed chapters hold no bars. False also leaves
+            out the line of ``resume``.
 
     Returns:
         The record. Interrupted (Ctrl-C, or the notebook's stop button) it ends after the batch in progress
@@ -138,6 +140,8 @@ def fit(
     )
     if reason := trainer.run.provenance.get("not_repeatable"):
         print(f"Not repeatable: {reason}.")
+    if progress and (said := _taken_up(trainer)):
+        print(said)
     with interrupt_stops(trainer), _progress_bar(trainer, progress) as bar:
         try:
             while trainer.step():
@@ -151,6 +155,18 @@ def fit(
             f"Stopped in epoch {trainer.epoch + 1} of {epochs}; the run has {len(trainer.run.history)} finished epochs."
         )
     return trainer.run
+
+
+def _taken_up(trainer: Trainer) -> str:
+    """One line, in logs too, if the training did not begin here: who calls again should know that nothing was lost."""
+    done = trainer.progress
+    if not done.epoch and not done.batch:
+        return ""
+    where = f"the checkpoint {trainer.checkpoint.name}"
+    if trainer.done:
+        return f"Already finished: {where} has {done.epoch} of {trainer.epochs} epochs, and nothing is trained."
+    batch = f", batch {done.batch + 1} of {trainer.batches}" if done.batch else ""
+    return f"Resumed at epoch {done.epoch + 1} of {trainer.epochs}{batch}, from {where}."
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from cnnlab.files import replacing
 from cnnlab.tables import html_table
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
@@ -141,6 +142,12 @@ class Run:
             stopped=content.get("stopped", False),
             tested=content.get("tested"),
         )
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """A row for each finished epoch, with the columns of :attr:`history`."""
+        import pandas
+
+        return pandas.DataFrame(self.history)
 
     @property
     def title(self) -> str:
