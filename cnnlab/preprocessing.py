@@ -38,6 +38,7 @@ class Preprocess:
         then: sides that the cut picture is resized to afterwards, as :meth:`cnnlab.data.Dataset.resized` does.
         as_batches: normalize as :func:`cnnlab.data.batches` does, and not as torchvision does; they differ in the last
             digit.
+        floats: the network was trained on pictures of floats, which keep what bytes would round away.
     """
 
     resize: int | tuple[int, int]
@@ -48,6 +49,7 @@ class Preprocess:
     pad: bool = False
     then: tuple[int, ...] = ()
     as_batches: bool = False
+    floats: bool = False
 
     def __call__(self, picture: Image | Tensor | numpy.ndarray) -> Tensor:
         return self.normalized(self.pixels(picture))
@@ -79,7 +81,7 @@ class Preprocess:
             if not len(picture):
                 raise ValueError(f"a picture of shape {tuple(picture.shape)}: there is none in it.")
             return torch.stack([self.pixels(one) for one in picture])
-        x = _as_given(picture, self.channels)
+        x = _as_given(picture, self.channels, self.floats)
         crop = (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
         if not isinstance(x, Tensor):
             x = self._fit_image(x.convert("L") if self.channels == 1 else x, crop)
@@ -87,8 +89,9 @@ class Preprocess:
             x = torch.cat([self._fit_image(_image(layer[None]), crop) for layer in x])
         else:
             x = _fit_floats(x, self, crop)
+        x = x.float() / 255 if self.floats and x.dtype is torch.uint8 else x
         for side in self.then:
-            x = resize_images(x[None], side)[0] if x.dtype is torch.uint8 else _resized(x, (side, side), "bilinear")
+            x = resize_images(x[None], side)[0]
         return x.to(picture.device) if isinstance(picture, Tensor) else x
 
     def _fit_image(self, image: Image, crop: tuple[int, int]) -> Tensor:
@@ -121,14 +124,14 @@ def pixels_of(image: Image) -> Tensor:
     return torch.from_numpy(array if array.ndim == 3 else array[:, :, None]).permute(2, 0, 1).contiguous()
 
 
-def _as_given(picture: Image | Tensor | numpy.ndarray, channels: int) -> Image | Tensor:
+def _as_given(picture: Image | Tensor | numpy.ndarray, channels: int, floats: bool) -> Image | Tensor:
     """An upright RGB image; a tensor where there are no bytes, or where the channels are no colors."""
     from PIL import Image
 
     if isinstance(picture, Image.Image):
         x: Image.Image | Tensor = upright_color(picture)
     else:
-        x = _tensor(picture, channels)
+        x = _tensor(picture, channels, floats)
         if x.dtype is torch.uint8 and (channels in (1, 3) or len(x) != channels):
             x = upright_color(_image(x))
     if channels not in (1, 3) and (not isinstance(x, Tensor) or len(x) != channels):
@@ -139,8 +142,8 @@ def _as_given(picture: Image | Tensor | numpy.ndarray, channels: int) -> Image |
     return x
 
 
-def _tensor(picture: Tensor | numpy.ndarray, channels: int) -> Tensor:
-    """(C, H, W): bytes, or floats in [0, 1] that are none."""
+def _tensor(picture: Tensor | numpy.ndarray, channels: int, floats: bool) -> Tensor:
+    """(C, H, W): bytes, or floats in [0, 1] that are none, or that are to stay what they are."""
     import numpy
 
     allowed = {1, 3, 4, channels}
@@ -172,7 +175,7 @@ def _tensor(picture: Tensor | numpy.ndarray, channels: int) -> Tensor:
             f"a picture of {str(picture.dtype).removeprefix('torch.')} with numbers from {low:g} to {high:g}: "
             "floats are shares of white, from 0 to 1. Divide it by its white, or give uint8."
         )
-    if not picture.requires_grad:
+    if not (picture.requires_grad or floats):
         bytes_ = picture.double() * 255
         if (bytes_ - bytes_.round()).abs().max() < 1e-3:  # bytes that somebody has divided by 255
             return bytes_.round().clamp(0, 255).to(torch.uint8).cpu()

@@ -342,7 +342,8 @@ def _run(file: Path, content: dict[str, Any]) -> Run:
     wanted = {"history": list, "config": dict, "provenance": dict, "stopped": bool}
     if not all(isinstance(content.get(name), kind) for name, kind in wanted.items()):
         raise SavedModelError(f"{file} holds no record of its training, but {str(content)[:80]}. Save it again.")
-    return Run(**{name: content[name] for name in wanted})
+    tested = content.get("tested")
+    return Run(**{name: content[name] for name in wanted}, tested=tested if isinstance(tested, dict) else None)
 
 
 def _built(

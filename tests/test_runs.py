@@ -69,10 +69,14 @@ def test_runs_of_unequal_length_without_epochs_and_from_json(data: cnnlab.data.D
     frame = run.to_dataframe()
     assert list(frame["epoch"]) == [1, 2, 3] and list(frame.columns) == list(run.history[0])
     rows = [{"epoch": 1, "train_loss": 2.0, "validation_loss": 1.0, "validation_error": 3.0, "train_error": 4.0}]
-    rows[0] |= {"validation_accuracy": 0.5, "train_accuracy": 0.25, "test_accuracy": 0.5}
+    rows[0] |= {"validation_accuracy": 0.5, "train_accuracy": 0.25}
     other = compare_runs([Run(history=rows, config={"lr": 1}), Run(history=rows, config={"lr": 2})])
     assert other.kinds == ["loss", "error", "accuracy"] and "validation error" in repr(other)
     assert len(other.plot().axes) == 3
+    split = fit(net(), data.split(validation=0.3), epochs=2)
+    row = compare_runs([split]).to_dataframe().iloc[0]
+    assert row["validation_accuracy"] == split.final["validation_accuracy"]
+    assert row["test_accuracy"] == split.tested["test_accuracy"]
     mixed = compare_runs([run, Run(history=rows)])
     assert mixed.kinds == ["loss", "accuracy"] and "measured accuracy" in repr(mixed)
 
@@ -114,6 +118,13 @@ def test_a_line_says_that_a_training_goes_on_or_was_finished(
     trainer.stop()
     fit(net(), data, epochs=3, batch_size=16, checkpoint=tmp_path / "other.pt")
     assert capsys.readouterr().out == "Resumed at epoch 1 of 3, batch 2 of 4, from the checkpoint other.pt.\n"
+    split = data.split(validation=0.3)
+    trainer = cnnlab.training.Trainer(net(), split, epochs=1, checkpoint=tmp_path / "split.pt")
+    while trainer.epoch < 1:
+        trainer.step()
+    assert fit(net(), split, epochs=1, checkpoint=tmp_path / "split.pt").tested
+    said = "Already trained: the checkpoint split.pt has 1 of 1 epochs, and the test set is measured.\n"
+    assert capsys.readouterr().out == said
 
 
 def test_the_best_weights_of_a_checkpoint(data: cnnlab.data.Dataset, tmp_path: Path) -> None:

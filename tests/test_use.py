@@ -515,3 +515,28 @@ def test_what_cannot_be_saved_is_said(trained: tuple, tmp_path: Path) -> None:
         cnnlab.save(Small(), tmp_path / "m.pt", data)
     assert not (tmp_path / "m.pt").exists()
     assert cnnlab.save(model, tmp_path / "new" / "m.pt", data, run) == tmp_path / "new" / "m.pt"
+
+
+def test_pictures_of_floats_stay_floats(tmp_path: Path) -> None:
+    images = torch.rand(8, 3, 16, 16)
+    images[:4] = (images[:4] * 255).round() / 255  # bytes divided by 255, as most floats are
+    part = ImageSet(images, torch.tensor([0, 1] * 4), ("a", "b"))
+    data = Dataset.from_sets("floats", part, part)
+    seen, _ = next(batches(part, 8, mean=data.mean, std=data.std))
+    assert torch.equal(torch.stack([data.preprocess(one) for one in images]), seen)
+    assert torch.equal(data.preprocess((images[0] * 255).round().to(torch.uint8)), seen[0])
+    assert torch.equal(data.resized(8).preprocess.pixels(images[5]), data.resized(8).train.images[5])
+    model = cnnlab.create_model("resnet20_cifar", num_classes=2)
+    cnnlab.fit(model, data, epochs=1, progress=False)
+    cnnlab.save(model, tmp_path / "m.pt")
+    loaded = cnnlab.load(tmp_path / "m.pt")
+    assert torch.equal(loaded.predict(images).probabilities, model.predict(part).probabilities)
+    assert cnnlab.training.evaluate(loaded, part).accuracy == cnnlab.training.evaluate(model, data).accuracy
+
+
+def test_a_validation_set_comes_along(tmp_path: Path) -> None:
+    data = load_dataset("digits", limit=60, size=28).split(validation=0.3)
+    model = cnnlab.create_model("lenet5_28")
+    run = cnnlab.fit(model, data, epochs=1, progress=False)
+    cnnlab.save(model, tmp_path / "m.pt", run=run)
+    assert cnnlab.load(tmp_path / "m.pt").run.to_dict() == run.to_dict() and run.tested

@@ -194,7 +194,8 @@ class Dataset:
                 f"std must be positive, got {self.std}: a channel in which all pixels are equal says nothing."
             )
         given = self.preprocess or plain_preprocess(self.train.shape, self.mean, self.std, "crop")
-        object.__setattr__(self, "preprocess", replace(given, mean=self.mean, std=self.std))
+        floats = self.train.images.is_floating_point()
+        object.__setattr__(self, "preprocess", replace(given, mean=self.mean, std=self.std, floats=floats))
 
     @classmethod
     def from_sets(

@@ -35,22 +35,18 @@ class Comparison:
     @property
     def kinds(self) -> list[str]:
         """What was measured in all of them: "loss", then "accuracy" or what else there is."""
-        rows = [(part, run.history[-1]) for run, part in self._measured() if run.history]
-        shared = [
-            {name.removeprefix(f"{part}_") for name in row if name.startswith(f"{part}_")} for part, row in rows
-        ] or [{"loss", "accuracy"}]
-        named = [name.removeprefix(f"{part}_") for part, row in rows[:1] for name in row if name.startswith(f"{part}_")]
-        kept = [name for name in named or ["loss", "accuracy"] if all(name in names for names in shared)]
-        return ["loss", *(name for name in kept if name != "loss")]
+        measures = [run.measures for run in self.runs.values() if run.history] or [["accuracy"]]
+        return ["loss", *(name for name in measures[0] if all(name in names for names in measures))]
 
     def _measured(self) -> list[tuple[Run, str]]:
-        return [(run, _part(run)) for run in self.runs.values()]
+        return [(run, run.measured_part if run.history else "test") for run in self.runs.values()]
 
     def to_dataframe(self) -> pandas.DataFrame:
         """A row for each run: its name, what the configurations differ in, and the last and the best epoch's numbers.
 
         Columns: "run", then each of :attr:`differing`, "epochs", for each measure "train_..." and "test_..." (or
-        "validation_...") of the last epoch, "best_epoch", "seconds".
+        "validation_...") of the last epoch, "best_epoch", "seconds"; and with validation sets what the test set said in
+        the end, "test_...".
         """
         import pandas
 
@@ -64,6 +60,7 @@ class Comparison:
             }
             row["best_epoch"] = run.best["epoch"] if run.history else None
             row["seconds"] = run.provenance.get("wall_seconds")
+            row |= {key: value for key, value in (run.tested or {}).items() if key.startswith("test_")}
             rows.append(row)
         return pandas.DataFrame(rows)
 
@@ -194,12 +191,6 @@ def _told_apart(names: list[str]) -> list[str]:
         count[name] = count.get(name, 0) + 1
         told.append(f"{name} ({count[name]})" if met[name] > 1 else name)
     return told
-
-
-def _part(run: Run) -> str:
-    """What was measured after each epoch: "validation", "test", or "train" where nothing else was."""
-    row = run.history[-1] if run.history else {"test_loss": None}
-    return next((part for part in ("validation", "test") if f"{part}_loss" in row), "train")
 
 
 def _number(value: float | None, kind: str) -> str:

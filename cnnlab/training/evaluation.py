@@ -13,6 +13,8 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.loaders import LoaderError, LoaderSource
 from cnnlab.data.sources import MemorySource, source_of
 from cnnlab.modes import evaluating
+from cnnlab.prediction import unwrapped
+from cnnlab.preprocessing import Preprocess
 from cnnlab.training.measures import ClassTable, class_table, plot_confusion
 from cnnlab.training.objective import Loss, Metric, Objective
 
@@ -271,7 +273,8 @@ def evaluate(
     Args:
         data: a data set, of which the test set is measured with its own mean and std; one image set; or what gives
             pictures ready for the model: a torch ``DataLoader`` or ``Dataset``, or any iterable of (x, y).
-        mean, std: of an image set, which does not know them: those of the data set that it came from.
+        mean, std: of an image set, which does not know them: those of the data set that it came from. A network of
+            ours that was trained on a data set, or that was loaded, knows them itself.
         batch_size: of pictures in memory; a loader has its own.
         device: where to compute; None is where the model is.
         loss: ``loss(output, target) -> scalar``; None is cross-entropy. A module goes where the model is.
@@ -283,6 +286,8 @@ def evaluate(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be 1 or more.")
+    if isinstance(data, ImageSet) and mean is std is None:
+        mean, std = _own_statistics(model)
     images, mean, std = _measured_set(data, mean, std)
     if isinstance(images, ImageSet) and len(images) == 0:
         raise ValueError("There are no images to evaluate: the set is empty.")
@@ -297,6 +302,12 @@ def evaluate(
     while evaluator.step():
         pass
     return evaluator.result()
+
+
+def _own_statistics(model: nn.Module) -> tuple[Any, Any]:
+    """Mean and std that the model was trained with, where it says so."""
+    preprocess = getattr(unwrapped(model), "preprocess", None)
+    return (preprocess.mean, preprocess.std) if isinstance(preprocess, Preprocess) else (None, None)
 
 
 def _measured_set(data: Any, mean: Any, std: Any) -> tuple[Any, Any, Any]:

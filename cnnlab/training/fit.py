@@ -165,7 +165,10 @@ def _taken_up(trainer: Trainer) -> str:
     where = f"the checkpoint {trainer.checkpoint.name}"
     if trainer.done:
         return f"Already finished: {where} has {done.epoch} of {trainer.epochs} epochs, and nothing is trained."
-    batch = f", batch {done.batch + 1} of {trainer.batches}" if done.batch else ""
+    if done.finished or done.epoch >= trainer.epochs:
+        return f"Already trained: {where} has {done.epoch} of {trainer.epochs} epochs, and the test set is measured."
+    batch = f", batch {done.batch + 1}" if done.batch else ""
+    batch += f" of {trainer.batches}" if done.batch and trainer.batches else ""
     return f"Resumed at epoch {done.epoch + 1} of {trainer.epochs}{batch}, from {where}."
 
 
