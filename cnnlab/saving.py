@@ -26,6 +26,8 @@ from cnnlab.files import Damaged, read_tensors, write_tensors
 from cnnlab.meta import on_meta
 from cnnlab.models.factory import create_model
 from cnnlab.models.network import Network
+from cnnlab.models.own import OwnModel
+from cnnlab.models.registry import list_models, model_info
 from cnnlab.modes import evaluating
 from cnnlab.prediction import predict, unwrapped
 from cnnlab.preprocessing import Preprocess
@@ -145,7 +147,7 @@ def _described(
     model: nn.Module, state: dict[str, Any], classes: list[str] | None, preprocess: Preprocess | None
 ) -> dict[str, Any]:
     """The network in plain values, and in words why it cannot be built from them ("" where it can)."""
-    if isinstance(model, Network) and hasattr(model, "info"):
+    if isinstance(model, Network) and hasattr(model, "info") and not isinstance(model.info, OwnModel):
         variant = model.info.variant
         found = {
             "name": model.name,
@@ -155,6 +157,8 @@ def _described(
         }
         build: Callable[[], nn.Module] = partial(create_model, **found)
         kind, said = {"registered": found, "variant": repr(variant)}, f"its {model.name} was changed after it was made"
+    elif (found := _registered(model, state, classes, preprocess)) is not None:
+        return {"registered": found, "variant": "", "why_not": ""}
     else:
         cls = type(model)
         said = f"its class {cls.__qualname__} cannot be built from what it keeps of its arguments"
@@ -164,6 +168,18 @@ def _described(
             return kind | {"why_not": f"its class {cls.__qualname__} is defined inside a function"}
         build = partial(cls, **arguments)
     return kind | {"why_not": "" if _fits(build, state) else said}
+
+
+def _registered(
+    model: nn.Module, state: dict[str, Any], classes: list[str] | None, preprocess: Preprocess | None
+) -> dict[str, Any] | None:
+    """What `create_model` is to be asked for a network of `cnnlab.register`; None if it is none."""
+    name = getattr(model, "name", None)
+    if not isinstance(name, str) or name in list_models(own=False) or name not in list_models():
+        return None
+    counts = {"num_classes": classes and len(classes), "in_channels": preprocess and preprocess.channels}
+    found = {"name": name, **{key: n for key, n in counts.items() if n and key in model_info(name).takes}}
+    return found if _fits(partial(create_model, **found), state) else None
 
 
 def _outputs(model: Network, classes: list[str] | None) -> int:
@@ -215,8 +231,8 @@ def _answer(model: nn.Module, preprocess: Preprocess | None) -> Tensor | None:
     """What the model says of one made-up picture, by which a network that is built anew is known; None if it cannot."""
     if preprocess is not None:
         shape = (preprocess.channels, *preprocess.size)
-    elif isinstance(model, Network) and hasattr(model, "input_size"):
-        shape = tuple(model.input_size)
+    elif isinstance(size := getattr(model, "input_size", None), tuple) and len(size) == 3:
+        shape = size
     else:
         return None
     count = torch.arange(shape[0] * shape[1] * shape[2], dtype=torch.float64)
@@ -319,7 +335,7 @@ def _told(content: Any) -> str:
             "It is a checkpoint of cnnlab.fit: cnnlab.training.load_best(path, model) takes the best weights from it."
         )
     if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
-        return "It holds weights alone: build the network, and give them to its load_state_dict(torch.load(path))."
+        return "It holds weights alone: cnnlab.create_model(name, weights=path) takes them, if the network is of ours."
     return "It was written by something else: build the network there, and call cnnlab.save(model, path, data)."
 
 
@@ -369,7 +385,7 @@ def _built(
         raise SavedModelError(f"{file}: {why}. Give build=: the module, or a function that makes it.")
     if isinstance(asked := network.get("registered"), dict):
         try:
-            if set(asked) != _ASKED:  # weights= would fetch a file
+            if not {"name"} <= set(asked) <= _ASKED:  # weights= would fetch a file
                 raise ValueError(f"it asks for {', '.join(map(str, asked))}.")
             build = partial(create_model, **asked)
             with on_meta():  # an absurd number of classes should not cost its memory

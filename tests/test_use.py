@@ -21,6 +21,7 @@ from torchvision.transforms import functional as transforms
 
 import cnnlab
 from cnnlab.data import Dataset, ImageSet, batches, load_dataset, load_images
+from cnnlab.models import registry
 from cnnlab.pictures import BrokenImage, read_picture
 from cnnlab.prediction import Prediction, Predictions
 from cnnlab.saving import SavedModelError
@@ -540,3 +541,25 @@ def test_a_validation_set_comes_along(tmp_path: Path) -> None:
     run = cnnlab.fit(model, data, epochs=1, progress=False)
     cnnlab.save(model, tmp_path / "m.pt", run=run)
     assert cnnlab.load(tmp_path / "m.pt").run.to_dict() == run.to_dict() and run.tested
+
+
+def test_a_network_that_was_registered_comes_back_by_its_name(trained: tuple, tmp_path: Path) -> None:
+    _, data, _ = trained
+    path, name = tmp_path / "m.pt", "mine_for_saving"
+
+    def mine(num_classes: int, in_channels: int = 3) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(in_channels, num_classes, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    cnnlab.register(mine, name)
+    try:
+        model = cnnlab.create_model(name, num_classes=2)
+        cnnlab.save(model, path, data)
+        x = noise(50, 40)
+        loaded = cnnlab.load(path)
+        assert torch.equal(loaded.predict(x).probabilities, cnnlab.predict(model, x, data=data).probabilities)
+    finally:
+        registry._OWN.pop(name)
+    with pytest.raises(
+        SavedModelError, match="cannot build .name='mine_for_saving'.* import the module that registers"
+    ):
+        cnnlab.load(path)

@@ -71,7 +71,7 @@ def load_best(checkpoint: str | Path, model: nn.Module | None = None) -> nn.Modu
 def _network(path: Path, identity: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
     """A fresh network of ours whose parameters have these shapes."""
     name = str(identity.get("model", ""))
-    if name in list_models():
+    if name in list_models(own=False):
         info = model_info(name)
         rows = next((len(value) for key, value in state.items() if key.startswith(f"{info.head}.")), info.num_classes)
         channels = (identity.get("image_shape") or info.input_size)[0]
