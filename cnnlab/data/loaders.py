@@ -86,14 +86,15 @@ class LoaderSource:
                 x, y = self.augment(x, y, generator)
             yield x, y
 
-    def fit_for(self, num_classes: int | None, y: Any) -> None:
-        """Tell the augmentation the number of classes, and ask whether it suits these targets.
+    def suit(self, num_classes: int | None) -> None:
+        """Tell the augmentation the number of classes, and ask whether it suits the pictures and targets.
 
         Raises:
             ValueError: it moves pictures whose targets would have to move along, or needs pixels in [0, 1].
         """
         if self.augment is None:
             return
+        x, y = self.first()
         if not isinstance(y, Tensor) or y.ndim > 2:
             raise ValueError(
                 f"augment= changes the pictures of {self.argument}, and not masks, boxes or other targets with a place "
@@ -101,7 +102,6 @@ class LoaderSource:
             )
         if num_classes is not None:
             self.augment = with_classes(self.augment, num_classes)
-        x, _ = self.first()
         if _works_on_colors(self.augment) and not (x.min() >= 0 and x.max() <= 1):
             raise ValueError(
                 f"augment={self.augment!r} changes colors and needs pixels in [0, 1], and those of {self.argument} run "

@@ -110,7 +110,7 @@ class Trainer:
             model.to(memory_format=torch.channels_last)
         self.objective = Objective(loss, recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
-        self.parts.check_targets(self.objective)
+        self.parts.suit(self.objective)
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
@@ -272,12 +272,12 @@ class Trainer:
         read = update(self, islice(self._source, wanted))
         self._pending += read
         self.progress.batch += len(read)
-        self._source_ended = len(read) < wanted  # a loader that gives fewer batches than it said
-        if self._source_ended and self.batch == 0:
+        if self.batch == 0:
             raise LoaderError(
                 f"data ({self.parts.train.name}) gave no batch. An iterator can be gone through once: give the list of "
                 "its batches, or an object whose __iter__ begins anew."
             )
+        self._source_ended = len(read) < wanted  # a loader that gives fewer batches than it said
         in_flight = 1 if self.device.type == "cpu" else _LOSSES_IN_FLIGHT
         if len(self._pending) >= in_flight or self.testing:
             self._read_pending()
