@@ -179,7 +179,7 @@ class Trainer:
                 if self._trained:
                     self._final_test_batch()
                 elif not self.testing:
-                    self._train_batches()
+                    self._train_batch()
                     for callback in self._batch_callbacks:
                         callback(self.run, self)
                 else:
@@ -264,7 +264,7 @@ class Trainer:
 
     # --- training ----------------------------------------------------------------------------------------------------
 
-    def _train_batches(self) -> None:
+    def _train_batch(self) -> None:
         """One update of the weights, from one batch or from as many as ``accumulate`` says."""
         if self._source is None:
             self._open_epoch()
