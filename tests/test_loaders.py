@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
+import signal
 import sys
 import types
 from pathlib import Path
@@ -29,6 +31,7 @@ from cnnlab.training import (
     evaluate,
     fit,
 )
+from tests.test_training import interruptible as interruptible
 from tests.test_training import make_data, make_model, same_weights, without_times
 
 
@@ -93,7 +96,7 @@ def test_a_loader_trains_as_the_set_in_memory_does(data: Dataset, kind: str) -> 
     assert rows(expected, "train_accuracy", "test_accuracy") == rows(run, "train_accuracy", "validation_accuracy")
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
-    assert run.config["train_images"] == 96 and run.config["validation_images"] == 48
+    assert run.config["batch_size"] == 20 and run.config["train_images"] == 96 and run.config["validation_images"] == 48
     assert "test_images" not in run.config and run.tested is None and "not_repeatable" not in run.provenance
 
 
@@ -559,6 +562,21 @@ def test_a_loader_that_raises_loses_nothing(data: Dataset, tmp_path: Path) -> No
     resumed, whole = make_model(seed=8), make_model()
     run = fit(resumed, loader, **arguments)
     assert without_times(run) == without_times(fit(whole, loader, epochs=2)) and same_weights(resumed, whole)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_workers_that_an_interrupt_ends_do_not_make_an_error_of_it(tmp_path: Path) -> None:
+    class Pressed:
+        def __len__(self) -> int:
+            return 4
+
+        def __iter__(self):
+            yield GOOD
+            os.kill(os.getpid(), signal.SIGINT)
+            raise RuntimeError("DataLoader worker (pid 7) exited unexpectedly")
+
+    run = fit(make_model(), Pressed(), epochs=2, checkpoint=tmp_path / "run.pt")
+    assert run.stopped and torch.load(tmp_path / "run.pt", weights_only=True)["batch"] == 1
 
 
 def test_a_loader_that_changes_its_shapes_is_named(data: Dataset) -> None:

@@ -53,11 +53,16 @@ class LoaderSource:
         self.size = None if batches_per_epoch is not None else length_of(held) if held is not loader else None
         self._once = isinstance(loader, Iterator)
         self.not_repeatable = _not_repeatable(loader)
-        self.fingerprint = 0
+        self.fingerprint = self._first_size = 0
         # What is asked of each batch's targets while they are still on the processor.
         self.check: Callable[[Any], None] = lambda y: None
         self._first: tuple[Tensor, Any] | None = None
         self._opened: Iterator[tuple[Tensor, Any]] | None = iter(loader) if self._once else None
+
+    @property
+    def batch_size(self) -> int:
+        """As the loader says, or as its first batch is."""
+        return getattr(self.loader, "batch_size", None) or self._first_size
 
     def first(self) -> tuple[Tensor, Any]:
         """The first batch of the first epoch, where the loader left it."""
@@ -69,7 +74,7 @@ class LoaderSource:
                 raise LoaderError(
                     f"{self.argument} ({self.name}) gave no batch at all: there is nothing to learn or measure from."
                 )
-            self._first, self._opened = batch, opened
+            self._first, self._opened, self._first_size = batch, opened, len(batch[0])
             if not self.not_repeatable:
                 # The targets alone: what a picture is decoded to may differ in its last bit elsewhere.
                 for tensor in tensors(batch[1]):

@@ -91,14 +91,13 @@ class Trainer:
         self.recipe = recipe
         self.device = resolve_device(recipe.device)
         self.amp_dtype = resolve_amp(recipe.amp, self.device)
-        self.model, self.data = model, data
-        self.epochs, self.batch_size = recipe.epochs, recipe.batch_size
+        self.model, self.data, self.epochs = model, data, recipe.epochs
         self.schedule = make_schedule(recipe.schedule)
         self.callbacks, self._batch_callbacks = epoch_ends(callbacks), batch_ends(callbacks)
         self.checkpoint = None if checkpoint is None else checkpoint_file.place(checkpoint)
         self.checkpoint_seconds = checkpoint_seconds
         self.parts = make_parts(data, validation, recipe, model, self.device)
-        self.image_shape = tuple(self.parts.train.first()[0].shape[1:])
+        self.image_shape, self.batch_size = tuple(self.parts.train.first()[0].shape[1:]), self.parts.train.batch_size
         self.channels_last = prefers_channels_last(model, self.image_shape, self.device)
 
         if self.device.type == "cpu":
@@ -187,15 +186,15 @@ class Trainer:
             except BaseException as error:  # an interrupt too, which is no Exception
                 self._source = self._evaluator = None  # a next step takes the same batch again
                 if isinstance(error, LoaderError):
-                    self._keep()
-                    raise failures.data_failed(self, error) from (error.__cause__ or error)
-                if not is_out_of_memory(error):
+                    # Ctrl-C ends a loader's workers too: what they owe to a training that stops is not missed.
+                    if not self.run.stopped:
+                        self._keep()
+                        raise failures.data_failed(self, error) from (error.__cause__ or error)
+                elif not is_out_of_memory(error):
                     raise
-                self._failed = True
-                self.optimizer.zero_grad(set_to_none=True)
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                raise failures.out_of_memory(self) from error
+                else:
+                    self._failed = True
+                    raise failures.out_of_memory(self) from error
             finally:
                 self._in_step = False
                 self._count_time()
