@@ -20,7 +20,9 @@ from cnnlab.data.augment import (
     Flip,
     LocalWarp,
     Mixup,
+    OneOf,
     PCAColor,
+    PerPicture,
     Rotate,
     Shear,
     moving_first,
@@ -293,6 +295,81 @@ def test_a_crop_is_a_window_of_the_padded_picture():
         for i, (top, left) in enumerate(zip(tops, lefts)):
             assert torch.equal(cropped[i], padded[i, :, top : top + 9, left : left + 11])
         assert len({(int(a), int(b)) for a, b in zip(tops, lefts)}) > 15
+
+
+def test_one_of_gives_each_picture_one_of_them():
+    x, y = batch(4000, height=4, width=4)
+    dark, bright = ColorShift(0), lambda x, y, generator: (x + 2, y)
+    out, labels = OneOf(dark, bright, lambda x, y, g: (x + 4, y), p=0.6)(x, y, generator())
+    moved = (out - x).mean((1, 2, 3)).round().long()
+    shares = torch.bincount(moved, minlength=5) / 4000
+    assert shares[[0, 2, 4]].tolist() == pytest.approx([0.6, 0.2, 0.2], abs=0.03)  # 0.4 of them were left
+    assert torch.equal(labels, y)
+    for p, kept in ((0.0, 1.0), (1.0, 0.0)):
+        out, _ = OneOf(bright, p=p)(x, y, generator())
+        assert (out == x).float().mean() == kept
+
+
+def test_either_mixup_or_cutmix():
+    either = with_classes(OneOf([Mixup(1.0), CutMix(1.0)], p=0.8), 7)
+    x, y = batch(400)
+    before = x.clone(), y.clone()
+    out, soft = either(x, y, generator())
+    assert soft.shape == (400, 7) and torch.allclose(soft.sum(1), torch.ones(400))
+    cut = torch.stack([torch.isin(picture, x).all() for picture in out])  # mixing makes new numbers, cutting none
+    left = (out == x).flatten(1).all(1)
+    assert 0.45 < cut.float().mean() < 0.75 and 0.15 < left.float().mean() < 0.35
+    assert torch.equal(soft[left].argmax(1), y[left]) and torch.equal(x, before[0]) and torch.equal(y, before[1])
+    assert repr(either).startswith("OneOf(steps=(Mixup(alpha=1.0, num_classes=7)") and hash(either)
+    _, hard = OneOf(Flip(), Mixup(num_classes=7))(x[:1], y[:1], generator(3))
+    assert hard.shape in ((1,), (1, 7))
+
+
+def test_functions_of_a_picture_draw_for_each():
+    from torchvision.transforms import v2
+
+    x, y = batch(12)
+    for function in (v2.RandomRotation(30), lambda picture: picture * torch.rand(()), Compose([v2.ColorJitter(0.5)])):
+        augment = with_classes(function, 7)
+        one, labels = augment(x, y, generator(1))
+        two, _ = augment(x, y, generator(1))
+        assert torch.equal(one, two) and torch.equal(labels, y)
+        assert not torch.equal(one, augment(x, y, generator(2))[0])
+        alike, _ = augment(x[:1].expand(12, -1, -1, -1), y, generator(1))
+        assert not torch.equal(alike[0], alike[1])
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    augment(x, y, generator())
+    assert torch.equal(torch.rand(1), expected)
+    images = ImageSet((255 * x).byte(), y, tuple("abcdefg"))
+    given = {"mean": (0.5,) * 3, "std": (0.2,) * 3, "augment": Compose([Flip(), v2.RandomRotation(30)])}
+    first, again = (next(batches(images, 12, **given))[0] for _ in range(2))
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("augment", "says"),
+    [
+        (lambda: with_classes("flip", 3), "augmentations such as"),
+        (lambda: with_classes(Flip, 3), r"write Flip\(\)"),
+        (lambda: with_classes(lambda x, y: (x, y), 3), r"of one picture x \(C, H, W\), or of \(x, y, generator\)"),
+        (lambda: PerPicture(lambda x: x[:, 1:])(*batch(), generator()), r"made \(3, 8, 11\) of a picture \(3, 9, 11\)"),
+        (lambda: PerPicture(lambda x: None)(*batch(), generator()), "made NoneType"),
+        (lambda: OneOf(), "needs augmentations to choose from"),
+        (lambda: OneOf(Flip(), p=2), r"p must lie in 0\.\.1"),
+    ],
+)
+def test_functions_that_are_no_augmentation_are_named(augment, says):
+    with pytest.raises(ValueError, match=says):
+        augment()
+
+
+def test_torchvisions_mixing_is_refused():
+    from torchvision.transforms import v2
+
+    with pytest.raises(ValueError, match=r"torchvision's MixUp.*Use Mixup\(\)"):
+        Compose([Flip(), v2.MixUp(num_classes=3)])
 
 
 def test_bad_batches_are_named():

@@ -56,8 +56,8 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "DEBIAN_DATASETS", tmp_path / "debian")
 
 
-def an_image_set(n: int = 10, channels: int = 1, size: int = 4, classes: int = 3) -> ImageSet:
-    g = torch.Generator().manual_seed(0)
+def an_image_set(n: int = 10, channels: int = 1, size: int = 4, classes: int = 3, seed: int = 0) -> ImageSet:
+    g = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=g)
     return ImageSet(images, torch.arange(n) % classes, tuple("abcdefghij"[:classes]))
 
@@ -799,6 +799,87 @@ def test_batches_cover_every_picture_once(n, size, shuffle, seed):
 
 def order(image_set: ImageSet, **options) -> list[int]:
     return torch.cat([y for _, y in batches(image_set, 4, mean=(0.5,), std=(0.2,), **options)]).tolist()
+
+
+def test_floats_are_pixels_in_the_unit_interval():
+    labels = torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"\[0, 1\], but they run from 0 to 7.*TensorDataset"):
+        ImageSet(torch.tensor([0.0, 7.0]).view(2, 1, 1, 1), labels, ("a",))
+    with pytest.raises(ValueError, match="from nan to nan"):
+        ImageSet(torch.full((2, 1, 1, 1), float("nan")), labels, ("a",))
+    with pytest.raises(TypeError, match=r"float32 of shape \(2,\).*TensorDataset") as caught:
+        ImageSet(torch.zeros(2, 1, 1, 1), torch.rand(2), ("a",))
+    assert "long()" not in str(caught.value)  # which would make zeros of measured values
+
+
+# --- split -----------------------------------------------------------------------------------------------------------
+
+
+def a_data_set(n: int = 100, classes: int = 4) -> Dataset:
+    return Dataset.from_sets("some", an_image_set(n, classes=classes), an_image_set(8, classes=classes, seed=1))
+
+
+def rows_of(image_set: ImageSet) -> set[bytes]:
+    return {picture.numpy().tobytes() for picture in image_set.images}
+
+
+def test_a_split_keeps_the_classes_in_proportion_and_loses_nothing():
+    data = a_data_set()
+    one, two = data.split(0.2, seed=3), data.split(0.2, seed=3)
+    assert len(one.validation) == 20 and len(one.train) == 80
+    assert rows_of(one.train) | rows_of(one.validation) == rows_of(data.train)
+    assert not rows_of(one.train) & rows_of(one.validation)
+    for name, count in data.train.counts().items():
+        assert abs(one.validation.counts()[name] - count / 5) <= 1
+    assert torch.equal(one.validation.images, two.validation.images)
+    assert not torch.equal(one.validation.images, data.split(0.2, seed=4).validation.images)
+    assert (one.mean, one.std) == (data.mean, data.std) and one.test is data.test
+    assert "80 training, 20 validation and 8 test pictures" in repr(one)
+    assert one.subset(train=10).validation is one.validation and len(one.resized(3).validation) == 20
+    assert list(one.parts) == ["train", "test", "validation"] and list(data.parts) == ["train", "test"]
+
+
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.floats(0.05, 0.95), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_a_group_is_never_in_two_parts(groups, share, seed):
+    data = a_data_set(len(groups))
+    data = dataclasses.replace(
+        data,
+        train=ImageSet(
+            torch.arange(len(groups), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, *data.shape).contiguous(),
+            data.train.labels,
+            data.classes,
+        ),
+    )
+    if len(set(groups)) < 2:
+        with pytest.raises(ValueError, match="into one group"):
+            data.split(share, by=groups, seed=seed)
+        return
+    parted = data.split(share, by=groups, seed=seed)
+    train, aside = ({groups[i] for i in part.images[:, 0, 0, 0].tolist()} for part in (parted.train, parted.validation))
+    assert train and aside and not train & aside and train | aside == set(groups)
+
+
+def test_many_small_groups_come_near_the_share():
+    data = a_data_set(100)
+    parted = data.split(0.2, by=[f"patient {i // 4}" for i in range(100)])
+    assert len(parted.validation) == 20
+    assert len(data.split(0.2, by=torch.arange(100) // 4).validation) == 20
+
+
+def test_splits_that_cannot_be_are_named():
+    data = a_data_set()
+    for wrong in (0, 1, -0.1, 1.5, True, "0.1", float("nan")):
+        with pytest.raises(ValueError, match="a share of the training pictures"):
+            data.split(wrong)
+    with pytest.raises(ValueError, match="a group for each of the 100 training pictures, got 3"):
+        data.split(0.1, by=["a", "b", "c"])
+    with pytest.raises(ValueError, match="validation set of 10 pictures already"):
+        data.split(0.1).split(0.1)
+    with pytest.raises(ValueError, match="too few"):
+        a_data_set(100).subset(train=1).split(0.1)
+    with pytest.raises(ValueError, match="validation.classes"):
+        dataclasses.replace(data, validation=an_image_set(4, classes=2))
 
 
 def test_order_depends_on_seed_and_epoch_alone():

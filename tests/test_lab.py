@@ -237,6 +237,23 @@ def test_a_data_set_of_ones_own():
     assert lab.runs[0].data.shape == (1, 28, 28)
 
 
+def test_a_validation_set_is_what_the_lab_shows():
+    mine = load_dataset("digits", limit=100).split(validation=0.3)
+    lab = TrainingLab(models=("mlp_mnist",), datasets=(mine,), epochs=1)
+    lab.train()
+    tick_to_the_end(lab)
+    run = lab.runs[0]
+    assert run.state == "finished" and "Validation accuracy" in lab.panel.status.value
+    assert ">validation<" in lab.panel.table.value and len(run.evaluation().labels) == 30
+    for view, said in (
+        ("Accuracy", "training and validation"),
+        ("Confusion", "of 30 validation pictures"),
+        ("Mistakes", "validation pictures"),
+    ):
+        assert said in pictures.draw(view, lab.runs, run)
+    assert set(run.run.tested) == {"epoch", "test_loss", "test_accuracy"}
+
+
 # What goes wrong is said in words, and nothing is lost
 
 

@@ -53,11 +53,16 @@ class LoaderSource:
         self.size = None if batches_per_epoch is not None else length_of(held) if held is not loader else None
         self._once = isinstance(loader, Iterator)
         self.not_repeatable = _not_repeatable(loader)
-        self.fingerprint = 0
+        self.fingerprint = self._first_size = 0
         # What is asked of each batch's targets while they are still on the processor.
         self.check: Callable[[Any], None] = lambda y: None
         self._first: tuple[Tensor, Any] | None = None
         self._opened: Iterator[tuple[Tensor, Any]] | None = iter(loader) if self._once else None
+
+    @property
+    def batch_size(self) -> int:
+        """As the loader says, or as its first batch is."""
+        return getattr(self.loader, "batch_size", None) or self._first_size
 
     def first(self) -> tuple[Tensor, Any]:
         """The first batch of the first epoch, where the loader left it."""
@@ -69,7 +74,7 @@ class LoaderSource:
                 raise LoaderError(
                     f"{self.argument} ({self.name}) gave no batch at all: there is nothing to learn or measure from."
                 )
-            self._first, self._opened = batch, opened
+            self._first, self._opened, self._first_size = batch, opened, len(batch[0])
             if not self.not_repeatable:
                 # The targets alone: what a picture is decoded to may differ in its last bit elsewhere.
                 for tensor in tensors(batch[1]):
@@ -86,14 +91,15 @@ class LoaderSource:
                 x, y = self.augment(x, y, generator)
             yield x, y
 
-    def fit_for(self, num_classes: int | None, y: Any) -> None:
-        """Tell the augmentation the number of classes, and ask whether it suits these targets.
+    def suit(self, num_classes: int | None) -> None:
+        """Tell the augmentation the number of classes, and ask whether it suits the pictures and targets.
 
         Raises:
             ValueError: it moves pictures whose targets would have to move along, or needs pixels in [0, 1].
         """
         if self.augment is None:
             return
+        x, y = self.first()
         if not isinstance(y, Tensor) or y.ndim > 2:
             raise ValueError(
                 f"augment= changes the pictures of {self.argument}, and not masks, boxes or other targets with a place "
@@ -101,7 +107,6 @@ class LoaderSource:
             )
         if num_classes is not None:
             self.augment = with_classes(self.augment, num_classes)
-        x, _ = self.first()
         if _works_on_colors(self.augment) and not (x.min() >= 0 and x.max() <= 1):
             raise ValueError(
                 f"augment={self.augment!r} changes colors and needs pixels in [0, 1], and those of {self.argument} run "

@@ -28,6 +28,7 @@ class Source(Protocol):
         name: for records and messages.
         size: pictures in an epoch; None where nobody knows.
         batches: batches in an epoch; None where nobody knows.
+        batch_size: pictures in a batch; of a loader that does not say, those in its first.
         classes: the names of the classes, as far as known.
         not_repeatable: what another run with the same seed cannot repeat, as half a sentence; "" for nothing.
         fingerprint: a checksum by which a checkpoint knows its data.
@@ -36,6 +37,7 @@ class Source(Protocol):
     name: str
     size: int | None
     batches: int | None
+    batch_size: int
     classes: tuple[str, ...] | None
     not_repeatable: str
     fingerprint: int
@@ -75,14 +77,14 @@ class MemorySource:
         self.batches = at_most(batches_per_epoch, self.batches)
         self._arguments = {"mean": mean, "std": std, "device": device}
         self._shuffling = {"shuffle": shuffle, "seed": seed, "augment": augment}
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     def first(self) -> tuple[Tensor, Tensor]:
         """Two of the pictures."""
         return next(batches(self.images[:2], 2, **self._arguments))
 
     def open(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        every = batches(self.images, self._batch_size, epoch=epoch, **self._arguments, **self._shuffling)
+        every = batches(self.images, self.batch_size, epoch=epoch, **self._arguments, **self._shuffling)
         return islice(every, self.batches)
 
     @cached_property

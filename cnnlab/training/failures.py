@@ -63,7 +63,10 @@ def other_shape(trainer: Trainer, x: Tensor, error: Exception) -> DataError:
 
 
 def out_of_memory(trainer: Trainer) -> OutOfMemory:
-    """The device was full; to be raised from the error that said so."""
+    """The device was full, and is rid of what it can be; to be raised from the error that said so."""
+    trainer.optimizer.zero_grad(set_to_none=True)
+    if trainer.device.type == "cuda":
+        torch.cuda.empty_cache()
     size = trainer.batch_size
     smaller = f"Try batch_size={max(1, size // 2)}"
     smaller += ", amp=True" if trainer.device.type == "cuda" and trainer.amp_dtype is None else ""

@@ -40,8 +40,10 @@ class Parts:
     origin: str
     sizes: dict[str, int | None]
 
-    def check_targets(self, objective: Objective) -> None:
-        """Let each loader's targets be asked whether the loss can take them."""
+    def suit(self, objective: Objective) -> None:
+        """Let each loader's targets be asked whether the loss can take them, and augmentation know the classes."""
+        if isinstance(self.train, LoaderSource):
+            self.train.suit(objective.num_classes)
         for source in (self.train, self.measured, self.tested):
             if isinstance(source, LoaderSource):
                 source.check = objective.check

@@ -21,6 +21,8 @@ def config(trainer: Trainer) -> dict[str, Any]:
         **trainer.parts.sizes,
         "image_shape": list(trainer.image_shape),
         **trainer.recipe.config(),
+        # A loader has its own.
+        "batch_size": trainer.batch_size,
         # What was left to the optimizer, or decided in one that was passed.
         "lr": group["initial_lr"],
         "momentum": group.get("momentum", None),

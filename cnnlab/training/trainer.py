@@ -92,14 +92,13 @@ class Trainer:
         self.recipe = recipe
         self.device = resolve_device(recipe.device)
         self.amp_dtype = resolve_amp(recipe.amp, self.device)
-        self.model, self.data = model, data
-        self.epochs, self.batch_size = recipe.epochs, recipe.batch_size
+        self.model, self.data, self.epochs = model, data, recipe.epochs
         self.schedule = make_schedule(recipe.schedule)
         self.callbacks, self._batch_callbacks = epoch_ends(callbacks), batch_ends(callbacks)
         self.checkpoint = None if checkpoint is None else checkpoint_file.place(checkpoint)
         self.checkpoint_seconds = checkpoint_seconds
         self.parts = make_parts(data, validation, recipe, model, self.device)
-        self.image_shape = tuple(self.parts.train.first()[0].shape[1:])
+        self.image_shape, self.batch_size = tuple(self.parts.train.first()[0].shape[1:]), self.parts.train.batch_size
         self.channels_last = prefers_channels_last(model, self.image_shape, self.device)
 
         if self.device.type == "cpu":
@@ -111,7 +110,7 @@ class Trainer:
             model.to(memory_format=torch.channels_last)
         self.objective = Objective(loss, recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
-        self.parts.check_targets(self.objective)
+        self.parts.suit(self.objective)
         learned_from(model, data)
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
@@ -181,7 +180,7 @@ class Trainer:
                 if self._trained:
                     self._final_test_batch()
                 elif not self.testing:
-                    self._train_batches()
+                    self._train_batch()
                     for callback in self._batch_callbacks:
                         callback(self.run, self)
                 else:
@@ -189,15 +188,15 @@ class Trainer:
             except BaseException as error:  # an interrupt too, which is no Exception
                 self._source = self._evaluator = None  # a next step takes the same batch again
                 if isinstance(error, LoaderError):
-                    self._keep()
-                    raise failures.data_failed(self, error) from (error.__cause__ or error)
-                if not is_out_of_memory(error):
+                    # Ctrl-C ends a loader's workers too: what they owe to a training that stops is not missed.
+                    if not self.run.stopped:
+                        self._keep()
+                        raise failures.data_failed(self, error) from (error.__cause__ or error)
+                elif not is_out_of_memory(error):
                     raise
-                self._failed = True
-                self.optimizer.zero_grad(set_to_none=True)
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                raise failures.out_of_memory(self) from error
+                else:
+                    self._failed = True
+                    raise failures.out_of_memory(self) from error
             finally:
                 self._in_step = False
                 self._count_time()
@@ -266,7 +265,7 @@ class Trainer:
 
     # --- training ----------------------------------------------------------------------------------------------------
 
-    def _train_batches(self) -> None:
+    def _train_batch(self) -> None:
         """One update of the weights, from one batch or from as many as ``accumulate`` says."""
         if self._source is None:
             self._open_epoch()
@@ -274,12 +273,12 @@ class Trainer:
         read = update(self, islice(self._source, wanted))
         self._pending += read
         self.progress.batch += len(read)
-        self._source_ended = len(read) < wanted  # a loader that gives fewer batches than it said
-        if self._source_ended and self.batch == 0:
+        if self.batch == 0:
             raise LoaderError(
                 f"data ({self.parts.train.name}) gave no batch. An iterator can be gone through once: give the list of "
                 "its batches, or an object whose __iter__ begins anew."
             )
+        self._source_ended = len(read) < wanted  # a loader that gives fewer batches than it said
         in_flight = 1 if self.device.type == "cpu" else _LOSSES_IN_FLIGHT
         if len(self._pending) >= in_flight or self.testing:
             self._read_pending()

@@ -83,9 +83,9 @@ class PerPicture:
 
     ``fit(augment=...)``, `Compose` and `OneOf` put one around torchvision's transforms and around plain functions of
     x themselves. Those draw once for whatever they are given, so that a whole batch would be turned by one angle;
-    called for each picture they draw for each. That costs a call a picture, in this process: about a second for
-    10,000 pictures, where ours take whole batches in a hundredth of it. The global random streams that such functions
-    draw from begin at the batch's own seed, and are given back.
+    called for each picture they draw for each. That costs a call a picture, in this process: for 10,000 pictures of
+    32 x 32 pixels 0.2 s (a flip) to 4 s (RandAugment), where ours take 0.03 s to 0.2 s. The global random streams that
+    such functions draw from begin at the batch's own seed, and are given back.
 
     Args:
         function: float (C, H, W) in [0, 1] -> the same shape.

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from cnnlab.draw.palette import css
 from cnnlab.widgets.lab import pictures
 from cnnlab.widgets.lab.clocks import BUTTON_STYLE, Clock
-from cnnlab.widgets.lab.runs import AUGMENTATIONS, LabRun, Settings, duration
+from cnnlab.widgets.lab.runs import AUGMENTATIONS, LabRun, Settings, duration, parts_of
 
 LEARNING_RATES: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
 BATCH_SIZES: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
@@ -231,7 +231,7 @@ class Panel(widgets.VBox):
 def progress_text(run: LabRun) -> str:
     """Where a run is, in a line."""
     done, of = len(run.history), run.settings.epochs
-    best = f"Test accuracy {run.history[-1]['test_accuracy']:.1%}." if run.history else ""
+    best = f"{run.part.capitalize()} accuracy {run.history[-1][f'{run.part}_accuracy']:.1%}." if run.history else ""
     if run.state == "training":
         left = run.trainer.seconds_left
         time_left = "" if left is None else f", about {duration(left)} left"
@@ -244,14 +244,14 @@ def progress_text(run: LabRun) -> str:
 def _table(runs: Sequence[LabRun]) -> str:
     if not runs:
         return ""
-    head = ("run", "model", "data", "optimizer", "rate", "augment", "batch", "epochs", "test", "training", "")
+    head = ("run", "model", "data", "optimizer", "rate", "augment", "batch", "epochs", parts_of(runs), "training", "")
     cell = "padding:0.15rem 0.5rem;text-align:left;white-space:nowrap"
     rows = []
     for run in runs:
         s = run.settings
         swatch = f'<span style="color:{css(pictures.color_of(run.number))}" aria-hidden="true">&#9632;</span> '
         last = run.history[-1] if run.history else None
-        test, train = (_percent(last and last[f"{part}_accuracy"]) for part in ("test", "train"))
+        test, train = (_percent(last and last[f"{part}_accuracy"]) for part in (run.part, "train"))
         values = (s.model, s.data, s.optimizer, f"{s.lr:g}", s.augmentation, s.batch_size)
         values += (f"{len(run.history)}/{s.epochs}", test, train, run.state)
         cells = "".join(f'<td style="{cell}">{html.escape(str(value))}</td>' for value in values)

@@ -15,6 +15,7 @@ from cnnlab.draw import plots
 from cnnlab.draw.embed import figure_html
 from cnnlab.draw.palette import SERIES, light
 from cnnlab.errors import unknown_name
+from cnnlab.widgets.lab.runs import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def _curves(runs: Sequence[LabRun], kind: str) -> tuple[Figure, str]:
         now = run.now
         epochs = [row["epoch"] for row in run.history]
         marker = "o" if len(epochs) < 12 else None
-        test, train = ([row[f"{part}_{kind}"] for row in run.history] for part in ("test", "train"))
+        test, train = ([row[f"{part}_{kind}"] for row in run.history] for part in (run.part, "train"))
         axis.plot(epochs, test, color=color, marker=marker, markersize=3)
         ahead = ([now["at"]], [now[kind]]) if now else ([], [])
         axis.plot(epochs + ahead[0], train + ahead[1], color=color, linestyle=_DASHED, linewidth=1.3)
@@ -121,11 +122,12 @@ def _curves(runs: Sequence[LabRun], kind: str) -> tuple[Figure, str]:
         return figure, f"Empty axes: no epoch is finished yet. {kind.capitalize()} by epoch will be drawn here."
     ink = light("muted")
     keys = [
-        Line2D([], [], color=ink, linestyle=line, label=name) for line, name in (("-", "test"), (_DASHED, "training"))
+        Line2D([], [], color=ink, linestyle=line, label=name)
+        for line, name in (("-", parts_of(shown)), (_DASHED, "training"))
     ]
     axis.legend(handles=keys, loc="lower right" if kind == "accuracy" else "upper right")
     said = [f"run {run.label}, {_reached(run, kind)}" for run in shown]
-    return figure, f"Line chart of {kind} by epoch, training and test. {'; '.join(said)}."
+    return figure, f"Line chart of {kind} by epoch, training and {parts_of(shown)}. {'; '.join(said)}."
 
 
 def _reached(run: LabRun, kind: str) -> str:
@@ -134,9 +136,9 @@ def _reached(run: LabRun, kind: str) -> str:
     row = run.history[-1]
     test, train = (
         f"{row[f'{part}_{kind}']:.1%}" if kind == "accuracy" else f"{row[f'{part}_{kind}']:.3f}"
-        for part in ("test", "train")
+        for part in (run.part, "train")
     )
-    return f"after epoch {row['epoch']}: test {test}, training {train}"
+    return f"after epoch {row['epoch']}: {run.part} {test}, training {train}"
 
 
 def _confusion(run: LabRun | None) -> tuple[Figure, str]:
@@ -147,9 +149,9 @@ def _confusion(run: LabRun | None) -> tuple[Figure, str]:
         return _empty(_NOT_YET)
     confusion, classes = evaluation.confusion, evaluation.classes
     figure = _figure()
-    plots.confusion(confusion, classes, title="Confusion on the test pictures", axis=figure.subplots())
+    plots.confusion(confusion, classes, title=f"Confusion on the {run.part} pictures", axis=figure.subplots())
     off = confusion.clone().fill_diagonal_(0)
-    right = f"{evaluation.accuracy:.1%} of {len(evaluation.labels)} test pictures are right"
+    right = f"{evaluation.accuracy:.1%} of {len(evaluation.labels)} {run.part} pictures are right"
     alt = f"Confusion matrix of run {run.label}: {right}"
     if off.sum() == 0:
         return figure, f"{alt}; there is no mistake."
@@ -167,10 +169,10 @@ def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
         return _empty(_NOT_YET)
     wrong = evaluation.mistakes
     if not len(wrong):
-        return _empty("No mistakes: every test picture is right.")
+        return _empty(f"No mistakes: every {run.part} picture is right.")
     figure = _figure()
     figure.suptitle(
-        f"{len(wrong)} of {len(evaluation.labels)} test pictures are wrong; the surest mistakes:",
+        f"{len(wrong)} of {len(evaluation.labels)} {run.part} pictures are wrong; the surest mistakes:",
         fontsize=9,
         fontweight="bold",
         x=0.01,
@@ -181,9 +183,12 @@ def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
     for axis in axes.flat:
         axis.axis("off")
     for axis, index in zip(axes.flat, wrong.tolist()):
-        picture = run.data.test.images[index].permute(1, 2, 0).cpu().numpy()  # (C, H, W) -> (H, W, C)
+        picture = run.measured[index : index + 1].pixels[0].permute(1, 2, 0).cpu().numpy()  # (C, H, W) -> (H, W, C)
         is_, taken = (evaluation.classes[int(part[index])] for part in (evaluation.labels, evaluation.predictions))
-        axis.imshow(picture[..., 0] if picture.shape[2] == 1 else picture, vmin=0, vmax=255)
+        axis.imshow(picture[..., 0] if picture.shape[2] == 1 else picture, vmin=0, vmax=1)
         axis.set_title(f"{is_},\nsaid {taken}", fontsize=7.5, fontweight="normal", loc="center")
         said.append(f"{is_} taken for {taken}")
-    return figure, f"The {len(said)} test pictures that run {run.label} is surest about and wrong: {'; '.join(said)}."
+    return (
+        figure,
+        f"The {len(said)} {run.part} pictures that run {run.label} is surest about and wrong: {'; '.join(said)}.",
+    )

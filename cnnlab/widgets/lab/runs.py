@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,7 @@ from cnnlab.errors import unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-    from cnnlab.data import Dataset
+    from cnnlab.data import Dataset, ImageSet
     from cnnlab.training import Run, Trainer
     from cnnlab.training.evaluation import Evaluation
 
@@ -76,6 +77,16 @@ class LabRun:
         return f"{self.number}: {self.settings.label}"
 
     @property
+    def part(self) -> str:
+        """What is measured after each epoch: "validation" where the data set has such a part, else "test"."""
+        return "test" if self.data.validation is None else "validation"
+
+    @property
+    def measured(self) -> ImageSet:
+        """The pictures of that part."""
+        return self.data.parts[self.part]
+
+    @property
     def now(self) -> dict[str, float] | None:
         """The epoch in progress: "at" (in epochs: 1.5 is half way through the second), "loss", "accuracy"; else None.
 
@@ -88,7 +99,7 @@ class LabRun:
         return {"at": at, "loss": live["train_loss"], "accuracy": live["train_accuracy"]}
 
     def evaluation(self) -> Evaluation | None:
-        """What the model said about the test pictures after its last finished epoch.
+        """What the model said about the pictures that are measured after its last finished epoch.
 
         A run that ended within its first epoch is evaluated as it is; one that is still in it gives None.
         """
@@ -98,8 +109,13 @@ class LabRun:
             return self.trainer.last_evaluation
         if self._unfinished is None:
             data = self.data
-            self._unfinished = evaluate(self.model, data.test, mean=data.mean, std=data.std)
+            self._unfinished = evaluate(self.model, self.measured, mean=data.mean, std=data.std)
         return self._unfinished
+
+
+def parts_of(runs: Sequence[LabRun]) -> str:
+    """What the runs were measured on: "test", "validation", or both."""
+    return " or ".join(sorted({run.part for run in runs})) or "test"
 
 
 def make_augmentation(name: str, size: int) -> Any:
