@@ -15,8 +15,9 @@ from cnnlab.analysis import summarize
 from cnnlab.draw.embed import Embedded
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
+from cnnlab.draw.model.opened import draw_opened
 from cnnlab.draw.model.volumes import draw_volumes
-from cnnlab.draw.model_graph import series_of
+from cnnlab.draw.model_graph import hidden, series_of
 from cnnlab.errors import unknown_name
 
 STYLES = ("volumes", "blocks")
@@ -59,7 +60,12 @@ def draw_model(
         raise unknown_name("style", style, STYLES)
     summary = summarize(model, input_size)
     items = series_of(summary.trace)
-    drawn = draw_volumes(summary, items) if style == "volumes" else draw_blocks(summary, items, expand)
+    if style == "volumes":
+        drawn = draw_volumes(summary, items)
+    elif any(hidden(x) for x in items):
+        drawn = draw_opened(summary, items, expand)
+    else:
+        drawn = draw_blocks(summary, items, expand)
     return Drawing(*drawn).captioned(caption)
 
 
