@@ -13,7 +13,7 @@ from cnnlab.draw.model.words import alt_of, grouped
 from cnnlab.draw.model_graph import Bundle, Item, Level, Step, levels_of, minor, shape_text
 
 _GAP, _BEND = 16.0, 10.0
-_BETWEEN = 44.0  # the columns of a U, at least: the arrows across need to be seen
+_BETWEEN = 56.0  # the columns of a U, at least: the arrows across need to be seen
 
 
 def draw_opened(summary: Summary, items: Sequence[Item], expand: bool) -> Picture:
@@ -65,7 +65,7 @@ def _draw_u(canvas: Canvas, levels: Sequence[Level], first: str, expand: bool) -
             canvas.path(f"M{num(x)} {num(at)}V{num(at + _GAP - 1)}", "ink", arrow=True)
             _counted_box(canvas, x, at + _GAP, wide_left, item, count)
             at += _GAP + BOX_HEIGHT
-        up = turn - meets
+        up = turn - (meets if join is not None else _BEND)
         for item, count in right:
             canvas.path(f"M{num(far)} {num(up)}V{num(up - _GAP + 1)}", "ink", arrow=True)
             _counted_box(canvas, far, up - _GAP - BOX_HEIGHT, wide_right, item, count)
@@ -80,7 +80,7 @@ def _draw_u(canvas: Canvas, levels: Sequence[Level], first: str, expand: bool) -
         if join is None:  # the bottom of the U
             canvas.path(
                 f"M{num(x)} {num(at)}V{num(turn - _BEND)}Q{num(x)} {num(turn)} {num(x + _BEND)} {num(turn)}"
-                f"H{num(far - _BEND)}Q{num(far)} {num(turn)} {num(far)} {num(turn - _BEND)}V{num(turn - 12)}",
+                f"H{num(far - _BEND)}Q{num(far)} {num(turn)} {num(far)} {num(turn - _BEND)}",
                 "ink",
             )
             canvas.room(x, turn, far, turn + 2)
