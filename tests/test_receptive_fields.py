@@ -211,3 +211,24 @@ def test_a_foreign_module_is_named_in_one_line() -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="is no module of lenet5"):
         receptive_field("lenet5", layer=net)
+
+
+def test_a_models_first_layers_are_the_explorers_windows() -> None:
+    from cnnlab.chapters.seeing.receptive_field import RECEPTIVE_FIELD_PRESETS, Window
+    from cnnlab.widgets import receptive_field as explorer
+
+    lenet = summarize("lenet5").windows()
+    assert [window[:3] for window in lenet] == [(5, 1, 1), (2, 2, 1), (5, 1, 1), (2, 2, 1), (5, 1, 1)]
+    resnet = summarize("resnet18")
+    assert (
+        tuple(Window(*window) for window in resnet.windows()[:4]) == RECEPTIVE_FIELD_PRESETS["ResNet-18's first layers"]
+    )
+    params = explorer(resnet).params["state"]
+    assert params["layers"] == 6 and [params[f"kernel{l}"] for l in range(1, 7)] == [7, 3, 3, 3, 3, 3]
+    with on_meta():
+        dilated = nn.Sequential(
+            nn.Conv2d(1, 2, 3, dilation=2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 2, 1)
+        )
+    assert summarize(dilated, (1, 9, 9)).windows() == [(3, 1, 2, "conv 3 × 3"), (2, 2, 1, "avg pool 2 × 2")]
+    with pytest.raises(ValueError, match="layers has 0 entries"):
+        explorer(summarize("mlp_mnist"))

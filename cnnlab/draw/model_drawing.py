@@ -1,7 +1,8 @@
 """Drawings of a model, made from the model itself: every label is a shape that came out of it.
 
 `draw_model(model, style="volumes")` is the drawing of LeNet's paper: stacks of feature maps that shrink and deepen.
-`draw_model(model, style="blocks")` reads like lines of text, one residual block a line, its shortcut arching over it.
+`draw_model(model, style="blocks")` reads like lines of text, one residual block a line, its shortcut arching over it;
+with skips and branches in the model's own ``forward`` it goes from top to bottom, or down and up where that is a U.
 `draw_block(module, input_shape)` shows one block from top to bottom in every detail; `block_gallery`, several.
 """
 
@@ -45,6 +46,9 @@ def draw_model(
     caption: str | None = None,
 ) -> Drawing:
     """Draw a whole model.
+
+    Modules with branches of their own are one box each, which `draw_block` opens. The skips and branches of the model's
+    own ``forward`` are drawn; where they cross, so that no branches can be told apart, a line below says so.
 
     Args:
         model: Any module, or a name for `cnnlab.create_model`.
