@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cnnlab.analysis import MeasuredField, receptive_field, summarize
 from cnnlab.analysis.fields import Part, _reshaped, unit_at
+from cnnlab.analysis.receptive import _signs_if_needed
 from cnnlab.meta import on_meta
 from cnnlab.models.maxvit import VARIANTS, PartitionAttention
 
@@ -183,6 +184,40 @@ def test_pixels_that_become_channels_and_back() -> None:
         assert field.size == (size, size) and field.jump == (jump, jump)
         measured = receptive_field(layers, (3, 8, 8), kind="measured")
         assert max(measured.extent) <= size
+
+
+def test_a_layer_norms_channels_do_not_cancel() -> None:
+    """The sum of what it gives is a constant: without signs no pixel, or a rounding error, would move it."""
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.LayerNorm(8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.conv(x).permute(0, 2, 3, 1))
+
+    torch.manual_seed(0)
+    net, x = Normed(), torch.randn(1, 3, 12, 12, requires_grad=True)
+    assert receptive_field(net, (3, 12, 12), "norm", "measured", samples=1).extent == (3, 3)
+    assert set(_signs_if_needed(net(x)[:, 5, 5], x, 0).flatten().tolist()) == {-1.0, 1.0}
+    assert _signs_if_needed(net.conv(x)[:, :, 5, 5], x, 0) is None
+
+
+def test_tokens_of_a_batch_norm_are_measured_right() -> None:
+    """PyTorch 2.15 gives a batch norm a wrong gradient here: it reaches other channels' pixels, all over the image."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.conv(x)).flatten(2).transpose(1, 2)
+
+    torch.manual_seed(0)
+    field = receptive_field(Tokens(), (3, 16, 16), kind="measured", samples=1)
+    assert field.extent == (3, 3) and field.box == (7, 7, 10, 10)
 
 
 def test_a_measured_field_says_itself_in_one_line_and_draws_itself() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -107,8 +107,8 @@ def receptive_field(
         input_size: (C, H, W); None takes the model's own.
         layer: A module of the model, or its dotted name as `summarize` prints it; None is the model's output.
         kind: "theoretical" follows kernels and strides and needs no numbers. "measured" differentiates the unit
-            (summed over its channels) with respect to random images and reports which pixels moved it, with the
-            model's present parameters, in evaluation mode.
+            (summed over its channels; with random signs where a layer norm has made that sum a constant) with respect
+            to random images and reports which pixels moved it, with the model's present parameters, in evaluation mode.
         samples: Random images to average over; a rectifier or a maximum that happens to be closed hides pixels.
         seed: Seed of the random images.
 
@@ -158,9 +158,10 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
     like = next(model.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(shape[1:], dtype=torch.float64)
+    signs: Tensor | None = None  # of the channels; None where they are summed as they are
     hook = modules[layer].register_forward_hook(keep)
     try:
-        for _ in range(samples):  # one image at a time: memory stays small
+        for number in range(samples):  # one image at a time: memory stays small
             x = torch.randn((1, *shape), generator=generator).to(like.device, like.dtype).requires_grad_()
             kept.clear()
             with evaluating(model), torch.enable_grad():
@@ -169,12 +170,46 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
                 for d, index in enumerate(at):
                     if not isinstance(index, slice):
                         response = response.index_select(d, torch.tensor(index, device=response.device))
-                (gradient,) = torch.autograd.grad(response.sum(), x, allow_unused=True)
+                _grid_by_grid(response.grad_fn)
+                if number == 0 and response.numel() > 1 and response.requires_grad:
+                    signs = _signs_if_needed(response, x, seed)
+                response = response.sum() if signs is None else (response * signs).sum()
+                (gradient,) = torch.autograd.grad(response, x, allow_unused=True)
             if gradient is not None:
                 total += gradient[0].abs().sum(0).cpu().double()
     finally:
         hook.remove()
     return _described(layer, unit, total)
+
+
+def _signs_if_needed(response: Tensor, x: Tensor, seed: int) -> Tensor | None:
+    """Random signs for the channels where a layer norm has made their sum a constant, which no pixel moves."""
+    coins = torch.randint(2, response.shape, generator=torch.Generator().manual_seed(seed))
+    signs = (2 * coins - 1).to(response.device, response.dtype)
+    plain, signed = (
+        torch.autograd.grad(value.sum(), x, retain_graph=True, allow_unused=True)[0]
+        for value in (response, response * signs)
+    )
+    if plain is None or signed is None or plain.abs().max() > 1e-3 * signed.abs().max():
+        return None
+    return signs
+
+
+def _grid_by_grid(node: Any) -> None:
+    """Hand gradients to batch norms row by row.
+
+    PyTorch 2.15 on a CPU computes a wrong one where a batch norm in evaluation mode gets, for a single image, a
+    gradient whose channels lie innermost, as one does when tokens are made of the map after it.
+    """
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if "BatchNorm" in node.name():
+            node.register_prehook(lambda grads: tuple(None if g is None else g.contiguous() for g in grads))
+        stack += [following for following, _ in node.next_functions]
 
 
 def _center(record: Trace, layer: str) -> tuple[tuple[slice | list[int], ...], tuple[int, int] | None]:
