@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from cnnlab.analysis.fields import ReceptiveField, receptive_fields
 from cnnlab.analysis.inputs import example_inputs, numel
-from cnnlab.analysis.operators import names_in
+from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
 from cnnlab.analysis.trace import Call, Op, Trace, trace
+from cnnlab.arithmetic import receptive_field_of
 from cnnlab.errors import unknown_name
 from cnnlab.meta import on_meta
 from cnnlab.models.factory import as_model
@@ -137,6 +138,33 @@ class Summary:
             if layer.name == name:
                 return layer
         raise unknown_name("layer", name, [x.name for x in self.layers], "Print the summary to see all names.")
+
+    def windows(self) -> list[tuple[int, int, int, str]]:
+        """(kernel, stride, dilation, name) of the convolutions and poolings from the input on, for one image axis.
+
+        They go as far as each looks at the result of the one before it: past shortcuts, which see less than what they
+        lead around, up to a branch, a global pooling or an attention. ``widgets.receptive_field(summary)`` shows them.
+        """
+        fields = receptive_fields(self.trace)
+        found: list[tuple[int, int, int, str]] = []
+        for op in self.trace.ops:
+            kind = op.kind.rstrip("_")
+            if not op.from_image or not kind.startswith(("conv", "max_pool", "avg_pool")):
+                continue
+            seen = fields[op.index]
+            if kind.startswith("conv"):
+                kernel, stride, _, dilation, *_ = conv_numbers(kind, op.args, op.kwargs)
+            else:
+                kernel, stride, _, dilation, *_ = pool_numbers(
+                    op.args, op.kwargs, len(op.shape) - 2, kind.startswith("max")
+                )
+            here = (kernel[0], stride[0], dilation[0])
+            reached = receptive_field_of([*(window[:3] for window in found), here])[-1]
+            if seen is None or seen.is_global or (seen.size[0], seen.jump[0]) != reached:
+                break
+            word = "conv" if kind.startswith("conv") else f"{kind[:3]} pool"
+            found.append((*here, f"{word} {' × '.join(map(str, kernel))}"))
+        return found
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The rows of the printed table as a pandas DataFrame, numbers unformatted.

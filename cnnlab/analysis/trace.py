@@ -53,9 +53,14 @@ class Call:
 
 
 class Op:
-    """One operator: ``inputs`` are the numbers of the operators whose results it reads."""
+    """One operator: ``inputs`` are the numbers of the operators whose results it reads.
 
-    __slots__ = ("args", "bytes", "call", "from_image", "index", "inputs", "kind", "kwargs", "macs", "out", "shape")
+    ``places`` says which of all tensors among its arguments those are; the others are parameters and constants.
+    """
+
+    __slots__ = (
+        *("args", "bytes", "call", "from_image", "index", "inputs", "kind", "kwargs", "macs", "out", "places", "shape"),
+    )
 
     def __init__(self, index: int, kind: str, call: Call, args: tuple, kwargs: dict) -> None:
         self.index = index
@@ -64,6 +69,7 @@ class Op:
         self.args = args  # keeps the meta tensors alive, so that an id() names one tensor for the whole trace
         self.kwargs = kwargs
         self.inputs: tuple[int, ...] = ()
+        self.places: tuple[int, ...] = ()
         self.from_image = False
         self.out: Any = None
         self.shape: tuple[int, ...] = ()
@@ -153,18 +159,19 @@ class _Recorder(TorchDispatchMode):
         ops = self.trace.ops
         op = Op(len(ops), facts.name, self.now, args, kwargs)
         maker = self.maker
-        sources = []
+        sources, places = [], []
         used = self.trace.used
-        for tensor in tensors:
+        for place, tensor in enumerate(tensors):
             key = id(tensor)
             made = maker.get(key)
             if made is not None:
                 sources.append(made)
+                places.append(place)
                 if key in self.derived:
                     op.from_image = True
             else:
                 used.add(key)
-        op.inputs = tuple(sources)
+        op.inputs, op.places = tuple(sources), tuple(places)
         op.macs = macs
         op.out = out
         outs = (out,) if isinstance(out, Tensor) else out if isinstance(out, list | tuple) else ()

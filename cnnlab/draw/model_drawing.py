@@ -1,7 +1,8 @@
 """Drawings of a model, made from the model itself: every label is a shape that came out of it.
 
 `draw_model(model, style="volumes")` is the drawing of LeNet's paper: stacks of feature maps that shrink and deepen.
-`draw_model(model, style="blocks")` reads like lines of text, one residual block a line, its shortcut arching over it.
+`draw_model(model, style="blocks")` reads like lines of text, one residual block a line, its shortcut arching over it;
+with skips and branches in the model's own ``forward`` it goes from top to bottom, or down and up where that is a U.
 `draw_block(module, input_shape)` shows one block from top to bottom in every detail; `block_gallery`, several.
 """
 
@@ -15,8 +16,9 @@ from cnnlab.analysis import summarize
 from cnnlab.draw.embed import Embedded
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
+from cnnlab.draw.model.opened import draw_opened
 from cnnlab.draw.model.volumes import draw_volumes
-from cnnlab.draw.model_graph import series_of
+from cnnlab.draw.model_graph import hidden, series_of
 from cnnlab.errors import unknown_name
 
 STYLES = ("volumes", "blocks")
@@ -46,6 +48,9 @@ def draw_model(
 ) -> Drawing:
     """Draw a whole model.
 
+    Modules with branches of their own are one box each, which `draw_block` opens. The skips and branches of the model's
+    own ``forward`` are drawn; where they cross, so that no branches can be told apart, a line below says so.
+
     Args:
         model: Any module, or a name for `cnnlab.create_model`.
         input_size: (C, H, W); None takes the model's own.
@@ -60,7 +65,12 @@ def draw_model(
         raise unknown_name("style", style, STYLES)
     summary = summarize(model, input_size)
     items = series_of(summary.trace)
-    drawn = draw_volumes(summary, items) if style == "volumes" else draw_blocks(summary, items, expand)
+    if style == "volumes":
+        drawn = draw_volumes(summary, items)
+    elif any(hidden(x) for x in items):
+        drawn = draw_opened(summary, items, expand)
+    else:
+        drawn = draw_blocks(summary, items, expand)
     return Drawing(*drawn).captioned(caption)
 
 

@@ -7,7 +7,9 @@ they meet in an addition, an Inception block when they meet in a concatenation. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
@@ -70,6 +72,8 @@ class Bundle:
         name: Dotted name of that module.
         shape_in: Shape where the branches leave, without the batch.
         tangled: Whether its inside could not be told apart into branches (a dense block).
+        own: Whether the model's own ``forward`` writes it, rather than that of a module within: a whole model's drawing
+            would hide what it is if it showed that as one box.
     """
 
     join: Step
@@ -80,6 +84,7 @@ class Bundle:
     shape_in: tuple[int, ...]
     tangled: bool = False
     minor: tuple[Step, ...] = field(default=())
+    own: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,6 +102,83 @@ class Bundle:
 
 
 Item = Step | Bundle
+
+
+def minor(item: Item) -> bool:
+    """Whether it is a norm, an activation or a scaling, which drawings of whole models leave out."""
+    return isinstance(item, Step) and (
+        item.role in ("norm", "activation") or (item.role == "other" and not item.label.startswith("upsample"))
+    )
+
+
+def hidden(item: Item) -> bool:
+    """Whether one box, or one row of boxes, would hide branches that the model's own ``forward`` writes."""
+    if not isinstance(item, Bundle) or not item.own or item.tangled:
+        return False
+    inside = [x for branch in (*item.branches, item.shortcut or ()) for x in branch]
+    plain = item.is_residual and not any(isinstance(x, Bundle) and x.own for x in inside)
+    return not plain or _around(item) is not None
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of a U, as `levels_of` finds it.
+
+    Attributes:
+        left: What runs there on the way down, the pooling before it included.
+        skip: What stands in the way across; empty where the maps go across as they are.
+        join: What the maps of both ways meet in; None at the bottom.
+        right: What runs there on the way up.
+        up: What makes its maps larger then, for the level above; at the bottom all that follows the smallest map.
+    """
+
+    left: tuple[Item, ...]
+    skip: tuple[Item, ...] = ()
+    join: Step | None = None
+    right: tuple[Item, ...] = ()
+    up: tuple[Item, ...] = ()
+
+
+def levels_of(items: Sequence[Item]) -> list[Level] | None:
+    """A model that goes down, up, and across (U-Net), from the top: None if it is none."""
+    found = [i for i, x in enumerate(items) if isinstance(x, Bundle) and x.own]
+    if len(found) != 1:
+        return None
+    (at,) = found
+    bundle = items[at]
+    assert isinstance(bundle, Bundle)
+    ways = _around(bundle)
+    if ways is None:
+        return None
+    down, across = ways
+    right, up = _enlarged(items[at + 1 :])
+    here = Level(tuple(items[:at]), across, bundle.join, right, up)
+    if any(isinstance(x, Bundle) and x.own for x in down):
+        below = levels_of(down)
+        return None if below is None else [here, *below]
+    least = min(_area(x.shape) for x in down)
+    last = max(i for i, x in enumerate(down) if _area(x.shape) == least)
+    return [here, Level(tuple(down[: last + 1]), up=tuple(down[last + 1 :]))]
+
+
+def _around(bundle: Bundle) -> tuple[tuple[Item, ...], tuple[Item, ...]] | None:
+    """(the way with smaller maps in it, the way past it); None where there are no two such ways."""
+    ways = [*bundle.branches, *([] if bundle.shortcut is None else [bundle.shortcut])]
+    start = _area(bundle.shape_in)
+    smallest = [min((_area(x.shape) for x in way), default=start) for way in ways]
+    if bundle.tangled or len(ways) != 2 or start <= 1 or (smallest[0] < start) == (smallest[1] < start):
+        return None
+    return (ways[0], ways[1]) if smallest[0] < start else (ways[1], ways[0])
+
+
+def _area(shape: tuple[int, ...]) -> int:
+    return prod(shape[1:]) if len(shape) > 2 else 1
+
+
+def _enlarged(items: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The items, and those at the end that give larger maps than there are before."""
+    at = next((i for i, x in enumerate(items) if _area(x.shape) > _area(items[0].shape)), len(items))
+    return tuple(items[:at]), tuple(items[at:])
 
 
 def series_of(trace: Trace) -> tuple[Item, ...]:
@@ -124,6 +206,12 @@ class _Parser:
         self.trace = trace
         ops = trace.ops
         self.shape_of_input = tuple(trace.inputs[0].shape[1:])
+        # The model, or what it wraps and adds nothing to.
+        self.root = trace.calls[0] if trace.calls else None
+        while self.root is not None and [(c.start, c.end) for c in self.root.children] == [
+            (self.root.start, self.root.end)
+        ]:
+            self.root = self.root.children[0]
         # Contract: what an operator's result is called in the drawn graph.
         stands_for: dict[int, int] = {IMAGE: IMAGE}
         self.sources: dict[int, tuple[int, ...]] = {}
@@ -209,6 +297,7 @@ class _Parser:
             kind=type(holder.module).__name__,
             name=holder.name,
             shape_in=self._shape(source),
+            own=self._is_own(holder),
         )
 
     def _tangle(self, source: int, inside: list[int], join: int) -> Bundle:
@@ -221,7 +310,11 @@ class _Parser:
             name=holder.name,
             shape_in=self._shape(source),
             tangled=True,
+            own=self._is_own(holder),
         )
+
+    def _is_own(self, holder: Call) -> bool:
+        return self.root is not None and self.root.depth >= holder.depth
 
     def _holder(self, inside: list[int], join: int) -> Call:
         """The innermost module call that ran all of it."""
@@ -315,6 +408,8 @@ def _read(op: Op, kind: str, sources: int) -> tuple[str, str, str, tuple[int, ..
         return "norm", _NORMS[kind], "", (), ()
     if kind in _ACTIVATIONS:
         return "activation", _ACTIVATIONS[kind], "", (), ()
+    if kind.startswith("upsample"):
+        return "other", "upsample", kind.split("_")[1].removesuffix("2d").removesuffix("3d").removesuffix("1d"), (), ()
     if kind in _JOINS and (sources > 1 or kind == "cat"):
         return _JOINS[kind], _JOINS[kind], "", (), ()
     return "other", {"mul": "scale", "add": "shift", "sub": "shift"}.get(kind, kind.replace("_", " ")), "", (), ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnlab.analysis import Summary
 from cnnlab.arithmetic import receptive_field_of
 from cnnlab.widgets.explorer import Explorer
 from cnnlab.widgets.panel import Count, Panel, Pick, Select, Toggle
@@ -70,7 +71,7 @@ PANEL = Panel(
 )
 
 
-def receptive_field(layers: Sequence[Window] | None = None, *, key: str | None = None) -> Explorer:
+def receptive_field(layers: Sequence[Window] | Summary | None = None, *, key: str | None = None) -> Explorer:
     """A stack of layers from the side: choose a unit and see the pixels it sees, and along how many paths.
 
     The recursion is that of Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks"
@@ -78,7 +79,8 @@ def receptive_field(layers: Sequence[Window] | None = None, *, key: str | None =
     weight that a pixel would have if every weight of every kernel were one.
 
     Args:
-        layers: the stack at the start, input first; None means three 3 × 3 convolutions.
+        layers: the stack at the start, input first; None means three 3 × 3 convolutions. What `cnnlab.summarize` gives
+            means the first layers of that model, six at most, as ``Summary.windows`` finds them.
         key: tells two equal explorers on one page apart.
 
     Raises:
@@ -86,6 +88,8 @@ def receptive_field(layers: Sequence[Window] | None = None, *, key: str | None =
     """
     if layers is None:
         layers = RECEPTIVE_FIELD_PRESETS["Three 3 × 3"]
+    if isinstance(layers, Summary):
+        layers = [Window(*window) for window in layers.windows()[:_MOST_LAYERS]]
     if not 1 <= len(layers) <= _MOST_LAYERS:
         raise ValueError(f"layers has {len(layers)} entries; the explorer draws from 1 to {_MOST_LAYERS}.")
     for number, layer in enumerate(layers, start=1):

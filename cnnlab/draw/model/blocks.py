@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from cnnlab.analysis import Summary
 from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
-from cnnlab.draw.model.words import alt_of, grouped
-from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
+from cnnlab.draw.model.words import alt_of, grouped, woven
+from cnnlab.draw.model_graph import Bundle, Item, Step, minor, shape_text
 
 BOX_HEIGHT, _GAP, _PAD = 38.0, 20.0, 12.0
 _ROW_WIDTH = 372.0  # boxes wrap here, so that the drawing fits a phone
@@ -45,11 +45,7 @@ def draw_box(canvas: Canvas, x: float, middle: float, width: float, item: Item) 
 
 def draw_blocks(summary: Summary, items: Sequence[Item], expand: bool) -> Picture:
     """A whole model; ``expand`` draws every repeated block instead of one of them with "×3"."""
-    groups = [
-        (x, n)
-        for x, n in grouped(items, expand)
-        if not (isinstance(x, Step) and x.role in ("norm", "activation", "other"))
-    ]
+    groups = [(x, n) for x, n in grouped(items, expand) if not minor(x)]
     canvas = Canvas()
     title = f"{summary.model_name}: blocks and shortcuts"
     alt = alt_of(summary, groups)
@@ -82,7 +78,11 @@ def draw_blocks(summary: Summary, items: Sequence[Item], expand: bool) -> Pictur
         else:
             y, exit_at = _plain_row(canvas, row.items, back, left, y, exit_at)
         y += 16
-    return canvas.picture(title, alt, least=330)
+    note = woven(items)
+    for line in note:
+        y += 15
+        canvas.text(left, y, line, 10.5, "start", muted=True)
+    return canvas.picture(title, " ".join([alt, *note]), least=330)
 
 
 # Where the way to the next row leaves (x, y), and the height at which it turns back.

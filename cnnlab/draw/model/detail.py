@@ -20,7 +20,7 @@ def draw_detail(summary: Summary, items: Sequence[Item], title: str) -> Picture:
     canvas = Canvas()
     first = summary.input_size[1:]
     canvas.text(0, 0, shape_text(first), 11.5, muted=True)
-    y = _flow(canvas, items, 0.0, 8.0)
+    y = flow(canvas, items, 0.0, 8.0)
     canvas.path(f"M0 {num(y)}v{num(_STEP)}", "ink", arrow=True)
     shape = items[-1].shape if items else first
     canvas.text(0, y + _STEP + 14, shape_text(shape), 11.5, muted=True)
@@ -49,7 +49,7 @@ def draw_gallery(blocks: Sequence[Titled], most: float | None = None) -> Picture
     rows: list[list[tuple[Titled, float, float]]] = []
     room = 0.0
     for block in blocks:
-        left, right, _ = _size(block.items)
+        left, right, _ = reach(block.items)
         half = text_width(block.title, 12.5) * 1.06 / 2
         left, right = max(left, half), max(right, half)
         if not rows or room + left + right > most:
@@ -73,7 +73,7 @@ def _column(canvas: Canvas, block: Titled, x: float, y: float) -> float:
     canvas.text(x, y, block.title, 12.5, bold=True)
     first = block.summary.input_size[1:]
     canvas.text(x, y + 19, shape_text(first), 11.5, muted=True)
-    end = _flow(canvas, block.items, x, y + 27)
+    end = flow(canvas, block.items, x, y + 27)
     canvas.path(f"M{num(x)} {num(end)}v{num(_STEP)}", "ink", arrow=True)
     canvas.text(x, end + _STEP + 14, shape_text(block.items[-1].shape if block.items else first), 11.5, muted=True)
     return end + _STEP + 14
@@ -107,7 +107,7 @@ def _unfolded(items: Sequence[Item]) -> list[Item]:
     return out
 
 
-def _size(items: Sequence[Item]) -> tuple[float, float, float]:
+def reach(items: Sequence[Item]) -> tuple[float, float, float]:
     """(reach to the left of the center line, to the right, height) of a series drawn downward."""
     left = right = 30.0
     height = 0.0
@@ -124,11 +124,11 @@ def _item_size(item: Item) -> tuple[float, float, float]:
     if item.tangled:
         width = box_width(item)
         return width / 2, width / 2, BOX_HEIGHT
-    parts = [_size(branch) for branch in item.branches]
+    parts = [reach(branch) for branch in item.branches]
     if item.shortcut is not None:
         left, right, height = parts[0]
         if item.shortcut:
-            a, b, h = _size(item.shortcut)
+            a, b, h = reach(item.shortcut)
             return left, right + 22 + a + b, max(height, h) + _STEP * 2 + 20
         return left, right + 26, height + _STEP * 2 + 20
     wide = sum(a + b for a, b, _ in parts) + 18 * (len(parts) - 1)
@@ -145,7 +145,7 @@ def _detail_width(step: Step) -> float:
     return max(104.0, box_width(step))
 
 
-def _flow(canvas: Canvas, items: Sequence[Item], x: float, y: float) -> float:
+def flow(canvas: Canvas, items: Sequence[Item], x: float, y: float) -> float:
     """Draw a series downward from (x, y); returns where it ends."""
     for item in _unfolded(items):
         if isinstance(item, Bundle) and not item.tangled:
@@ -169,17 +169,17 @@ def _flow(canvas: Canvas, items: Sequence[Item], x: float, y: float) -> float:
 
 def _branching(canvas: Canvas, bundle: Bundle, x: float, y: float) -> float:
     fork = y + 7
-    parts = [_size(branch) for branch in bundle.branches]
+    parts = [reach(branch) for branch in bundle.branches]
     if bundle.shortcut is not None:
         _, right, height = parts[0]
         canvas.path(f"M{num(x)} {num(y)}V{num(fork)}", "ink")
         if bundle.shortcut:
-            a, b, h = _size(bundle.shortcut)
+            a, b, h = reach(bundle.shortcut)
             height = max(height, h)
             side = x + right + 22 + a
         else:
             side = x + right + 22
-        end = _flow(canvas, bundle.branches[0], x, fork)
+        end = flow(canvas, bundle.branches[0], x, fork)
         plus = fork + height + _STEP + 9
         canvas.path(f"M{num(x)} {num(end)}V{num(plus - 10)}", "ink", arrow=True)
         bend = 12.0
@@ -191,7 +191,7 @@ def _branching(canvas: Canvas, bundle: Bundle, x: float, y: float) -> float:
                 1.9,
                 dashed=True,
             )
-            low = _flow(canvas, bundle.shortcut, side, fork + bend)
+            low = flow(canvas, bundle.shortcut, side, fork + bend)
             canvas.path(
                 f"M{num(side)} {num(low)}V{num(plus - bend)}Q{num(side)} {num(plus)} {num(side - bend)} {num(plus)}"
                 f"H{num(x + 10)}",
@@ -222,7 +222,7 @@ def _branching(canvas: Canvas, bundle: Bundle, x: float, y: float) -> float:
     for branch, (a, b, _) in zip(bundle.branches, parts, strict=True):
         center = at + a
         centers.append(center)
-        end = _flow(canvas, branch, center, fork)
+        end = flow(canvas, branch, center, fork)
         canvas.path(f"M{num(center)} {num(end)}V{num(low)}", "ink", arrow=True)
         at += a + b + 18
     canvas.path(

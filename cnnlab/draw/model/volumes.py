@@ -8,9 +8,9 @@ from itertools import pairwise
 from math import log2
 
 from cnnlab.analysis import Summary
-from cnnlab.draw.model.canvas import Canvas, Picture, num, text_width
-from cnnlab.draw.model.words import alt_of, grouped
-from cnnlab.draw.model_graph import Item, Step, shape_text
+from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
+from cnnlab.draw.model.words import alt_of, grouped, woven
+from cnnlab.draw.model_graph import Item, Level, Step, hidden, levels_of, minor, shape_text
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class _Volume:
 def draw_volumes(summary: Summary, items: Sequence[Item]) -> Picture:
     """A whole model."""
     groups = [(x, n) for x, n in grouped(items) if not (isinstance(x, Step) and x.role in ("norm", "activation"))]
-    stages = [_Stage(summary.input_size[1:], [], "input"), *_stages(groups)]
+    levels = levels_of(items)
+    found, skips = ([*_stages(groups)], []) if levels is None else _down_and_up(levels)
+    stages = [_Stage(summary.input_size[1:], [], "input"), *found]
     largest = max((stage.shape[-1] for stage in stages if len(stage.shape) == 3), default=1)
     volumes: list[_Volume] = []
     layers: list[Canvas] = []
@@ -117,14 +119,82 @@ def draw_volumes(summary: Summary, items: Sequence[Item]) -> Picture:
         canvas.text(volume.center, top - 14, volume.stage.name, 10.5, muted=True)
         for row, word in enumerate(volume.stage.words):
             canvas.text(at, line + 13.5 * row, word, 11, muted=row > 0)
+    for depth, (start, end, role) in enumerate(skips):
+        _skip(canvas, volumes[start], volumes[end], top - (27 if start == 0 else 14), len(skips) - depth, role)
+    note = woven(items)
+    if levels is None and any(hidden(x) for x in items):
+        note = ['Branches of the model\'s own forward: style="blocks" draws them.']
+    for number, text in enumerate(note):
+        canvas.text(canvas.left, canvas.bottom + (12 if number else 18), text, 10.5, "start", muted=True)
     title = f"{summary.model_name}: volumes of feature maps"
-    return canvas.picture(title, alt_of(summary, groups), least=min(canvas.right - canvas.left + 16, 680))
+    alt = " ".join([alt_of(summary, groups), *note])
+    return canvas.picture(title, alt, least=min(canvas.right - canvas.left + 16, 680))
 
 
-def _stages(groups: list[tuple[Item, int]]) -> list[_Stage]:
-    """The volumes after the input, in their order."""
+def _down_and_up(levels: Sequence[Level]) -> tuple[list[_Stage], list[tuple[int, int, str]]]:
+    """The volumes of a U in the order in which they are made, and its skips: (from, to, what they meet in).
+
+    Volumes are counted with the input as number 0. What makes the maps larger, the joint and the first convolution
+    after it make one volume.
+    """
     stages: list[_Stage] = []
-    compact = sum(1 for _ in groups) > 9
+    starts: list[int] = []
+    for level in levels:
+        stages += _storey(level.left)
+        starts.append(len(stages))
+    skips: list[tuple[int, int, str]] = []
+    for level, below, start in reversed(list(zip(levels, levels[1:], starts, strict=False))):
+        assert level.join is not None  # of all levels but the last
+        words = [*(x.label if isinstance(x, Step) else x.kind for x, _ in _seen(below.up)), level.join.label]
+        after = _storey(level.right)
+        if not after:
+            after = [_Stage(level.join.shape, [], "")]
+        after[0] = replace(after[0], words=[*words, *after[0].words], step=None)
+        skips.insert(0, (start, len(stages) + 1, level.join.role))
+        stages += after
+    stages += _storey(levels[0].up)
+    return stages, skips
+
+
+def _storey(items: Sequence[Item]) -> list[_Stage]:
+    """The volumes of one size, of which convolutions without padding take a few rows each: no volumes of their own."""
+    stages: list[_Stage] = []
+    for stage in _stages(_seen(items), compact=True):
+        last = stages[-1] if stages else None
+        if last is not None and len(last.shape) == len(stage.shape) == 3 and 0.75 < stage.shape[1] / last.shape[1] <= 1:
+            pooled = last.step is not None and last.step.role == "pool"
+            if pooled or last.shape[0] == stage.shape[0]:
+                words = list(last.words)
+                for word in stage.words:
+                    words = _merged(words, [word])
+                stages[-1] = replace(stage, words=words, step=None)
+                continue
+        stages.append(stage)
+    return stages
+
+
+def _seen(items: Sequence[Item]) -> list[tuple[Item, int]]:
+    return [(x, n) for x, n in grouped(items) if not minor(x)]
+
+
+def _skip(canvas: Canvas, a: _Volume, b: _Volume, y: float, height: int, role: str) -> None:
+    """From above one volume's name to above another's; ``height`` in steps, so that skips nest."""
+    bend, top = 7.0, y - 8 - 11 * height
+    canvas.path(
+        f"M{num(a.center)} {num(y)}V{num(top + bend)}Q{num(a.center)} {num(top)} {num(a.center + bend)} {num(top)}"
+        f"H{num(b.center - bend)}Q{num(b.center)} {num(top)} {num(b.center)} {num(top + bend)}V{num(y)}",
+        ROLE_COLOR[role],
+        1.7,
+        arrow=True,
+        css_class="cnnlab-skip",
+    )
+    canvas.room(a.center, top, b.center, y)
+
+
+def _stages(groups: list[tuple[Item, int]], compact: bool | None = None) -> list[_Stage]:
+    """The volumes after the input, in their order; ``compact`` joins those of one shape, None where there are many."""
+    stages: list[_Stage] = []
+    compact = len(groups) > 9 if compact is None else compact
     waiting: list[str] = []
     for i, (item, count) in enumerate(groups):
         if isinstance(item, Step):
@@ -138,6 +208,8 @@ def _stages(groups: list[tuple[Item, int]]) -> list[_Stage]:
             words = [kind.split(" ")[0], *kind.split(" ")[1:]] if count == 1 else [f"{count} {kind}s"]
             if item.is_residual:
                 words = ["1 residual", "block"] if count == 1 else [f"{count} residual", "blocks"]
+            if hidden(item):
+                words = [f"{len(item.branches) + item.is_residual} branches"]
             step, name = None, item.name.rsplit(".", 1)[0]
         if stages and stages[-1].shape == item.shape and compact:
             # The same shape again: one volume, more operations before it.
