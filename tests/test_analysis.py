@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy
+import pandas
 import pytest
 import torch
 import torchvision
@@ -458,3 +464,121 @@ def test_tables() -> None:
     frame = summarize("resnet18").to_dataframe()
     assert frame.loc[frame.name == "", "params"].item() == 11_689_512
     assert frame.loc[frame.name == "conv1", "macs"].item() == 118_013_952
+
+
+# --- several models, frozen parameters, CSV and LaTeX ---------------------------------------------------------------
+
+
+def half_frozen() -> nn.Module:
+    model = torchvision.models.resnet18().requires_grad_(False)
+    model.fc.requires_grad_(True)
+    return model
+
+
+def test_trainable_and_frozen_stand_apart() -> None:
+    model = half_frozen()
+    summary = summarize(model, (3, 64, 64))
+    assert (summary.params, summary.trainable, summary.frozen) == (11_689_512, 513_000, 11_176_512)
+    assert "11.7 M parameters (513 k trainable, 11.2 M frozen)" in str(summary)
+    model.requires_grad_(True)  # later: the table is of the model as it was
+    assert (summary["fc"].trainable, summary["layer1"].trainable) == (513_000, 0)
+    assert "Frozen" in str(summary).splitlines()[0]
+    assert len(ElementTree.fromstring(summary._repr_html_()).findall(".//thead/tr/th")) == 8
+    all_of_it = summarize(model, (3, 64, 64))
+    assert all_of_it.frozen == 0 and "rozen" not in str(all_of_it) + all_of_it._repr_html_()
+    shared = nn.Linear(3, 3).requires_grad_(False)
+    twice = summarize(nn.Sequential(shared, shared, nn.Linear(3, 3)), (3,))
+    assert (twice.params, twice.trainable) == (24, 12)
+
+
+def test_frames_have_the_rows_of_the_print_and_numbers_in_their_columns() -> None:
+    summary = summarize("resnet18", depth=1)
+    frame = summary.to_dataframe()
+    assert list(frame.name) == [x.name for x in summary.shown] and len(frame) < len(summary.layers)
+    assert len(summarize("resnet18").to_dataframe()) == len(summary.layers)
+    numbers = frame.drop(columns=["name", "kind", "output_shape"])
+    assert all(kind.kind in "iufb" for kind in numbers.dtypes)
+    at = frame.set_index("name")
+    assert (at.field_height["conv5"], at.field_width["conv5"], at.jump_width["conv5"]) == (435, 435, 32)
+    assert at.field_is_global["fc"] and str(at.field_height["fc"]) == "<NA>"
+    oblong = summarize(nn.Conv2d(3, 4, (3, 7), stride=(1, 2)), (3, 16, 16)).to_dataframe().iloc[0]
+    assert (oblong.field_height, oblong.field_width, oblong.jump_height, oblong.jump_width) == (3, 7, 1, 2)
+
+
+def test_csv_is_read_back_as_numbers(tmp_path: Path) -> None:
+    summary = summarize(half_frozen(), (3, 64, 64))
+    assert summary.to_csv(tmp_path / "layers.csv") is None
+    back = pandas.read_csv(tmp_path / "layers.csv", keep_default_na=True)
+    assert back.field_height.dtype.kind == "f" and back.trainable.dtype.kind == "i"
+    assert back.output_shape[1] == "1x64x32x32"
+    both = pandas.read_csv(io.StringIO(summarize({"a": half_frozen(), "b": "vgg11"}, (3, 64, 64)).to_csv()))
+    assert list(both.model) == ["a", "b"] and list(both.frozen) == [11_176_512, 0]
+    assert all(both[name].dtype.kind in "iufb" for name in both.columns if name not in ("model", "input_size"))
+
+
+def test_several_models_are_one_table() -> None:
+    frozen = half_frozen()
+    table = summarize([frozen, "resnet18", torchvision.models.resnet34(), "vit_b_32"], (3, 224, 224))
+    assert list(table.summaries) == ["ResNet", "resnet18", "ResNet (2)", "vit_b_32"]
+    one = summarize("resnet18", (3, 224, 224))
+    assert (table["resnet18"].macs, table["resnet18"].activation_bytes) == (one.macs, one.activation_bytes)
+    head, _, first, *_ = str(table).splitlines()
+    assert head.split() == ["Model", "Parameters", "Trainable", "Frozen", "MACs", "Activations", "Sees"]
+    assert first.split() == ["ResNet", "11.7", "M", "513", "k", "11.2", "M", "1.81", "G", "20.7", "MB", "435"]
+    assert len(ElementTree.fromstring(table._repr_html_()).findall(".//tbody/tr")) == 4
+    frame = table.to_dataframe().set_index("model")
+    assert frame.field_height["resnet18"] == 435 and frame.field_is_global["vit_b_32"]
+    own_sizes = summarize({"five": "lenet5", "dense": "mlp_mnist"})  # each at its own size
+    assert str(own_sizes).splitlines()[0].split()[:2] == ["Model", "Input"] and "Frozen" not in str(own_sizes)
+    assert str(own_sizes).splitlines()[2].split()[:2] == ["five", "1x32x32"]
+    assert own_sizes["dense"].sees is None  # there is no map in it
+
+
+def test_mistakes_with_several_models() -> None:
+    for empty in ([], {}):
+        with pytest.raises(ValueError, match="is empty; give one or more"):
+            summarize(empty)
+    with pytest.raises(TypeError, match=r"^model\[1\]: model=3 is a int"):
+        summarize(["lenet5", 3])
+    with pytest.raises(ValueError, match=r"^mine: .*expects 1 channels, the input has 3"):
+        summarize({"his": nn.Conv2d(3, 4, 3), "mine": nn.Conv2d(1, 4, 3)}, (3, 8, 8))
+    with pytest.raises(ValueError, match="Did you mean 'lenet5'"):
+        summarize(["lenet5"])["lenet"]
+
+
+# What LaTeX takes for a command, unless it is escaped, and what it cannot print in its oldest encoding.
+UNESCAPED = re.compile(r"(?<!\\)[#%$_^~]|(?<!\\)&|[<>|]")
+
+
+def test_latex_compiles(tmp_path: Path) -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module('a_b%&#$^~{}\\<>|"', nn.Conv2d(3, 4, 3))
+            self.add_module("[0]", nn.Conv2d(4, 4, 3))
+            self.add_module("*", nn.Conv2d(4, 4, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.children():
+                x = layer(x)
+            return x
+
+    texts = [summarize(Odd(), (3, 16, 16)).to_latex(), summarize({"[x]_1": "lenet5", "*%": "mlp_mnist"}).to_latex()]
+    for text in texts:
+        head, *body, foot, _ = text.split("\n")
+        assert head.startswith(r"\begin{tabular}{l") and foot == r"\end{tabular}"
+        lines = [line for line in body if line != r"\hline"]
+        columns = len(head.removeprefix(r"\begin{tabular}{").removesuffix("}"))
+        for line in lines:
+            assert line.endswith(r" \\") and not line.startswith(("[", "*"))
+            cells = line.removesuffix(r" \\").split(" & ")
+            assert len(cells) == columns
+            bare = "".join(cells).replace(r"$\times$", "")
+            assert not UNESCAPED.search(bare), bare
+            assert bare.isascii()
+    if shutil.which("pdflatex"):
+        document = rf"\documentclass{{article}}\begin{{document}}{''.join(texts)}\end{{document}}"
+        (tmp_path / "t.tex").write_text(document)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout[-800:]

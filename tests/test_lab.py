@@ -254,6 +254,72 @@ def test_a_validation_set_is_what_the_lab_shows():
     assert set(run.run.tested) == {"epoch", "test_loss", "test_accuracy"}
 
 
+class OwnNet(torch.nn.Module):
+    """Takes both numbers, and pictures of any size."""
+
+    def __init__(self, num_classes=2, in_channels=3):
+        super().__init__()
+        self.conv, self.fc = torch.nn.Conv2d(in_channels, 4, 3), torch.nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).mean(dim=(2, 3)))
+
+
+def narrow(num_classes):
+    return OwnNet(num_classes, in_channels=1)
+
+
+def test_models_of_ones_own_classes_functions_and_built_ones():
+    built = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    built.input_size = (1, 8, 8)
+    entries = [OwnNet, "mlp_mnist", narrow, lambda num_classes: OwnNet(num_classes, 1), built]
+    lab = TrainingLab(models=entries, datasets=("digits",), epochs=1, limit=60)
+    assert list(lab.panel.model.options) == ["OwnNet", "mlp_mnist", "narrow", "model 4", "Sequential"]
+    assert "OwnNet, mlp_mnist, narrow" in lab._repr_mimebundle_()["text/html"]
+    first = [p.clone() for p in built.parameters()]
+    for name in lab.panel.model.options:
+        lab.panel.model.value = name
+        lab.train()
+        tick_to_the_end(lab)
+        assert lab.runs[-1].state == "finished", lab.panel.said
+        assert lab.runs[-1].data.shape == ((1, 28, 28) if name == "mlp_mnist" else (1, 8, 8))
+    own = lab.runs[0].model
+    assert own.fc.out_features == 10 and own.conv.in_channels == 1
+    # A copy was trained, from the parameters that were there when the lab was made, each time.
+    trained = lab.runs[-1]
+    assert all(torch.equal(a, b) for a, b in zip(first, built.parameters()))
+    assert not torch.equal(trained.model[1].weight, first[0])
+    with torch.no_grad():
+        built[1].weight.zero_()
+    lab.train()
+    tick_to_the_end(lab)
+    assert lab.runs[-1].history[-1]["test_loss"] == trained.history[-1]["test_loss"]
+
+
+def test_equal_runs_of_a_class_start_alike():
+    lab = TrainingLab(models=[OwnNet], datasets=("digits",), epochs=1, limit=60)
+    for _ in range(2):
+        torch.rand(1)  # the reader's own numbers go on
+        lab.train()
+        tick_to_the_end(lab)
+    assert lab.runs[0].history[-1]["test_loss"] == lab.runs[1].history[-1]["test_loss"]
+
+
+def test_a_class_that_fails_to_build_is_explained_on_the_panel():
+    class Broken(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            raise RuntimeError("no ink in the layer")
+
+    lab = TrainingLab(models=[Broken, lambda: 3], datasets=("digits",), epochs=1, limit=60)
+    lab.train()
+    assert "Broken could not be trained on digits: no ink in the layer" in lab.panel.said[1]
+    lab.panel.model.value = "model 2"
+    lab.train()
+    assert "it has to return an nn.Module" in lab.panel.said[1]
+    assert lab.runs == [] and not lab.clock.control.disabled
+
+
 # What goes wrong is said in words, and nothing is lost
 
 
@@ -337,6 +403,9 @@ def test_picture_that_fails_does_not_end_the_training(lab, monkeypatch):
         ({"optimizers": ("adamm",)}, "adam"),
         ({"models": "lenet5"}, "list"),
         ({"models": ()}, "list"),
+        ({"models": ("OwnNet",)}, r"models\[0\]='OwnNet' is not known.*or a class of your own itself"),
+        ({"models": (OwnNet, OwnNet)}, "two are called 'OwnNet'"),
+        ({"models": (torch.nn.Conv2d,)}, r"models\[0\]: Conv2d cannot be built without out_channels, kernel_size"),
         ({"batch_size": 100}, "128"),
         ({"epochs": 0}, "1 to 200"),
     ],

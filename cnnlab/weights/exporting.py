@@ -55,4 +55,7 @@ def to_torchvision(model: nn.Module) -> OrderedDict[str, Tensor]:
         if counter is not None:
             found[f"{theirs.name}.{COUNTER}"] = counter.clone()
     matching.check_lengths()
-    return OrderedDict((name, found[name]) for name in reference.state_dict())
+    wanted = reference.state_dict()
+    state = OrderedDict((name, found[name]) for name in wanted)
+    state._metadata = wanted._metadata  # MNASNet looks there for the version of its own format
+    return state

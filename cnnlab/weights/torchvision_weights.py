@@ -112,10 +112,10 @@ def bare(name: str) -> nn.Module:
         return get_model(name, weights=None, **options)
 
 
-def current_names(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def current_names(name: str, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A state dict with the names that the module has today, and what it has not left out."""
     if name.startswith("densenet"):
         return {DENSENET_KEY.sub(r"\1\2.", key): value for key, value in state.items()}
     if name == "googlenet":
         return {key: value for key, value in state.items() if not key.startswith("aux")}
-    return dict(state)
+    return state  # as it is: MNASNet's says which version of its format it has
