@@ -15,6 +15,8 @@ from cnnlab.errors import unknown_name
 from cnnlab.models.factory import as_model
 from cnnlab.modes import evaluating
 
+__all__ = ["MeasuredField", "receptive_field"]
+
 # W. Luo, Y. Li, R. Urtasun, R. Zemel: Understanding the effective receptive field in deep convolutional
 # networks, NeurIPS 2016: a pixel belongs to the effective field if it weighs more than 1 - 95.45 % of the peak.
 _PEAK_SHARE = 1 - 0.9545
@@ -27,7 +29,7 @@ class MeasuredField:
     Attributes:
         layer: Name of the layer.
         unit: (row, column) of the unit in the layer's output; None where that output has no rows and columns.
-        map: |gradient| at every input pixel, summed over channels, averaged over the samples, largest value 1.
+        map: Size of the gradient at every input pixel, summed over channels, averaged over the samples, at most 1.
             Shape: (H, W) of the input.
         extent: (height, width) of the smallest box that holds every pixel with a gradient, 0 where there is none.
         box: (top, left, bottom, right) of that box; bottom and right lie one past it.
