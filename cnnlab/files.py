@@ -11,6 +11,8 @@ from glob import escape
 from itertools import count
 from pathlib import Path
 
+__all__ = ["LEFT_AFTER", "own_part", "left_parts", "replacing"]
+
 # A file that is being written changes every second; one that has not for this long was left by a process that is gone.
 LEFT_AFTER = 600.0  # seconds
 

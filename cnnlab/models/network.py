@@ -16,6 +16,8 @@ from cnnlab.meta import on_meta
 if TYPE_CHECKING:
     from cnnlab.models.registry import ModelInfo, Size
 
+__all__ = ["Network"]
+
 
 class Network(nn.Module):
     """An ``nn.Module`` that knows its head, the layer with an output for each class; all before it is the trunk.

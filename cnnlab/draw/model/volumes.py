@@ -12,6 +12,8 @@ from cnnlab.draw.model.canvas import Canvas, Picture, num, text_width
 from cnnlab.draw.model.words import alt_of, grouped
 from cnnlab.draw.model_graph import Item, Step, shape_text
 
+__all__ = ["draw_volumes"]
+
 
 @dataclass(frozen=True)
 class _Stage:
