@@ -6,7 +6,9 @@ All are resolved on first use: ``import cnnlab`` costs next to nothing on top of
 
 from __future__ import annotations
 
-from cnnlab.lazy import lazy_names
+import sys
+
+from cnnlab.lazy import lazy_names, show_public
 
 __version__ = "0.1.0"
 
@@ -47,3 +49,4 @@ _HOMES |= {name: f"{__name__}.{name}" for name in (*_PACKAGES, "widgets")}
 
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
+show_public(sys.modules[__name__])

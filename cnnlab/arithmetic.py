@@ -11,6 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import gcd
 
+__all__ = [
+    "output_size",
+    "transposed_output_size",
+    "extent",
+    "same_padding",
+    "enlarging_padding",
+    "conv_params",
+    "conv_macs",
+    "grow",
+    "receptive_field_of",
+    "check_divides",
+]
+
 
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
     """How many positions a kernel has along one axis: floor((size + 2p - d(k - 1) - 1) / s) + 1.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["device", "keep_freed_memory", "watched"]
+
 
 def device() -> torch.device:
     """The device that models and batches go to: CUDA, else Apple's MPS, else the CPU."""

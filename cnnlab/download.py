@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 from cnnlab.devices import watched
 from cnnlab.files import left_parts, own_part
 
+__all__ = ["CHUNK", "ATTEMPTS", "TIMEOUT", "LARGEST", "DownloadError", "cache_folder", "verify", "download"]
+
 CHUNK = 1 << 18  # bytes per read
 ATTEMPTS = 5  # per mirror, as long as each brings more bytes than the last
 TIMEOUT = 30.0  # seconds without a byte

@@ -15,6 +15,8 @@ from typing import TypeVar
 from cnnlab.devices import device
 from cnnlab.errors import unknown_name
 
+__all__ = ["SCALES", "scale", "by_scale", "seed_everything", "setup"]
+
 SCALES = ("smoke", "laptop", "gpu")
 T = TypeVar("T")
 

@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+__all__ = ["unknown_name", "reason_of", "whole_number"]
+
 
 def unknown_name(argument: str, given: object, allowed: Iterable[str], remedy: str = "") -> ValueError:
     """The error for a misspelt name: what was given, the nearest allowed names, and what to do.

@@ -6,6 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+__all__ = [
+    "ConvNormAct",
+    "Branches",
+    "DropPath",
+    "drop_path_rates",
+    "SqueezeExcite",
+    "pad_same",
+    "make_divisible",
+    "he_normal_",
+]
+
 
 class ConvNormAct(nn.Module):
     """Convolution without bias, batch norm, activation: the unit that most networks since 2015 are built of.

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+__all__ = ["META", "on_meta"]
+
 META = torch.device("meta")
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
+__all__ = ["evaluating", "modes_kept"]
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:

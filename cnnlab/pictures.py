@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+__all__ = [
+    "SUFFIXES",
+    "BrokenImage",
+    "open_picture",
+    "upright_color",
+    "resized_sides",
+    "middle",
+    "fitted",
+    "read_picture",
+    "resize_images",
+    "scale_and_shift",
+]
+
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy
     from PIL.Image import Image
 
+__all__ = ["KINDS", "Preprocess", "plain_preprocess", "pixels_of"]
+
 # What a picture in memory may be; a file is opened by `cnnlab.predict`.
 KINDS = "a PIL image, a tensor or a NumPy array"
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from cnnlab.errors import unknown_name
 
+__all__ = ["recorded_folder", "recorded"]
+
 
 def recorded_folder() -> Path:
     """The folder that holds the recorded results: the checkout's, else the installed copy."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+__all__ = ["human", "human_bytes", "text_table", "latex_escape", "latex_table", "html_table", "html_frame"]
+
 
 def human(number: int) -> str:
     """12,345,678 as 12.3 M; below ten thousand, the number itself."""

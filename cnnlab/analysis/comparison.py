@@ -16,6 +16,8 @@ from cnnlab.tables import html_table, human, human_bytes, latex_table, text_tabl
 if TYPE_CHECKING:
     import pandas
 
+__all__ = ["Comparison", "compare"]
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison:

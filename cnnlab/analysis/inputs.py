@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from cnnlab.meta import META
 
+__all__ = ["numel", "example_inputs"]
+
 
 def numel(parameter: nn.Parameter) -> int:
     """Raises: ValueError: the parameter is of a lazy layer that has not run yet."""

@@ -16,6 +16,18 @@ from torch import Tensor
 
 from cnnlab.meta import META
 
+__all__ = [
+    "names_in",
+    "ShapeError",
+    "pair",
+    "shown",
+    "ConvNumbers",
+    "conv_numbers",
+    "pool_numbers",
+    "Facts",
+    "facts_of",
+]
+
 
 def names_in(text: str) -> frozenset[str]:
     """The words of a text: a set of operator names that is pleasant to read and to extend."""

@@ -20,6 +20,8 @@ from cnnlab.modes import evaluating
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["MeasuredField", "receptive_field"]
+
 # W. Luo, Y. Li, R. Urtasun, R. Zemel: Understanding the effective receptive field in deep convolutional
 # networks, NeurIPS 2016: a pixel belongs to the effective field if it weighs more than 1 - 95.45 % of the peak.
 _PEAK_SHARE = 1 - 0.9545
@@ -33,7 +35,7 @@ class MeasuredField:
         layer: Name of the layer.
         unit: (row, column) of the unit in the layer's output, wherever in its shape those are (N, C, H, W; N, H, W, C;
             tokens; windows); None where that output has no rows and columns.
-        map: |gradient| at every input pixel, summed over channels, averaged over the samples, largest value 1.
+        map: Size of the gradient at every input pixel, summed over channels, averaged over the samples, at most 1.
             Shape: (H, W) of the input.
         extent: (height, width) of the smallest box that holds every pixel with a gradient, 0 where there is none.
         box: (top, left, bottom, right) of that box; bottom and right lie one past it.

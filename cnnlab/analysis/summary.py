@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from cnnlab.analysis.comparison import Comparison
 
+__all__ = ["InputSize", "Layer", "Summary", "summarize", "AXES", "field_numbers"]
+
 InputSize = Sequence[int] | Sequence[Sequence[int]] | Tensor | None
 
 # Functional operators that are worth a row of their own; views, slices and index tables are not.

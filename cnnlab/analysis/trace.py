@@ -28,6 +28,8 @@ from cnnlab.errors import reason_of
 from cnnlab.meta import META
 from cnnlab.modes import evaluating
 
+__all__ = ["IMAGE", "Call", "Op", "Trace", "trace", "tensors_in"]
+
 _CONTAINERS = (dict, OrderedDict, list, set)  # in which a module may keep things
 _HOOKS = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}  # every module's own; no tensors there
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from cnnlab.models import list_models, model_info
 
+__all__ = ["Step", "LINEAGE", "family_tree"]
+
 
 @dataclass(frozen=True)
 class Step:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+__all__ = ["Checkpoint", "extra_data", "imagenet_checkpoints", "pareto_front"]
+
 # Prefix of torchvision's name -> (family, year of the paper's first version). Longer prefixes come first.
 _FAMILIES: dict[str, tuple[str, int]] = {
     "alexnet": ("AlexNet", 2012),

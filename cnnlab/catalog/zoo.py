@@ -14,6 +14,8 @@ from cnnlab.weights import sources
 from cnnlab.weights.source import Source
 from cnnlab.weights.torchvision_weights import torchvision_entry
 
+__all__ = ["RECIPES", "Accuracy", "ZooRow", "zoo_table", "chart_points", "table_rows"]
+
 # Recipe -> what it means. Two networks may be compared within "new"; in "own" each has that of its time and authors.
 RECIPES: dict[str, str] = {
     "paper": "the paper's own figure, often of several crops",

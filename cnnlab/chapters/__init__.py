@@ -14,6 +14,8 @@ from types import ModuleType
 
 from cnnlab.errors import unknown_name
 
+__all__ = ["names", "key", "folder", "files", "load", "listed"]
+
 _HERE = Path(__file__).resolve().parent
 # Installed, the package carries a copy that setup.py makes; a checkout has the book's own.
 _TOC = (_HERE / "_toc.yml", _HERE.parents[1] / "_toc.yml")

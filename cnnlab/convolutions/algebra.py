@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from cnnlab.arithmetic import grow, output_size, receptive_field_of, transposed_output_size
 
+__all__ = ["Formula", "show_output_size", "show_transposed_output_size", "show_receptive_field"]
+
 
 @dataclass(frozen=True, repr=False)
 class Formula:

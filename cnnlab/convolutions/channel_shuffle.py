@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from cnnlab.arithmetic import check_divides
 
+__all__ = ["shuffled_order", "shuffle_channels", "ChannelShuffle"]
+
 
 def shuffled_order(channels: int, groups: int) -> list[int]:
     """Which channel comes to each place.

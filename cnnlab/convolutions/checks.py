@@ -12,6 +12,22 @@ from torch import Tensor
 
 from cnnlab.arithmetic import check_divides, output_size, same_padding, transposed_output_size
 
+__all__ = [
+    "Axes",
+    "Padding",
+    "Geometry",
+    "per_axis",
+    "padding_per_axis",
+    "only",
+    "padding_or_same",
+    "check_batch",
+    "summed_in_32_bits",
+    "check_weight",
+    "check_bias",
+    "convolution_geometry",
+    "transposed_geometry",
+]
+
 Axes = int | Sequence[int]  # one number for every axis, or one for each: (height, width), (time, height, width)
 Padding = Axes | Literal["same", "valid"]  # zeros on each side, or torch's words for what keeps the size, and for none
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from cnnlab.convolutions.cost import Comparison
 from cnnlab.errors import unknown_name
 
+__all__ = ["Advice", "Question", "Recommendation", "decision_tree", "recommend", "questions"]
+
 
 @dataclass(frozen=True)
 class Advice:

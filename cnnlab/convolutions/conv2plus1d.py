@@ -32,6 +32,8 @@ from cnnlab.convolutions.checks import (
 )
 from cnnlab.convolutions.conv3d import StandardConv3d, standard_conv3d
 
+__all__ = ["mid_channels", "space_time_conv3d", "compose_space_time", "Conv2Plus1d"]
+
 
 def mid_channels(in_channels: int, out_channels: int, kernel: Axes = 3) -> int:
     """M, the channels between space and time that make a (2+1)D convolution cost what a 3D one does.

@@ -26,6 +26,8 @@ from cnnlab.convolutions.checks import (
 )
 from cnnlab.convolutions.standard import shifted_views, start_from
 
+__all__ = ["standard_conv3d", "StandardConv3d"]
+
 
 @summed_in_32_bits
 def standard_conv3d(

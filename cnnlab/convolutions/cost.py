@@ -45,6 +45,18 @@ from cnnlab.tables import html_table, human, human_bytes, text_table
 if TYPE_CHECKING:
     import pandas
 
+__all__ = [
+    "Latency",
+    "Cost",
+    "COLUMNS",
+    "Comparison",
+    "variants",
+    "compare_convolutions",
+    "recorded_latency",
+    "bytes_moved",
+    "measure_latency",
+]
+
 
 @dataclass(frozen=True)
 class Latency:

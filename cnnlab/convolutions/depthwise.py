@@ -14,6 +14,8 @@ from torch import Tensor
 from cnnlab.convolutions.checks import Axes, Padding, check_batch, convolution_geometry, summed_in_32_bits
 from cnnlab.convolutions.standard import StandardConv2d, shifted_views, start_from
 
+__all__ = ["depthwise_conv2d", "DepthwiseConv2d"]
+
 
 @summed_in_32_bits
 def depthwise_conv2d(

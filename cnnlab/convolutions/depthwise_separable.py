@@ -25,6 +25,8 @@ from cnnlab.convolutions.checks import Axes, Padding
 from cnnlab.convolutions.depthwise import DepthwiseConv2d, depthwise_conv2d
 from cnnlab.convolutions.pointwise import PointwiseConv2d, pointwise_conv2d
 
+__all__ = ["depthwise_separable_conv2d", "compose_depthwise_separable", "DepthwiseSeparableConv2d"]
+
 
 def depthwise_separable_conv2d(
     x: Tensor,

@@ -22,6 +22,8 @@ from cnnlab.arithmetic import extent
 from cnnlab.convolutions.checks import Axes, Padding, convolution_geometry, per_axis
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
+__all__ = ["effective_kernel", "dilated_conv2d", "grid_coverage", "DilatedConv2d"]
+
 
 def effective_kernel(weight: Tensor, dilation: Axes) -> Tensor:
     """The kernel with its holes written as zeros, d - 1 of them between neighboring taps.

@@ -36,6 +36,8 @@ from cnnlab.convolutions.checks import (
 from cnnlab.convolutions.depthwise import DepthwiseConv2d, depthwise_conv2d
 from cnnlab.convolutions.pointwise import PointwiseConv2d, pointwise_conv2d
 
+__all__ = ["Biases", "flattened_conv2d", "compose_flattened", "FlattenedConv2d"]
+
 Biases = tuple[Tensor, Tensor, Tensor]
 
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from cnnlab.convolutions.checks import summed_in_32_bits
 
+__all__ = ["global_average_pool", "GlobalAveragePool"]
+
 
 @summed_in_32_bits
 def global_average_pool(x: Tensor, keepdim: bool = False) -> Tensor:

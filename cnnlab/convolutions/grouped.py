@@ -18,6 +18,8 @@ from cnnlab.arithmetic import check_divides
 from cnnlab.convolutions.checks import Axes, Padding, convolution_geometry
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
+__all__ = ["grouped_conv2d", "connections", "GroupedConv2d"]
+
 
 def grouped_conv2d(
     x: Tensor,

@@ -17,6 +17,8 @@ from torch import Tensor
 from cnnlab.convolutions.checks import Axes, check_batch, check_bias, check_weight, per_axis, summed_in_32_bits
 from cnnlab.convolutions.standard import StandardConv2d
 
+__all__ = ["pointwise_conv2d", "PointwiseConv2d"]
+
 
 @summed_in_32_bits
 def pointwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1) -> Tensor:

@@ -37,6 +37,17 @@ from cnnlab.convolutions.checks import (
 )
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 
+__all__ = [
+    "Rank1",
+    "best_rank1",
+    "is_separable",
+    "spatial_separable_conv2d",
+    "compose_separable",
+    "Separated",
+    "separate",
+    "SpatialSeparableConv2d",
+]
+
 
 class Rank1(NamedTuple):
     """The nearest separable kernel: ``column[..., :, None] * row[..., None, :]``.

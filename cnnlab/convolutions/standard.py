@@ -28,6 +28,8 @@ from cnnlab.convolutions.checks import (
     summed_in_32_bits,
 )
 
+__all__ = ["conv2d_loops", "standard_conv2d", "zero_pad", "shifted_views", "start_from", "StandardConv2d"]
+
 
 @summed_in_32_bits
 def conv2d_loops(

@@ -29,6 +29,17 @@ from cnnlab.convolutions.checks import Axes, check_batch, per_axis, summed_in_32
 from cnnlab.convolutions.standard import StandardConv2d, standard_conv2d
 from cnnlab.errors import unknown_name
 
+__all__ = [
+    "transposed_conv2d",
+    "insert_zeros",
+    "transposed_by_insertion",
+    "convolution_matrix",
+    "overlap_counts",
+    "bilinear_kernel",
+    "TransposedConv2d",
+    "ResizeConv2d",
+]
+
 
 @summed_in_32_bits
 def transposed_conv2d(

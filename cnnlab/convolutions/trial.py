@@ -21,6 +21,8 @@ from cnnlab.convolutions.pointwise import PointwiseConv2d
 from cnnlab.convolutions.standard import StandardConv2d
 from cnnlab.errors import unknown_name
 
+__all__ = ["TRIAL_LAYERS", "TRIAL_WIDTHS", "trial_network", "width_layer", "width_network"]
+
 # Kind -> the operators from c to c channels that stand for one layer.
 TRIAL_LAYERS: dict[str, Callable[[int], list[nn.Module]]] = {
     "standard": lambda c: [StandardConv2d(c, c, 3, bias=False)],

@@ -12,6 +12,8 @@ from cnnlab.convolutions.pointwise import PointwiseConv2d
 from cnnlab.convolutions.standard import StandardConv2d
 from cnnlab.meta import on_meta
 
+__all__ = ["Step", "WorkedExample", "worked_examples"]
+
 
 @dataclass(frozen=True)
 class Step:

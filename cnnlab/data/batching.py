@@ -16,6 +16,8 @@ from cnnlab.pictures import scale_and_shift
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
 
+__all__ = ["mixed_seed", "Batches", "batches"]
+
 
 def mixed_seed(*numbers: int) -> int:
     """One 63-bit seed from several numbers, well mixed (the finalizer of SplitMix64, Steele et al. 2014)."""

@@ -12,6 +12,8 @@ from torch import Tensor
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 
+__all__ = ["DIGITS", "load_digits", "sample_photos", "TEXTURES", "load_textures"]
+
 DIGITS = DatasetInfo(
     name="digits",
     title="Handwritten digits of scikit-learn (8x8)",

@@ -10,6 +10,8 @@ from torch import Tensor
 from cnnlab.data.shapes import _DISTANCES, SHAPE_CLASSES
 from cnnlab.errors import unknown_name
 
+__all__ = ["DIRECTIONS", "moving_shapes"]
+
 DIRECTIONS = ("left", "right")
 
 

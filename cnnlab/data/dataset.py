@@ -13,6 +13,8 @@ from torch import Tensor
 from cnnlab.pictures import resize_images
 from cnnlab.preprocessing import Preprocess, plain_preprocess
 
+__all__ = ["ImageSet", "Dataset", "channel_statistics", "stratified_order"]
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:

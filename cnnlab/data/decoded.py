@@ -10,6 +10,8 @@ from torch import Tensor
 from cnnlab.data.places import user_cache
 from cnnlab.files import replacing
 
+__all__ = ["Decoded", "decoded"]
+
 # Pictures (N, C, H, W) uint8, their labels (N,) int64, and the files that could not be read.
 Decoded = tuple[Tensor, Tensor, tuple[str, ...]]
 

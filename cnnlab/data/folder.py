@@ -21,6 +21,8 @@ from cnnlab.errors import reason_of, unknown_name, whole_number
 from cnnlab.pictures import SUFFIXES, BrokenImage, read_picture
 from cnnlab.preprocessing import plain_preprocess
 
+__all__ = ["ON_ERROR", "FITS", "Tree", "load_images", "read_tree"]
+
 # Of the folders that hold a split; of several, the first in this order. Case, "-" and " " make no difference.
 _TRAIN_NAMES = ("train", "training", "train_set", "training_set", "seg_train")
 _TEST_NAMES = ("test", "testing", "test_set", "testing_set", "seg_test", "val", "valid", "validation")

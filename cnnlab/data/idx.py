@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+__all__ = ["read_idx"]
+
 
 def read_idx(path: str | Path) -> Tensor:
     """The uint8 array in an IDX file, raw or gzip-compressed.

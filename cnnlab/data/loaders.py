@@ -26,6 +26,8 @@ from cnnlab.errors import reason_of
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
 
+__all__ = ["LoaderError", "LoaderSource", "at_most", "length_of", "moved", "pair", "tensors"]
+
 
 class LoaderError(ValueError):
     """A loader gave something that is no batch, nothing at all, or an error of its own (its ``__cause__``)."""

@@ -5,6 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+__all__ = [
+    "DEBIAN_DATASETS",
+    "DatasetUnavailable",
+    "user_cache",
+    "search_places",
+    "download_place",
+    "first_with",
+    "unavailable",
+    "not_here",
+]
+
 DEBIAN_DATASETS = Path("/usr/share/datasets")
 
 

@@ -25,6 +25,25 @@ from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 from cnnlab.errors import reason_of
 from cnnlab.files import replacing
 
+__all__ = [
+    "IdxSet",
+    "MNIST",
+    "MNIST_FILES",
+    "FASHION_MNIST",
+    "FASHION_MNIST_FILES",
+    "CIFAR10",
+    "CIFAR10_CLASSES",
+    "CIFAR10_ARCHIVE",
+    "CIFAR10_MD5",
+    "CIFAR10_URLS",
+    "CIFAR10_TRAIN",
+    "CIFAR10_TEST",
+    "load_mnist",
+    "load_fashion_mnist",
+    "load_cifar10",
+    "read_cifar_batch",
+]
+
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import unknown_name, whole_number
 
+__all__ = ["DatasetInfo", "Request", "Loader", "register_dataset", "list_datasets", "dataset_info", "load_dataset"]
+
 
 @dataclass(frozen=True)
 class DatasetInfo:

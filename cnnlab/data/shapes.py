@@ -17,6 +17,8 @@ from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 from cnnlab.errors import unknown_name
 
+__all__ = ["SHAPE_CLASSES", "KEYPOINT_NAMES", "SHAPES", "load_shapes", "draw_shapes"]
+
 # Each function takes x, y (in units of the shape's radius, y downwards) and gives the signed distance
 # in the same unit. Each shape fits the unit circle, so that scale means the same for all of them.
 

@@ -20,6 +20,8 @@ from cnnlab.data.loaders import LoaderSource, at_most
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
 
+__all__ = ["Source", "MemorySource", "source_of"]
+
 
 class Source(Protocol):
     """What gives batches of (x, y), x float (N, ...) and y a tensor or tensors in dicts, lists and tuples.

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy
 import torch
 
+__all__ = ["own_streams"]
+
 
 @contextmanager
 def own_streams(seed: int) -> Iterator[None]:

@@ -24,6 +24,8 @@ from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 from cnnlab.devices import watched
 from cnnlab.pictures import fitted, upright_color
 
+__all__ = ["VisionSet", "SETS"]
+
 
 @dataclass(frozen=True)
 class VisionSet:

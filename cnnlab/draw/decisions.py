@@ -10,6 +10,8 @@ from cnnlab.draw.palette import light
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["decision_tree"]
+
 
 def decision_tree(root: Any, *, leaf: str = "variant", wrap: int = 24, narrow: bool = False) -> Figure:
     """Draw nested questions. A no goes down, a yes goes right.

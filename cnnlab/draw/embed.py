@@ -19,6 +19,25 @@ from typing import Any, TypeVar
 from cnnlab.draw import palette
 from cnnlab.files import replacing
 
+__all__ = [
+    "SCREEN_FONTS",
+    "PRINT_FONTS",
+    "FORMATS",
+    "figure_html",
+    "still_html",
+    "image_tag",
+    "themed",
+    "standalone",
+    "inline",
+    "plain",
+    "save",
+    "page_css",
+    "well_formed",
+    "worded",
+    "restart_numbering",
+    "Embedded",
+]
+
 Self = TypeVar("Self", bound="Embedded")
 
 # Where other hosts say that they are dark. The book itself sets the variables on the page.

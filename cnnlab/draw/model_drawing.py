@@ -21,6 +21,8 @@ from cnnlab.draw.model.volumes import draw_volumes
 from cnnlab.draw.model_graph import hidden, series_of
 from cnnlab.errors import unknown_name
 
+__all__ = ["STYLES", "Drawing", "draw_model", "draw_block", "block_gallery"]
+
 STYLES = ("volumes", "blocks")
 _PHONE = 360.0  # pixels: a row of blocks as wide as this is read on a phone without shrinking much
 

@@ -15,6 +15,8 @@ from typing import Any
 from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
 from cnnlab.analysis.trace import IMAGE, Call, Op, Trace
 
+__all__ = ["Step", "Bundle", "Item", "series_of", "shape_text", "times"]
+
 _CONTRACTED = names_in(
     """
     view reshape flatten unflatten permute transpose t contiguous clone alias detach expand unsqueeze squeeze slice

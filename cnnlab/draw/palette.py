@@ -7,6 +7,8 @@ follows the page's mode; where nothing defines it, the light value stands.
 
 from __future__ import annotations
 
+__all__ = ["COLORS", "SERIES", "light", "dark", "css", "css_variables"]
+
 # name -> (on light paper, on dark paper); every series color has a contrast of 4.5 or more on its paper.
 COLORS: dict[str, tuple[str, str]] = {
     "paper": ("#fdfcf9", "#14181f"),

@@ -19,6 +19,8 @@ from cnnlab.draw.style import plain, show
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+__all__ = ["bars", "lines", "dots", "confusion"]
+
 _ROOMY = 0.07  # of the largest bar: from here on a bar holds its own number
 _MARK = {"textcoords": "offset points", "color": light("muted"), "fontsize": 9}
 _WRITTEN = 20  # classes: of more, neither names nor counts can be read

@@ -15,6 +15,7 @@ from cnnlab.draw.palette import SERIES, light
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["use_style", "figure_svg", "show", "plain", "image_grid"]
 
 # CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
 _LEAST_WIDTH = 430

@@ -33,6 +33,21 @@ from cnnlab.exercises.reading import (
 )
 from cnnlab.modes import evaluating
 
+__all__ = [
+    "Verdict",
+    "Missed",
+    "expect",
+    "Mistake",
+    "Exercise",
+    "ValueExercise",
+    "FunctionExercise",
+    "JudgedExercise",
+    "ModelExercise",
+    "exercise",
+    "judged",
+    "judged_model",
+]
+
 _CALL_IT = "Call it, and give check() what it returns."
 _LEAVE_IT = (
     "The arguments should stay as they were: work on a copy, such as x.clone() of a tensor or list(x) of a list."

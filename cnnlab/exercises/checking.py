@@ -14,6 +14,8 @@ from cnnlab.exercises.authoring import Exercise, Verdict
 from cnnlab.exercises.reading import undisturbed
 from cnnlab.exercises.registry import OWN, is_books
 
+__all__ = ["check", "passed", "find_exercise", "exercise_ids", "start_over"]
+
 _WIDTH = 72  # characters to a line: a notebook's output does not wrap on the page
 # By the exercise itself, not its id: one that is defined again, with other hints perhaps, begins with the gentlest.
 _given: Counter[Exercise] = Counter()  # general hints already given in this session

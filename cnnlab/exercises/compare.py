@@ -14,6 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "listed",
+    "is_blank",
+    "plain",
+    "simple",
+    "as_tensor",
+    "difference",
+    "equal",
+    "describe",
+    "without_addresses",
+    "close",
+]
+
 DEFAULT_TOLERANCE = 1e-4
 
 _DEEPEST = 8  # lists in lists that are looked into; a list may even hold itself

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+__all__ = ["normal", "normals", "counted"]
+
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     """Normal numbers in 64 bits."""

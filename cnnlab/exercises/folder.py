@@ -17,6 +17,8 @@ from cnnlab.exercises.authoring import Exercise
 from cnnlab.exercises.reading import undisturbed
 from cnnlab.exercises.registry import all_or_none, keep
 
+__all__ = ["use"]
+
 _AGAIN = "Mend it and call cnnlab.exercises.use again; nothing has changed so far."
 
 

@@ -12,6 +12,19 @@ import numpy as np
 import torch
 from torch import nn
 
+__all__ = [
+    "Change",
+    "is_number",
+    "deep",
+    "number",
+    "tensor",
+    "sequence",
+    "holds_numbers",
+    "array",
+    "FORMS",
+    "in_other_forms",
+]
+
 Change = Callable[[Any], Any]
 
 

@@ -15,6 +15,8 @@ from cnnlab.exercises.checking import find_exercise
 from cnnlab.exercises.compare import describe
 from cnnlab.exercises.forms import in_other_forms
 
+__all__ = ["Unproven", "Proof", "prove", "expectations"]
+
 
 class Unproven(AssertionError):
     """An exercise does not do what it should; the message has a line for each fault."""

@@ -21,6 +21,20 @@ from torch.nn.parameter import is_lazy
 from cnnlab.exercises.compare import describe, equal, is_blank, listed, without_addresses
 from cnnlab.modes import evaluating, modes_kept
 
+__all__ = [
+    "Raised",
+    "Guarded",
+    "call",
+    "Results",
+    "output",
+    "restored",
+    "undisturbed",
+    "raised",
+    "home",
+    "has_no_body",
+    "show_call",
+]
+
 _TORCH = os.path.dirname(torch.__file__)
 
 

@@ -12,6 +12,8 @@ from cnnlab import chapters
 if TYPE_CHECKING:
     from cnnlab.exercises.authoring import Exercise
 
+__all__ = ["OWN", "keep", "is_books", "all_or_none"]
+
 _E = TypeVar("_E", bound="Exercise")
 
 _own: dict[str, Exercise] = {}

@@ -16,6 +16,8 @@ from cnnlab.explain.looking import checked_layer, checked_pictures, chosen_class
 from cnnlab.modes import evaluating
 from cnnlab.training.evaluation import model_device
 
+__all__ = ["grad_cam"]
+
 
 def grad_cam(
     model: nn.Module,

@@ -13,6 +13,17 @@ from cnnlab.errors import unknown_name
 from cnnlab.modes import evaluating
 from cnnlab.training.evaluation import main_output, model_device
 
+__all__ = [
+    "activations",
+    "filters",
+    "last_maps",
+    "checked_layer",
+    "chosen_classes",
+    "checked_pictures",
+    "logits_of",
+    "hooked",
+]
+
 
 def activations(model: nn.Module, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
     """The outputs of some layers for a batch, in evaluation mode and without gradients.

@@ -18,6 +18,8 @@ from cnnlab.explain.looking import checked_pictures, chosen_classes, logits_of
 from cnnlab.modes import evaluating
 from cnnlab.training.evaluation import model_device
 
+__all__ = ["Occlusion", "occlusion"]
+
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+__all__ = ["randomized", "sanity_check", "rank_correlation"]
+
 
 def randomized(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> Iterator[tuple[str, nn.Module]]:
     """(name of the part, a copy in which that part has fresh weights), from the head to the first layer.

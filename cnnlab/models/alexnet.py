@@ -52,6 +52,17 @@ from torch import Tensor, nn
 from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "AlexNetVariant",
+    "VARIANTS",
+    "VARIANTS_2014",
+    "PUBLISHED",
+    "PAPER_2014",
+    "PAPER_2012",
+    "response_norm",
+    "AlexNet",
+]
+
 
 @dataclass(frozen=True)
 class AlexNetVariant:

@@ -50,6 +50,17 @@ from torch import Tensor, nn
 from cnnlab.layers import Branches, ConvNormAct, he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "BNInceptionVariant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "Convolution",
+    "Inception",
+    "Reduction",
+    "BNInception",
+]
+
 
 @dataclass(frozen=True)
 class BNInceptionVariant:

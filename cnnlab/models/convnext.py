@@ -43,6 +43,8 @@ from torch import Tensor, nn
 from cnnlab.layers import DropPath, drop_path_rates
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = ["ConvNeXtVariant", "VARIANTS", "PUBLISHED", "PAPER", "EPS", "LayerNorm2d", "Block", "Stage", "ConvNeXt"]
+
 
 @dataclass(frozen=True)
 class ConvNeXtVariant:

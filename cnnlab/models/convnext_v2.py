@@ -43,6 +43,8 @@ from cnnlab.layers import DropPath
 from cnnlab.models import Paper, Published, register_variants
 from cnnlab.models.convnext import EPS, ConvNeXt, ConvNeXtVariant
 
+__all__ = ["VARIANTS", "PUBLISHED", "PAPER", "GRN", "Block", "ConvNeXtV2"]
+
 VARIANTS = {  # stochastic depth as in fine-tuning, tables 9 to 11 of the appendix
     "convnextv2_atto": ConvNeXtVariant(channels=(40, 80, 160, 320), blocks=(2, 2, 6, 2), drop_path=0.1),
     "convnextv2_femto": ConvNeXtVariant(channels=(48, 96, 192, 384), blocks=(2, 2, 6, 2), drop_path=0.0),

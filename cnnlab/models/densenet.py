@@ -48,6 +48,22 @@ from torch import Tensor, nn
 from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "DenseNetVariant",
+    "VARIANTS",
+    "PAPER_VARIANTS",
+    "CIFAR_VARIANTS",
+    "PUBLISHED",
+    "PAPER_PUBLISHED",
+    "CIFAR_PUBLISHED",
+    "PAPER",
+    "DenseLayer",
+    "BottleneckLayer",
+    "DenseBlock",
+    "Transition",
+    "DenseNet",
+]
+
 
 @dataclass(frozen=True)
 class DenseNetVariant:

@@ -51,6 +51,23 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, he_normal_, make_divisible
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "ALPHA",
+    "BETA",
+    "GAMMA",
+    "Scaling",
+    "compound_scaling",
+    "Stage",
+    "STAGES",
+    "EfficientNetVariant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "MBConv",
+    "EfficientNet",
+    "initialize",
+]
+
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15  # depth, width, resolution; found by a grid search with phi = 1
 
 

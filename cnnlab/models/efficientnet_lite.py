@@ -41,6 +41,17 @@ from cnnlab.layers import ConvNormAct, DropPath, make_divisible, pad_same
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.efficientnet import STAGES, initialize
 
+__all__ = [
+    "EPS",
+    "EfficientNetLiteVariant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "SameUnit",
+    "LiteBlock",
+    "EfficientNetLite",
+]
+
 EPS = 1e-3  # of every batch norm
 
 

@@ -46,6 +46,8 @@ from cnnlab.layers import ConvNormAct, DropPath
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.efficientnet import MBConv, initialize
 
+__all__ = ["Stage", "EfficientNetV2Variant", "VARIANTS", "PUBLISHED", "PAPER", "FusedMBConv", "EfficientNetV2"]
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -20,6 +20,8 @@ from cnnlab.weights.reading import is_file, read_state
 from cnnlab.weights.table import find_source
 from cnnlab.weights.transplanting import rows_of, transplant
 
+__all__ = ["create_model", "build_model", "as_model", "check_input"]
+
 
 def create_model(
     name: str,

@@ -57,6 +57,18 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, he_normal_
 from cnnlab.models import Network, Paper, register_variants
 
+__all__ = [
+    "GoogLeNetVariant",
+    "VARIANTS",
+    "TORCHVISION_VARIANTS",
+    "PAPER",
+    "convolution",
+    "NaiveInception",
+    "Inception",
+    "AuxiliaryHead",
+    "GoogLeNet",
+]
+
 
 @dataclass(frozen=True)
 class GoogLeNetVariant:

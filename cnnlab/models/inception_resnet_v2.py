@@ -44,6 +44,18 @@ from cnnlab.models import Network, register_variants
 from cnnlab.models.inception_v3 import Convolution, ReductionA, Stem, pooled
 from cnnlab.models.inception_v4 import PAPER
 
+__all__ = [
+    "InceptionResNetV2Variant",
+    "VARIANTS",
+    "InceptionModule",
+    "ScaledResidual",
+    "InceptionResNetA",
+    "InceptionResNetB",
+    "ReductionB",
+    "InceptionResNetC",
+    "InceptionResNetV2",
+]
+
 
 @dataclass(frozen=True)
 class InceptionResNetV2Variant:

@@ -49,6 +49,24 @@ from torch import Tensor, nn
 from cnnlab.layers import Branches, ConvNormAct
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "InceptionV3Variant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "Convolution",
+    "Stem",
+    "pooled",
+    "InceptionA",
+    "ReductionA",
+    "InceptionB",
+    "ReductionB",
+    "side_by_side",
+    "InceptionC",
+    "AuxiliaryHead",
+    "InceptionV3",
+]
+
 
 @dataclass(frozen=True)
 class InceptionV3Variant:

@@ -44,6 +44,19 @@ from cnnlab.layers import Branches, he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.inception_v3 import Convolution, ReductionA, pooled, side_by_side
 
+__all__ = [
+    "InceptionV4Variant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "stem",
+    "InceptionA",
+    "InceptionB",
+    "ReductionB",
+    "InceptionC",
+    "InceptionV4",
+]
+
 
 @dataclass(frozen=True)
 class InceptionV4Variant:

@@ -40,6 +40,22 @@ from torch import Tensor, nn
 
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "TABLE_1",
+    "PAPER",
+    "LeNet1998Variant",
+    "VARIANTS_1998",
+    "PUBLISHED_1998",
+    "Squash",
+    "Subsampling",
+    "PartialConvolution",
+    "RBF",
+    "LeNet1998",
+    "LeNetVariant",
+    "VARIANTS",
+    "LeNet5",
+]
+
 # Which maps of S2 each of the 16 maps of C3 sees: table I, column by column.
 TABLE_1 = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 0), (5, 0, 1)),

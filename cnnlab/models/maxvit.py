@@ -45,6 +45,22 @@ from cnnlab.layers import ConvNormAct, DropPath, SqueezeExcite, drop_path_rates
 from cnnlab.models import Network, Paper, Published, Size, register_variants
 from cnnlab.models.vit import MLP
 
+__all__ = [
+    "MaxViTVariant",
+    "VARIANTS",
+    "CIFAR_VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "BATCH_NORM",
+    "MBConv",
+    "RelativeAttention",
+    "partition",
+    "unpartition",
+    "PartitionAttention",
+    "Block",
+    "MaxViT",
+]
+
 
 @dataclass(frozen=True)
 class MaxViTVariant:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from cnnlab.models import Network, Paper, register_variants
 
+__all__ = ["MLPVariant", "VARIANTS", "PAPER", "MLP"]
+
 
 @dataclass(frozen=True)
 class MLPVariant:

@@ -44,6 +44,8 @@ from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.mobilenet_v2 import InvertedResidual
 
+__all__ = ["MnasNetVariant", "VARIANTS", "PUBLISHED", "PAPER", "SepConv", "MBConv", "MnasNet"]
+
 
 @dataclass(frozen=True)
 class MnasNetVariant:

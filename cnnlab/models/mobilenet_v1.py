@@ -48,6 +48,17 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "MobileNetV1Variant",
+    "VARIANTS",
+    "THIN_VARIANTS",
+    "PUBLISHED",
+    "THIN_PUBLISHED",
+    "PAPER",
+    "DepthwiseSeparable",
+    "MobileNetV1",
+]
+
 
 @dataclass(frozen=True)
 class MobileNetV1Variant:

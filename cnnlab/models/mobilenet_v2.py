@@ -43,6 +43,17 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, he_normal_, make_divisible
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "MobileNetV2Variant",
+    "VARIANTS",
+    "OTHER_WIDTHS",
+    "PUBLISHED",
+    "OTHER_PUBLISHED",
+    "PAPER",
+    "InvertedResidual",
+    "MobileNetV2",
+]
+
 
 @dataclass(frozen=True)
 class MobileNetV2Variant:

@@ -41,6 +41,21 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "RE",
+    "HS",
+    "NORM",
+    "Row",
+    "LARGE",
+    "SMALL",
+    "MobileNetV3Variant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "InvertedResidual",
+    "MobileNetV3",
+]
+
 RE, HS = nn.ReLU, nn.Hardswish
 NORM = {"eps": 1e-3, "momentum": 0.01}
 

@@ -40,6 +40,30 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, pad_same
 from cnnlab.models import Network, Paper, Published, Size, register_variants
 
+__all__ = [
+    "EPS",
+    "Separable",
+    "Maximum",
+    "Average",
+    "Term",
+    "Table",
+    "H",
+    "BEFORE",
+    "NORMAL_CELL",
+    "REDUCTION_CELL",
+    "JOINED",
+    "NASNetVariant",
+    "MOBILE",
+    "VARIANTS",
+    "MOBILE_PUBLISHED",
+    "PUBLISHED",
+    "PAPER",
+    "Halve",
+    "Cell",
+    "auxiliary_classifier",
+    "NASNet",
+]
+
 EPS = 1e-3  # of every batch norm
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnnlab.prediction import Prediction, Predictions
     from cnnlab.preprocessing import Preprocess
 
+__all__ = ["Network"]
+
 
 class Network(nn.Module):
     """An ``nn.Module`` that knows its head, the layer with an output for each class; all before it is the trunk.

@@ -48,6 +48,8 @@ from torch import Tensor, nn
 from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = ["Stage", "NINVariant", "VARIANTS", "IMAGENET_VARIANTS", "PUBLISHED", "PAPER", "MLPConv", "NIN"]
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -17,6 +17,8 @@ from torch import nn
 
 from cnnlab.models.registry import ModelInfo, Published, Size, add_own
 
+__all__ = ["Builder", "copies_of", "OwnModel", "register", "called", "size_of"]
+
 Built = TypeVar("Built", bound=Callable[..., nn.Module])
 _ASKED = ("num_classes", "in_channels")
 

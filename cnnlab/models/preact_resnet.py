@@ -52,6 +52,18 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet_cifar import PaddedShortcut
 
+__all__ = [
+    "PreActResNetVariant",
+    "VARIANTS",
+    "CIFAR_VARIANTS",
+    "PUBLISHED",
+    "CIFAR_PUBLISHED",
+    "PAPER",
+    "PreActBlock",
+    "PreActBottleneck",
+    "PreActResNet",
+]
+
 
 @dataclass(frozen=True)
 class PreActResNetVariant:

@@ -21,6 +21,18 @@ from torch import nn
 from cnnlab.errors import unknown_name
 from cnnlab.models.network import Network
 
+__all__ = [
+    "Size",
+    "Paper",
+    "Published",
+    "ModelInfo",
+    "add_own",
+    "register_variants",
+    "model_info",
+    "list_models",
+    "models_of_family",
+]
+
 NetworkClass = TypeVar("NetworkClass", bound=type[Network])
 Size = tuple[int, int, int]  # channels, height, width
 

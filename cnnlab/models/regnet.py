@@ -57,6 +57,8 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_, make_divisible
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = ["RegNetVariant", "VARIANTS", "PUBLISHED", "PAPER", "quantized_widths", "stages", "Block", "RegNet"]
+
 
 @dataclass(frozen=True)
 class RegNetVariant:

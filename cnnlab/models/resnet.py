@@ -38,6 +38,19 @@ from torch import Tensor, nn
 from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "ResNetVariant",
+    "VARIANTS",
+    "PLAIN_VARIANTS",
+    "PUBLISHED",
+    "PLAIN_PUBLISHED",
+    "PAPER",
+    "Shortcut",
+    "BasicBlock",
+    "Bottleneck",
+    "ResNet",
+]
+
 
 @dataclass(frozen=True)
 class ResNetVariant:

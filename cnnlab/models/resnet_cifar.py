@@ -39,6 +39,8 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Published, register_variants
 from cnnlab.models.resnet import PAPER
 
+__all__ = ["CIFARResNetVariant", "VARIANTS", "PLAIN_VARIANTS", "PUBLISHED", "PaddedShortcut", "Block", "CIFARResNet"]
+
 
 @dataclass(frozen=True)
 class CIFARResNetVariant:

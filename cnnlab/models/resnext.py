@@ -41,6 +41,19 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import Bottleneck, ResNet, ResNetVariant
 
+__all__ = [
+    "DEPTH_50",
+    "DEPTH_101",
+    "VARIANTS",
+    "TIMM_VARIANTS",
+    "CIFAR_VARIANTS",
+    "PUBLISHED",
+    "TIMM_PUBLISHED",
+    "PAPER",
+    "ResNeXt",
+    "CIFARResNeXt",
+]
+
 DEPTH_50, DEPTH_101 = (3, 4, 6, 3), (3, 4, 23, 3)
 VARIANTS = {
     "resnext50_32x4d": ResNetVariant(DEPTH_50, bottleneck=True, cardinality=32, base_width=4),

@@ -44,6 +44,8 @@ from cnnlab.layers import ConvNormAct, SqueezeExcite, he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import ResNet
 
+__all__ = ["SENetVariant", "VARIANTS", "PUBLISHED", "PAPER", "SEBasicBlock", "SEBottleneck", "SENet"]
+
 
 @dataclass(frozen=True)
 class SENetVariant:

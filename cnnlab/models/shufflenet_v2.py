@@ -38,6 +38,17 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "ShuffleNetV2Variant",
+    "VARIANTS",
+    "PUBLISHED",
+    "PAPER",
+    "shuffle",
+    "BasicUnit",
+    "DownsamplingUnit",
+    "ShuffleNetV2",
+]
+
 
 @dataclass(frozen=True)
 class ShuffleNetV2Variant:

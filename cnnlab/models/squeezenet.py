@@ -47,6 +47,19 @@ from torch import Tensor, nn
 
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = [
+    "SqueezeNetVariant",
+    "V1_0",
+    "VARIANTS",
+    "VARIANTS_1_1",
+    "BYPASS_VARIANTS",
+    "PUBLISHED",
+    "BYPASS_PUBLISHED",
+    "PAPER",
+    "Fire",
+    "SqueezeNet",
+]
+
 
 @dataclass(frozen=True)
 class SqueezeNetVariant:

@@ -46,6 +46,8 @@ from torch import Tensor, nn
 
 from cnnlab.models import Network, Paper, Size, register_variants
 
+__all__ = ["UNetVariant", "SMALL", "VARIANTS", "PADDED_VARIANTS", "PAPER", "ConvPair", "Up", "crop", "Join", "UNet"]
+
 
 @dataclass(frozen=True)
 class UNetVariant:

@@ -51,6 +51,23 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.alexnet import response_norm
 
+__all__ = [
+    "WIDTHS",
+    "VGGVariant",
+    "A",
+    "B",
+    "D",
+    "E",
+    "VARIANTS",
+    "PAPER_VARIANTS",
+    "BATCH_NORM_VARIANTS",
+    "PUBLISHED",
+    "PAPER_PUBLISHED",
+    "PAPER",
+    "ConvReLU",
+    "VGG",
+]
+
 WIDTHS = (64, 128, 256, 512, 512)  # of conv1 to conv5, in all configurations
 
 

@@ -51,6 +51,20 @@ from torch import Tensor, nn
 
 from cnnlab.models import Network, Paper, Size, register_variants
 
+__all__ = [
+    "ViTVariant",
+    "VARIANTS",
+    "SMALLER_VARIANTS",
+    "CIFAR_VARIANTS",
+    "PAPER",
+    "EPS",
+    "SelfAttention",
+    "MLP",
+    "Block",
+    "Encoder",
+    "VisionTransformer",
+]
+
 
 @dataclass(frozen=True)
 class ViTVariant:

@@ -40,6 +40,18 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.resnet import ResNet, ResNetVariant
 
+__all__ = [
+    "WideResNetVariant",
+    "CIFAR_VARIANTS",
+    "VARIANTS",
+    "PUBLISHED",
+    "CIFAR_PUBLISHED",
+    "PAPER",
+    "WideBlock",
+    "WideResNet",
+    "CIFARWideResNet",
+]
+
 
 @dataclass(frozen=True)
 class WideResNetVariant:

@@ -40,6 +40,8 @@ from torch import Tensor, nn
 from cnnlab.layers import ConvNormAct, he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 
+__all__ = ["XceptionVariant", "VARIANTS", "PUBLISHED", "PAPER", "SeparableConv", "Module", "Xception"]
+
 
 @dataclass(frozen=True)
 class XceptionVariant:

@@ -50,6 +50,8 @@ from cnnlab.layers import he_normal_
 from cnnlab.models import Network, Paper, Published, register_variants
 from cnnlab.models.alexnet import response_norm
 
+__all__ = ["ZFNetVariant", "VARIANTS", "PUBLISHED", "PAPER", "ZFNet"]
+
 
 @dataclass(frozen=True)
 class ZFNetVariant:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["Callback", "EarlyStopping", "EpochEnd", "epoch_ends", "batch_ends", "epoch_end"]
+
 
 @runtime_checkable
 class Callback(Protocol):

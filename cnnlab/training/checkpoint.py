@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["FORMAT", "Progress", "place", "check_place", "write", "read", "best_path", "save", "save_best", "restore"]
+
 FORMAT = 1
 # What `save` writes and `restore` reads.
 _WRITTEN = ("identity", "epochs", "epoch", "batch", "sums", "seconds", "finished", "history")

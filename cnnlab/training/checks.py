@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cnnlab.data.sources import Source
     from cnnlab.training.objective import Objective
 
+__all__ = ["check_model", "check_data", "check_fit", "has_batch_norm"]
+
 
 def check_model(model: Any) -> None:
     """Raises: TypeError: it is no module. ValueError: it has no numbers."""

@@ -12,6 +12,15 @@ from torch import nn
 
 from cnnlab.devices import device as default_device
 
+__all__ = [
+    "resolve_device",
+    "resolve_amp",
+    "computes_bfloat16",
+    "prefers_channels_last",
+    "own_randomness",
+    "is_out_of_memory",
+]
+
 
 def resolve_device(device: torch.device | str | None) -> torch.device:
     """The device for ``fit``'s argument; None is the best there is.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cnnlab.training.run import Run
 
+__all__ = ["TrainingError", "TrainingDiverged", "DataError", "OutOfMemory", "CheckpointError"]
+
 
 class TrainingError(RuntimeError):
     """Training could not go on. ``error.run`` is the :class:`Run` up to there, with its history."""

@@ -21,6 +21,18 @@ from cnnlab.training.objective import Loss, Metric, Objective
 if TYPE_CHECKING:
     from cnnlab.data.sources import Source
 
+__all__ = [
+    "Evaluation",
+    "main_output",
+    "counted_output",
+    "in_float32",
+    "Evaluator",
+    "evaluate",
+    "model_device",
+    "loss_on",
+    "autocast",
+]
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

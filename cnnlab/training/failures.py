@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from cnnlab.data.loaders import LoaderError
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["holds_nan", "diverged", "spoilt", "data_failed", "other_shape", "out_of_memory"]
+
 
 def holds_nan(x: Tensor, y: Any) -> Tensor | None:
     """Whether a picture or a target is NaN, on the device; None where nothing can be."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cnnlab.training.run import Run
     from cnnlab.training.schedules import Schedule
 
+__all__ = ["RECIPE", "fit"]
+
 RECIPE = tuple(f.name for f in fields(Recipe))
 
 

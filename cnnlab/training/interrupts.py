@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["interrupt_stops", "interrupt_waits"]
+
 
 @contextmanager
 def interrupt_stops(trainer: Trainer) -> Iterator[None]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["CSVLogger", "TensorBoardLogger"]
+
 
 @dataclass(frozen=True)
 class CSVLogger:

@@ -11,6 +11,8 @@ from cnnlab.training.evaluation import counted_output, in_float32
 if TYPE_CHECKING:
     from cnnlab.training.objective import Objective
 
+__all__ = ["losses"]
+
 
 def losses(model: nn.Module, output: Any, y: Any, objective: Objective) -> tuple[Tensor, Tensor, Any]:
     """(loss to minimize, loss of the main head, what is measured); the two losses differ by the auxiliary heads.

@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from cnnlab.data.loaders import LoaderError, tensors
 
+__all__ = ["Loss", "Metric", "Objective", "accuracy", "pixel_accuracy", "label_accuracy", "absolute_error"]
+
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Tensor]
 

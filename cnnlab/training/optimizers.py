@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from cnnlab.training.recipe import Recipe
 
+__all__ = ["DEFAULT_LR", "make_optimizer"]
+
 # Name -> learning rate when none is given.
 DEFAULT_LR: dict[str, float] = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cnnlab.training.objective import Objective
     from cnnlab.training.recipe import Recipe
 
+__all__ = ["Parts", "make_parts"]
+
 
 @dataclass(frozen=True)
 class Parts:

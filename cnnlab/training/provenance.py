@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+__all__ = ["command_line", "provenance"]
+
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
     from cnnlab.training.objective import Loss, Metric
 
+__all__ = ["Recipe"]
 
 # Where the training runs is not part of what is asked for: a run records it as "precision" and in its provenance.
 _WHERE = {"recorded": False}

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cnnlab.training.evaluation import Evaluation
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["config", "row", "provenance_of"]
+
 
 def config(trainer: Trainer) -> dict[str, Any]:
     """Model, data and the recipe, as JSON can hold them."""

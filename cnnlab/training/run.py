@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
+__all__ = ["FORMAT", "Run", "write_json", "read_json"]
+
 FORMAT = 1
 
 

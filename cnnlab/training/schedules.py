@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from cnnlab.errors import unknown_name
 
+__all__ = ["Schedule", "Cosine", "Step", "OneCycle", "SCHEDULES", "make_schedule"]
+
 Schedule = Callable[[float], float]
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+__all__ = ["State", "copied", "size", "weights"]
+
 State = dict[str, Tensor]
 
 

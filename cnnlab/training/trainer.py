@@ -45,12 +45,14 @@ if TYPE_CHECKING:
     from cnnlab.data.sources import Source
     from cnnlab.training.callbacks import Callback
 
+__all__ = ["Trainer"]
+
 # How many batches' losses may wait on a GPU before they are looked at: reading each would stall it.
 _LOSSES_IN_FLIGHT = 20
 
 
 class Trainer:
-    """Trains ``model`` on ``data`` in steps of one batch, so that whoever drives it can stop or look at any moment.
+    """Trains ``model`` on ``data`` in steps of one batch, so that whoever drives it can stop or look at any moment::
 
         trainer = Trainer(model, data, epochs=5)
         while trainer.run_for(0.2):   # or: while trainer.step()

@@ -20,6 +20,8 @@ from cnnlab.training.losses import losses
 if TYPE_CHECKING:
     from cnnlab.training.trainer import Trainer
 
+__all__ = ["Read", "update", "set_learning_rate"]
+
 
 @dataclass(frozen=True)
 class Read:

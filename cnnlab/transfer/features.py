@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     Pictures = ImageSet | Iterable[tuple[Tensor, Tensor]]
     Batch = tuple[Tensor, Tensor]  # the network's input (N, C, H, W) and the labels (N,)
 
+__all__ = ["HEAD", "extract_features", "layer_outputs"]
+
 HEAD = "what enters the head"
 
 

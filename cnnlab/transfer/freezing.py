@@ -19,6 +19,8 @@ from cnnlab.errors import unknown_name
 from cnnlab.layers import DropPath
 from cnnlab.models.network import Network
 
+__all__ = ["BATCH_NORM", "Parts", "freeze", "unfreeze", "keep_still", "parts"]
+
 BATCH_NORM = ("frozen", "moving")
 _STILL = "_cnnlab_still"  # the handle of the hook, on the module that it keeps still
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnnlab.data import ImageSet
     from cnnlab.preprocessing import Preprocess
 
+__all__ = ["STRENGTHS", "Probe", "probe", "probe_layers"]
+
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # of the penalty: scikit-learn's C is one over it
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+__all__ = ["parameter_groups"]
+
 
 def parameter_groups(
     model: nn.Module, lr: float, *, factor: float = 0.5, weight_decay: float = 0.0, decay_norms: bool = False

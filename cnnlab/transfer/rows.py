@@ -14,6 +14,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from cnnlab.transfer.store import Fingerprint
 
+__all__ = ["RowFile"]
+
 _READ = 4096  # rows at a time
 
 

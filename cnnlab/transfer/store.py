@@ -18,6 +18,19 @@ from cnnlab.errors import reason_of, unknown_name
 if TYPE_CHECKING:
     import h5py
 
+__all__ = [
+    "FORMAT",
+    "FeatureError",
+    "Fingerprint",
+    "digest_of",
+    "weights_digest",
+    "FeatureStore",
+    "stale",
+    "opened",
+    "parts_of",
+    "fingerprint_of",
+]
+
 FORMAT = 1
 
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from cnnlab.weights import torchvision_weights
 from cnnlab.weights.matching import COUNTER, match_modules, tensor_names
 
+__all__ = ["to_torchvision"]
+
 
 def to_torchvision(model: nn.Module) -> OrderedDict[str, Tensor]:
     """A state dict that ``torchvision.models.X().load_state_dict(...)`` takes, for a network X of both.

@@ -18,6 +18,18 @@ from torch import Tensor, nn
 
 from cnnlab.weights.table import LIBRARIES
 
+__all__ = [
+    "COUNTER",
+    "Layer",
+    "Matching",
+    "shortened",
+    "layers_of",
+    "match_modules",
+    "match_state",
+    "outputs",
+    "tensor_names",
+]
+
 COUNTER = "num_batches_tracked"  # says how long a norm was trained, which no output depends on
 
 _CERTAIN = "Load it into the module that it comes from, and give that: transplant(module, model)."

@@ -15,6 +15,8 @@ from cnnlab.preprocessing import Preprocess
 from cnnlab.weights.table import LIBRARIES, find_source
 from cnnlab.weights.transplanting import transplant
 
+__all__ = ["weights_folder", "load_official", "imagenet_classes"]
+
 
 def weights_folder() -> Path:
     """Where checkpoints are kept: CNNLAB_CACHE, else torch's own cache, which may hold torchvision's already."""

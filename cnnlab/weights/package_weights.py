@@ -18,6 +18,8 @@ from cnnlab.meta import on_meta
 from cnnlab.models.registry import model_info
 from cnnlab.weights.source import Source
 
+__all__ = ["Package", "PACKAGES", "CROP", "published", "rows", "fetch", "reference"]
+
 
 @dataclass(frozen=True)
 class Package:

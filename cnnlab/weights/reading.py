@@ -14,6 +14,8 @@ from torch import Tensor
 
 from cnnlab.errors import reason_of
 
+__all__ = ["ENDINGS", "is_file", "read_state"]
+
 ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 # What training code calls the weights within a larger checkpoint, ours included.
 _CALLED = ("state_dict", "model", "model_state_dict", "state", "net", "weights")

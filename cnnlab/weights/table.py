@@ -10,6 +10,8 @@ from cnnlab.models.registry import list_models, model_info
 from cnnlab.weights import package_weights, timm_weights, torchvision_weights
 from cnnlab.weights.source import Source
 
+__all__ = ["LIBRARIES", "libraries_of", "sources", "find_source"]
+
 # By what a source calls its library.
 LIBRARIES: dict[str, ModuleType] = {
     "torchvision": torchvision_weights,

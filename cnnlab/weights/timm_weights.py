@@ -23,6 +23,8 @@ from cnnlab.meta import on_meta
 from cnnlab.models.registry import model_info
 from cnnlab.weights.source import Source, mark_default
 
+__all__ = ["published", "rows", "fetch", "reference", "bare", "current_names"]
+
 
 def _timm(name: str) -> ModuleType:
     try:

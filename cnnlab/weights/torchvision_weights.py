@@ -19,6 +19,18 @@ from cnnlab.weights.source import Source, mark_default
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
+__all__ = [
+    "SCALED_TO_ONE",
+    "DENSENET_KEY",
+    "torchvision_entry",
+    "published",
+    "rows",
+    "fetch",
+    "reference",
+    "bare",
+    "current_names",
+]
+
 # Their checkpoints were trained on pixels scaled to [-1, 1]. torchvision normalizes to ImageNet's mean and deviation
 # and turns that into [-1, 1] inside the network (transform_input=True); we normalize to [-1, 1] in the first place.
 SCALED_TO_ONE = frozenset({"googlenet", "inception_v3"})

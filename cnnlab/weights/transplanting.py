@@ -30,6 +30,8 @@ from cnnlab.models.network import Network
 from cnnlab.weights.matching import Layer, Matching, match_modules, match_state, outputs, shortened, tensor_names
 from cnnlab.weights.reading import read_state
 
+__all__ = ["HYPERPARAMETERS", "Transplanted", "transplant", "rows_of"]
+
 # What changes the output of a layer and shows in no shape.
 HYPERPARAMETERS = ("eps", "stride", "padding", "dilation", "groups", "padding_mode", "normalized_shape", "num_groups")
 

@@ -26,6 +26,8 @@ from cnnlab.draw.palette import css_variables
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.shorten import shorten
 
+__all__ = ["whole", "Explorer"]
+
 _STATIC = Path(__file__).resolve().parent / "static"
 
 

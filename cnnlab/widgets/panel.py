@@ -64,6 +64,8 @@ from typing import Any, ClassVar
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer, whole
 
+__all__ = ["Control", "Slider", "Choice", "Select", "Toggle", "Count", "Numbers", "Search", "Pick", "Steps", "Panel"]
+
 
 class Control:
     """What stands in a panel. ``kind`` names its maker in ``static/panel.js``."""

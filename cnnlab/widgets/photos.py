@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["small_photo"]
+
 
 def small_photo(name: str, side: int, *, top: int = 0, left: int = 0, across: int) -> Any:
     """A square of one of scikit-image's own photographs, each pixel the mean of a block.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 from string import ascii_letters
 
+__all__ = ["shorten"]
+
 # Text, numbers, names, what opens and closes, and all else. A regular expression is told from a division by what
 # stands before it.
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\d[\w.]*|[A-Za-z_$][\w$]*|=>|\.\.\.|\?\.(?!\d)|\+\+|--|\s+|.', re.DOTALL)

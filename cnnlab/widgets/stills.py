@@ -10,6 +10,8 @@ import hashlib
 import html
 import re
 
+__all__ = ["OPENING", "STILL", "is_explorer", "without", "fingerprint", "held", "tag", "put"]
+
 OPENING = '<div class="cnnlab-explorer" id="'
 STILL = re.compile(r'<img class="cnnlab-still" data-of="(\w+)"[^>]*>')
 _FALLBACK_END = "</p></div>\n<style>"

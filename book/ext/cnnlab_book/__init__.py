@@ -12,6 +12,7 @@ This extension, in order of a build:
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
 - turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
 - keeps what the next build would only make again (``remembered.py``);
+- writes the API reference from the package's docstrings (``reference.py``);
 - lets the Colab button open the chapter's edition, which ``tools/editions.py`` writes, and the download button give it.
 """
 
@@ -34,7 +35,7 @@ from sphinx.errors import ExtensionError
 from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
 
-from . import contents, formulas, remembered
+from . import contents, formulas, reference, remembered
 from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
@@ -247,6 +248,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     formulas.setup(app)
     contents.setup(app)
+    reference.setup(app)
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _start)
     app.connect("doctree-resolved", unique_exercise_ids)

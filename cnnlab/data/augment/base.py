@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+__all__ = ["Augmentation", "within", "check_batch", "uniform", "beta", "box_mask"]
+
 
 class Augmentation(Protocol):
     """Anything that changes a batch: see the module's text for what goes in and out."""

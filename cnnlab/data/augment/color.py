@@ -14,6 +14,8 @@ from cnnlab.data.augment.base import box_mask, check_batch, uniform, within
 if TYPE_CHECKING:
     from cnnlab.data.dataset import ImageSet
 
+__all__ = ["ColorShift", "PCAColor", "Cutout"]
+
 
 @dataclass(frozen=True)
 class ColorShift:

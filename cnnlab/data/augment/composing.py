@@ -16,6 +16,8 @@ from cnnlab.data.augment.mixing import CutMix, Mixup, soft
 from cnnlab.data.augment.moving import Crop, Flip
 from cnnlab.data.streams import own_streams
 
+__all__ = ["Compose", "OneOf", "PerPicture", "as_augmentation", "moving_first", "with_classes"]
+
 
 @dataclass(frozen=True)
 class Compose:

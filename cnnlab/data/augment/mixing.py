@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from cnnlab.data.augment.base import beta, box_mask, check_batch, uniform
 
+__all__ = ["soft", "Mixup", "CutMix"]
+
 
 def soft(y: Tensor, num_classes: int | None, dtype: torch.dtype, who: str) -> Tensor:
     """Labels (N,) as class probabilities (N, K); what is soft already stays."""

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from cnnlab.data.augment.base import check_batch, uniform, within
 
+__all__ = ["Flip", "Crop", "Rotate", "Shear", "LocalWarp"]
+
 
 @dataclass(frozen=True)
 class Flip:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from cnnlab.data.augment.base import Augmentation
     from cnnlab.data.dataset import Dataset, ImageSet
 
+__all__ = ["preview"]
+
 
 def preview(
     dataset: Dataset | ImageSet, augment: Augmentation, n: int = 6, *, versions: int = 4, seed: int = 0

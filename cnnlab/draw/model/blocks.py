@@ -10,6 +10,8 @@ from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_widt
 from cnnlab.draw.model.words import alt_of, grouped, woven
 from cnnlab.draw.model_graph import Bundle, Item, Step, minor, shape_text
 
+__all__ = ["BOX_HEIGHT", "lines_of", "box_width", "role_of", "draw_box", "draw_blocks"]
+
 BOX_HEIGHT, _GAP, _PAD = 38.0, 20.0, 12.0
 _ROW_WIDTH = 372.0  # boxes wrap here, so that the drawing fits a phone
 

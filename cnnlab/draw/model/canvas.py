@@ -10,6 +10,8 @@ from typing import NamedTuple
 from cnnlab.draw import palette
 from cnnlab.draw.embed import SCREEN_FONTS, well_formed
 
+__all__ = ["ROLE_COLOR", "text_width", "Picture", "Canvas", "num"]
+
 ROLE_COLOR = {
     "conv": "blue",
     "pool": "teal",

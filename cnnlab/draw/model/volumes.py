@@ -12,6 +12,8 @@ from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_widt
 from cnnlab.draw.model.words import alt_of, grouped, woven
 from cnnlab.draw.model_graph import Item, Level, Step, hidden, levels_of, minor, shape_text
 
+__all__ = ["draw_volumes"]
+
 
 @dataclass(frozen=True)
 class _Stage:

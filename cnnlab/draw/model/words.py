@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from cnnlab.analysis import Summary
 from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
 
+__all__ = ["said_of", "alt_of", "grouped"]
+
 
 def said_of(item: Item) -> str:
     """An item as part of a sentence: "conv 3×3 with 64 and stride 2 to 64@56×56"."""

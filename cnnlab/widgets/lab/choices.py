@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cnnlab.models import ModelInfo
     from cnnlab.widgets.lab.runs import Settings
 
+__all__ = ["known_models", "known_datasets", "known_optimizers", "check_start", "explain"]
+
 
 def known_models(entries: Sequence[str | Callable[..., nn.Module] | nn.Module]) -> dict[str, ModelInfo]:
     """What is known of each by its name: of registered ones, classes, functions and networks that are built.

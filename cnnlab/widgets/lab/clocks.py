@@ -27,6 +27,8 @@ import ipywidgets as widgets
 
 from cnnlab.draw.palette import css
 
+__all__ = ["BUTTON_STYLE", "Clock", "StartedClock", "PressedClock", "ColabClock", "choose_clock"]
+
 # Milliseconds between two ticks of a Play: short beside a tick's work, long enough for the kernel to hear the rest.
 _INTERVAL = 60
 _LAST = 10**9

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnlab.widgets.lab.training_lab import TrainingLab
 
+__all__ = ["hear_interrupts"]
+
 _labs: weakref.WeakSet[TrainingLab] = weakref.WeakSet()
 _kernel: Any = None  # that has the handler
 

@@ -15,6 +15,8 @@ from cnnlab.widgets.lab import pictures
 from cnnlab.widgets.lab.clocks import BUTTON_STYLE, Clock
 from cnnlab.widgets.lab.runs import AUGMENTATIONS, LabRun, Settings, duration, parts_of
 
+__all__ = ["LEARNING_RATES", "BATCH_SIZES", "IN_A_CELL", "Panel", "progress_text"]
+
 LEARNING_RATES: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
 BATCH_SIZES: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
 IN_A_CELL = "TrainingLab.latest().run_in_cell()"

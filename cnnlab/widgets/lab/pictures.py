@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from cnnlab.widgets.lab.runs import LabRun
 
+__all__ = ["VIEWS", "color_of", "draw"]
+
 VIEWS: tuple[str, ...] = ("Accuracy", "Loss", "Confusion", "Mistakes")
 _SIZE = (4.8, 3.1)  # inches; small, so that its letters are still letters on a phone
 _WRONG = 10  # pictures

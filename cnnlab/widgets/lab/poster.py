@@ -15,6 +15,8 @@ import sys
 from cnnlab.draw.embed import still_html
 from cnnlab.draw.palette import css
 
+__all__ = ["poster", "somebody_there"]
+
 _ALT = (
     "The training lab, drawn as it looks when it runs: menus for {menus}; the buttons Train and Stop; a progress bar; "
     "and a chart on which a test and a training curve rise. This is a drawing, not a result."

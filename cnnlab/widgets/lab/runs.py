@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cnnlab.training import Run, Trainer
     from cnnlab.training.evaluation import Evaluation
 
+__all__ = ["State", "AUGMENTATIONS", "TICK_SECONDS", "Settings", "LabRun", "make_augmentation", "duration"]
+
 State = Literal["training", "finished", "stopped", "failed"]
 
 AUGMENTATIONS: tuple[str, ...] = ("none", "shift", "flip", "rotate", "cutout")

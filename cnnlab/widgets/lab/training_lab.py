@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cnnlab.data import Dataset
     from cnnlab.training import Run, Trainer
 
+__all__ = ["TrainingLab"]
+
 
 class TrainingLab:
     """A panel that trains networks while you watch.
