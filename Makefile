@@ -16,8 +16,9 @@ COLAB        := .venv-colab
 COLAB_PYTHON ?= $(shell for python in python3.13 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 $(PYTHON); \
 	do $$python -c "" >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-# Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
-SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
+# Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine. Compiled
+# modules are kept, also where containers say not to: some forty processes would compile the same files again.
+SMOKE := env -u CNNLAB_DATA -u PYTHONDONTWRITEBYTECODE CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
 
 SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
@@ -62,7 +63,7 @@ book: $(BUILT)
 
 $(BUILT): $(READY) $(SOURCES)
 	@# A page read once is not read again and would not warn again: after a failure, read everything.
-	@$(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
 
 chapter: $(READY)

@@ -27,7 +27,10 @@ class _OnMeta(TorchFunctionMode):
         value
         for name, value in vars(nn.init).items()
         if callable(value) and name.endswith("_") and not name.startswith("_")
-    )
+    ) | {  # of which some ask a tensor at once
+        *(torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_),
+        *(torch.Tensor.fill_, torch.Tensor.zero_),
+    }
 
     def __init__(self, but: int | None) -> None:
         super().__init__()

@@ -69,6 +69,26 @@ def training_of(settings: Any) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in ("epochs", "batch_size", "optimizer", "lr", "schedule")}
 
 
+def one_cycle(build: Callable[[], nn.Module], data: Dataset, case: Case, seed: int, settings: Any) -> Prepared:
+    """One of a chapter's small networks, named by its case, for as many epochs as that says: Adam in one cycle."""
+    model = fresh_model(build, seed)
+    model.name = " ".join(str(value) for name, value in case.items() if name != "epochs")
+    training = {"batch_size": settings.batch_size, "optimizer": "adam", "lr": settings.lr, "schedule": "onecycle"}
+    return Prepared(model, data, {"epochs": case["epochs"], **training})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamOnCosine:
+    """The settings of the trainings of LeNet-5 and its rivals."""
+
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    schedule: str = "cosine"
+    train_images: int | None = None  # None: all
+
+
 def load(name: str, train: int | None = None, test: int | None = None, size: int | None = None) -> Dataset:
     """A data set cut to size, with the same images for every seed; kept in memory, since cases share them."""
     key = (name, train, test, size)

@@ -7,11 +7,10 @@ for about as long and for longer: 5 kinds of drawn shapes, turned by any angle, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cnnlab.convolutions.trial import TRIAL_LAYERS, trial_network
 from cnnlab.data.shapes import load_shapes
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, main
+from experiments.common import Case, Experiment, Prepared, accuracies, main, one_cycle
 
 CLASSES = ("circle", "square", "triangle", "star", "cross")
 
@@ -32,23 +31,7 @@ def cases(settings: Settings) -> list[Case]:
 
 def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     data = load_shapes(settings.train_images, settings.size, test=settings.test_images, classes=CLASSES)
-
-    def build() -> Any:
-        network = trial_network(case["kind"], num_classes=data.num_classes)
-        network.name = case["kind"]
-        return network
-
-    return Prepared(
-        fresh_model(build, seed),
-        data,
-        {
-            "epochs": case["epochs"],
-            "batch_size": settings.batch_size,
-            "optimizer": "adam",
-            "lr": settings.lr,
-            "schedule": "onecycle",
-        },
-    )
+    return one_cycle(lambda: trial_network(case["kind"], num_classes=data.num_classes), data, case, seed, settings)
 
 
 EXPERIMENT = Experiment(

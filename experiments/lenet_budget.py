@@ -14,19 +14,23 @@ from torch import nn
 from cnnlab.data import ImageSet
 from cnnlab.models import create_model
 from cnnlab.training import Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
+from experiments.common import (
+    AdamOnCosine,
+    Case,
+    Experiment,
+    Prepared,
+    accuracies,
+    fresh_model,
+    load,
+    main,
+    training_of,
+)
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(AdamOnCosine):
     data: str
-    epochs: int
     long: int  # epochs of the longer training
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    train_images: int | None = None
     size: int | None = None
 
 

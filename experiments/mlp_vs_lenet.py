@@ -12,18 +12,22 @@ import torch.nn.functional as F
 
 from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
+from experiments.common import (
+    AdamOnCosine,
+    Case,
+    Experiment,
+    Prepared,
+    accuracies,
+    fresh_model,
+    load,
+    main,
+    training_of,
+)
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(AdamOnCosine):
     pairs: tuple[tuple[str, str], ...]  # (data, model)
-    epochs: int
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    train_images: int | None = None  # None: all
     test_images: int | None = None
 
 

@@ -7,11 +7,10 @@ for 128 steps at one width: ten kinds of drawn shapes on 20 x 20 pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cnnlab.convolutions.trial import width_network
 from cnnlab.data.shapes import load_shapes
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, main
+from experiments.common import Case, Experiment, Prepared, accuracies, main, one_cycle
 
 
 @dataclass(frozen=True)
@@ -36,23 +35,8 @@ def cases(settings: Settings) -> list[Case]:
 
 def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     data = load_shapes(settings.train_images, settings.size, test=settings.test_images, rotation=20)
-
-    def build() -> Any:
-        network = width_network(case["kind"], case["width"], data.num_classes)
-        network.name = f"{case['kind']} {case['width']}"
-        return network
-
-    return Prepared(
-        fresh_model(build, seed),
-        data,
-        {
-            "epochs": case["epochs"],
-            "batch_size": settings.batch_size,
-            "optimizer": "adam",
-            "lr": settings.lr,
-            "schedule": "onecycle",
-        },
-    )
+    kind, width = case["kind"], case["width"]
+    return one_cycle(lambda: width_network(kind, width, data.num_classes), data, case, seed, settings)
 
 
 EXPERIMENT = Experiment(

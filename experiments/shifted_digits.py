@@ -15,22 +15,26 @@ from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
 from cnnlab.models.mlp import MLP, MLPVariant
 from cnnlab.training import Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
+from experiments.common import (
+    AdamOnCosine,
+    Case,
+    Experiment,
+    Prepared,
+    accuracies,
+    fresh_model,
+    load,
+    main,
+    training_of,
+)
 from experiments.mlp_vs_lenet import framed
 
 SIDE = 32
 SHIFTS = tuple(range(7))
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(AdamOnCosine):
     data: str
-    epochs: int
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    train_images: int | None = None
     size: int | None = None  # of the digits before they are framed
 
 

@@ -13,20 +13,24 @@ import torch
 
 from cnnlab.data import Dataset, ImageSet
 from cnnlab.models import create_model
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
+from experiments.common import (
+    AdamOnCosine,
+    Case,
+    Experiment,
+    Prepared,
+    accuracies,
+    fresh_model,
+    load,
+    main,
+    training_of,
+)
 
 PERMUTATION_SEED = 2012  # one permutation for all trainings, so that the seeds differ in training alone
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(AdamOnCosine):
     data: tuple[str, ...]
-    epochs: int
-    batch_size: int = 128
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    train_images: int | None = None
     size: int | None = None
 
 

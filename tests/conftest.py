@@ -5,6 +5,7 @@ The kernels that nbval starts inherit this environment; ``tools/execute_notebook
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import pytest
 
 from cnnlab import chapters
 from tools.build_wheel import build_wheel, copy_source
+
+# What is imported and collected stays until the end: to look through it for garbage takes a third of that time.
+gc.disable()
 
 os.environ["CNNLAB_SCALE"] = "smoke"
 os.environ["OMP_NUM_THREADS"] = "1"  # a worker for each core does more than a thread for each
@@ -90,6 +94,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             kept[belongs(item, own)].append(item)
         config.hook.pytest_deselected(items=kept[False])
         items[:] = kept[True]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or extension modules report at the end what they never got back
 
 
 def model_of(item: pytest.Item) -> str | None:

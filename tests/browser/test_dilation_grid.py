@@ -52,7 +52,7 @@ def test_the_neighbor_is_drawn_and_said(opened):
 
 def test_a_pixel_is_chosen_by_keys_and_mouse(opened):
     with opened(dilation_grid()) as v:
-        page, reading = v.page, v.page.locator(".dg-side .cx-hint")
+        page, reading = v.page, v.page.locator(".cx-side .cx-hint")
         assert reading.inner_text().startswith("Pixel 1 right: a hole.")
         page.get_by_role("application").focus()
         page.keyboard.press("ArrowRight")

@@ -51,7 +51,7 @@ def _norm_before_pool(model: nn.Module, x: Tensor) -> Tensor:
     x = model.pool1(model.norm1(F.relu(model.conv1(x))))
     x = model.pool2(model.norm2(F.relu(model.conv2(x))))
     x = model.pool5(F.relu(model.conv5(F.relu(model.conv4(F.relu(model.conv3(x)))))))
-    return model.fc8(F.relu(model.fc7(F.relu(model.fc6(x.flatten(1))))))
+    return model.fc8(F.relu(model.fc7(F.relu(model.fc6(F.adaptive_avg_pool2d(x, 6).flatten(1))))))
 
 
 FAULTS = {

@@ -180,6 +180,6 @@ export const explore = panel(view, {
     el("div", { class: "dg-rates" }, own.sliders),
     own.choices,
     own.text,
-    el("div", { class: "dg-row" }, own.picture, el("div", { class: "dg-side" }, own.facts, own.hint)),
+    el("div", { class: "cx-row dg-row" }, own.picture, el("div", { class: "cx-side" }, own.facts, own.hint)),
   ],
 });

@@ -204,7 +204,7 @@ const layout = (own) => [
   own.sliders,
   own.choices,
   own.text,
-  el("div", { class: "gw-row" }, own.picture, el("div", { class: "gw-side" }, own.facts, own.hint)),
+  el("div", { class: "cx-row gw-row" }, own.picture, el("div", { class: "cx-side" }, own.facts, own.hint)),
 ];
 
 export const explore = panel(view, { kinds: { choosing, picking, sliding, toggling }, layout, limits, settle });
