@@ -243,7 +243,7 @@ def test_titles_are_as_large_as_their_pictures_leave_room_for():
         return image_grid(torch.rand(2, 8, 8), titles=[title] * 2, **options).axes[0].title.get_fontsize()
 
     assert size("blur", size=2) == 11 and size("x" * 9, size=0.6) == 9  # points
-    assert size("x" * 13, size=1) == size("x" * 40, size=2) == 9
+    assert size("x" * 16, size=1) == size("x" * 40, size=2) == 9
     assert 9 < size("x" * 25, size=2) < 11
 
 
