@@ -233,6 +233,57 @@ def _names(tree: ast.AST) -> set[str]:
     return bound | {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
 
 
+SCALES = ("smoke", "laptop", "gpu")
+
+
+def by_scale_of(tree: ast.AST) -> list[tuple[dict[str, str], set[str]]]:
+    """What each `by_scale` gives at each scale, as code, and the names that it is given to."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign):
+            continue
+        for call in ast.walk(node.value):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("by_scale"):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+                found.append((given, {own.id for target in node.targets for own in ast.walk(target) if _is_name(own)}))
+    return found
+
+
+def _is_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name)
+
+
+def test_what_trains_has_three_scales_that_differ(notebook) -> None:
+    """A larger machine does more: each scale gives other numbers, they are used, and the page says what they are."""
+    trees = [ast.parse(_without_magics(cell.source)) for cell in code_cells(notebook) if not _is_exercise(cell)]
+    calls = [ast.unparse(node.func) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    if not any(name.endswith((".backward", "fit")) for name in calls):
+        return
+    scaled = [found for tree in trees for found in by_scale_of(tree)]
+    assert scaled, "it trains, and never asks cnnlab.by_scale how much"
+    for given, _ in scaled:
+        assert sorted(given) == sorted(SCALES)
+    budgets = [tuple(given[scale] for given, _ in scaled) for scale in SCALES]
+    assert len(set(budgets)) == len(SCALES), f"two scales are the same: {budgets}"
+    read_names = {node.id for tree in trees for node in ast.walk(tree) if _is_name(node) and _is_read(node)}
+    for given, names in scaled:
+        assert names <= read_names, f"{names - read_names} are set by scale and never used: {given}"
+    told = prose(notebook).lower()
+    assert "laptop" in told and "gpu" in told, "the page says nothing of its larger scales"
+
+
+def _is_read(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+
+
+def _is_exercise(cell) -> bool:
+    return "check(" in cell.source
+
+
+def _without_magics(source: str) -> str:
+    return "\n".join(re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in source.split("\n"))
+
+
 def test_few_cells_are_excused_from_comparison(notebook) -> None:
     cells = code_cells(notebook)
     excused = [number for number, cell in enumerate(cells, start=1) if is_excused(cell)]

@@ -40,6 +40,15 @@ def test_every_claim_holds(setting):
         assert leaf.holds(table), leaf.claim
 
 
+def test_the_tree_for_a_phone_is_narrow_and_has_the_same_words():
+    from cnnlab import draw
+
+    figures = [draw.decision_tree(decision_tree(), narrow=narrow) for narrow in (False, True)]
+    said = [sorted(" ".join(text.get_text().split()) for text in figure.axes[0].texts) for figure in figures]
+    assert said[0] == said[1] and "transposed" in said[0]
+    assert figures[1].get_figwidth() < 4.5 < 7 < figures[0].get_figwidth()
+
+
 def test_a_claim_can_fail():
     """With 32 groups a layer of 128 channels has fewer MACs per byte than a depthwise separable one."""
     claims = {leaf.variant: leaf for leaf in leaves(decision_tree())}

@@ -82,5 +82,8 @@ def test_a_gallery_holds_every_block_and_breaks_into_rows():
         )
     ]
     assert heights[1] > 1.6 * heights[0], "Inception is too wide to stand beside the others"
+    wide, small = (float(re.search(r'viewBox="\S+ \S+ (\S+)', svg)[1]) for svg in (drawn.svg, drawn.narrow))
+    assert small <= 360 and (small < wide or wide <= 360), "a phone has rows of its own"
+    assert drawn.narrow.count("cnnlab-joint-add") == 1
     with pytest.raises(ValueError, match="blocks={} is empty"):
         block_gallery({})

@@ -134,6 +134,20 @@ def test_a_chart_is_stored_with_a_layout_for_a_phone(monkeypatch):
     drawing.axes[0].axis("off")
     assert narrow(drawing) is None
 
+    figure, _ = plt.subplots(1, 2, figsize=(7, 3))
+    figure.legend(figure.axes[0].plot([1, 2]), ["both panels"])
+    assert width(narrow(figure)) == pytest.approx(4.4 * 96, abs=15)
+    figure, axis = plt.subplots(figsize=(7, 3))  # a colorbar has words, a large picture is not stored twice
+    figure.colorbar(axis.imshow(np.zeros((9, 9))), ax=axis)
+    assert narrow(figure)
+    figure, axis = plt.subplots(figsize=(7, 3))
+    figure.colorbar(axis.imshow(np.zeros((200, 200))), ax=axis)
+    assert narrow(figure) is None
+
+    show(bar_figure(4), "four bars, and three for a phone", narrow=bar_figure(3, figsize=(4, 3)))
+    assert shown[-1].narrow.count("2003") == 0 < shown[-1].svg.count("2003")
+    assert not plt.get_fignums()
+
     show(bar_figure(4), "four bars")
     stored = shown[-1]._repr_html_()
     assert re.search(r'<picture><source media="\(max-width:600px\)" srcset="data:[^"]+"><img alt="four bars"', stored)
@@ -222,6 +236,15 @@ def test_in_line_again_it_has_no_paper_and_a_name(make):
 def test_image_grid_takes_the_usual_layouts(images):
     figure = image_grid(images, columns=3)
     assert sum(bool(axis.images) for axis in figure.axes) == len(images)
+
+
+def test_titles_are_as_large_as_their_pictures_leave_room_for():
+    def size(title, **options):
+        return image_grid(torch.rand(2, 8, 8), titles=[title] * 2, **options).axes[0].title.get_fontsize()
+
+    assert size("blur", size=2) == 11 and size("x" * 9, size=0.6) == 9  # points
+    assert size("x" * 16, size=1) == size("x" * 40, size=2) == 9
+    assert 9 < size("x" * 25, size=2) < 11
 
 
 def test_image_grid_says_what_is_wrong():

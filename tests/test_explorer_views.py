@@ -328,7 +328,7 @@ GRAY = np.random.default_rng(1).integers(0, 256, (12, 15), dtype=np.uint8)
 def test_every_kernel_is_conv2d(ask):
     assert kernel_playground(GRAY).params["data"]["pixels"] == b64encode(GRAY.tobytes()).decode()
     states = [
-        {"weights": np.ravel(k.weights).tolist(), "divisor": [by], "show": k.show, "x": i, "y": 3}
+        {"weights": np.ravel(k.weights).tolist(), "divisor": [by], "show": k.show, "largest": k.largest, "x": i, "y": 3}
         for i, k in enumerate(KERNELS)
         for by in (k.divisor, -2.5, 0)
     ]
@@ -339,12 +339,19 @@ def test_every_kernel_is_conv2d(ask):
     for state, (got, text, patch, hint) in zip(states, asked):
         weight = torch.tensor(state["weights"], dtype=torch.float64).reshape(1, 1, 3, 3)
         by = state["divisor"][0]
-        wanted = F.conv2d(torch.from_numpy(GRAY).double()[None, None], weight)[0, 0] / (by or 1)
+        gray = torch.from_numpy(GRAY).double()[None, None]
+        # The pooling kernels are ones.
+        sums = F.max_pool2d(gray, 3, 1) if state["largest"] else F.conv2d(gray, weight)
+        wanted = sums[0, 0] / (by or 1)
         assert torch.allclose(torch.tensor(got).double().reshape(wanted.shape), wanted)
         assert patch == GRAY[3:6, state["x"] : state["x"] + 3].ravel().tolist()
         assert f"runs from {said(wanted.min().item())} to {said(wanted.max().item())}" in text
         negative = round(100 * (wanted < 0).double().mean().item())
         assert (f"{negative} % of it is negative" in text) == bool((wanted < 0).any())
+        assert text.startswith("Each result is the largest") == state["largest"]
+        if state["largest"]:
+            assert hint.endswith("the largest of the nine products is 7.5.")
+            continue
         assert text.startswith("Nothing can be divided by 0") == (by == 0)
         if by:
             assert f"add up to {said(sum(state['weights']) / by)}" in text
@@ -363,7 +370,7 @@ def test_a_kernel_is_loaded_and_becomes_ones_own(ask):
         ("Box blur", "show"),
     ]
     loaded, none, *edits = ask("kernel_playground", moves, f"m.settle({{kernel: v[0]}}, v[1], {json.dumps(data)})")
-    assert loaded == {"weights": [1] * 9, "divisor": [9], "show": "clipped"} and none == {}
+    assert loaded == {"weights": [1] * 9, "divisor": [9], "show": "clipped", "largest": False} and none == {}
     assert edits == [{"kernel": ""}, {"kernel": ""}, {}]
 
 

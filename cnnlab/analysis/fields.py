@@ -24,7 +24,7 @@ from torch import Tensor
 from cnnlab.analysis.operators import conv_numbers, names_in, pair, pool_numbers
 from cnnlab.analysis.trace import IMAGE, Op, Trace
 
-__all__ = ["ReceptiveField", "GLOBAL", "UNKNOWN", "receptive_fields"]
+__all__ = ["ReceptiveField", "UNKNOWN", "receptive_fields"]
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ def depthwise_separable_conv2d(
 
     Shape: (N, C, H, W), (C m, 1, height, width) and (K, C m, 1, 1) -> (N, K, H', W').
     """
-    y = depthwise_conv2d(x, depthwise, None, stride, padding, dilation)  # (N, C m, H', W')
-    return pointwise_conv2d(y, pointwise, bias)  # (N, K, H', W')
+    # (N, C m, H', W'), then (N, K, H', W')
+    y = depthwise_conv2d(x, depthwise, None, stride, padding, dilation)
+    return pointwise_conv2d(y, pointwise, bias)
 
 
 def compose_depthwise_separable(depthwise: Tensor, pointwise: Tensor, multiplier: int = 1) -> Tensor:

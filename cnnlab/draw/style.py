@@ -246,8 +246,9 @@ def image_grid(
     rows = -(-len(pictures) // columns)
     tall, wide = pictures[0].shape[:2]
     # Titles are as large as their pictures leave room for, so that they can still be read when a phone shrinks them.
+    # None is wider than its picture, or the figure could not be cut between two of them (panels.py in book/ext).
     longest = max((len(line) for title in titles or () for line in str(title).split("\n")), default=1)
-    points = min(_TITLES[1], max(_TITLES[0], 72 * size / (0.56 * longest)))
+    points = min(_TITLES[1], max(_TITLES[0], 72 * size / (0.62 * longest)))
     height = size * tall / wide + (0.26 * points / _TITLES[0] if titles else 0.04)
     figure, axes = plt.subplots(rows, columns, figsize=(columns * size * 1.04, rows * height), squeeze=False)
     for axis in axes.flat:

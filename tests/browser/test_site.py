@@ -77,7 +77,7 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
             with subtests.test("cells are folded"):
                 check_folds(page)
         with subtests.test("nothing is cut"):
-            check_nothing_is_cut(page, name)
+            check_nothing_is_cut(page)
         page.evaluate(FLATTEN)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []
@@ -146,19 +146,17 @@ def check_folds(page: Any) -> None:
     assert page.locator("details.hide > summary", has_text="Show the set-up").count() == 1
 
 
-# On which pages something is still wider than a window of 1280 pixels, by kind.
-STILL_WIDE = {"choosing": {"table"}, "depthwise_separable": {"table"}, "zoo": {"explorer"}}
 OPEN = "(open) => document.querySelectorAll('article details').forEach((e) => { e.open = open; })"
 
 
-def check_nothing_is_cut(page: Any, name: str) -> None:
+def check_nothing_is_cut(page: Any) -> None:
     """At 1280 pixels code, tables, figures and outputs fit the column, those that are folded too."""
     page.evaluate(OPEN, True)
     # A line of more characters than fit is found by tests/test_chapters.py.
     cut = [
         (kind, pixels, text)
         for kind, pixels, text, longest in page.evaluate(SIDEWAYS)
-        if kind not in STILL_WIDE.get(Path(name).stem, ()) and not (kind == "code" and longest > LONGEST_LINE)
+        if not (kind == "code" and longest > LONGEST_LINE)
     ]
     loose = page.evaluate(LOOSE_MARKS)
     page.evaluate(OPEN, False)

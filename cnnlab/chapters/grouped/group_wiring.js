@@ -110,7 +110,7 @@ export const settle = ({ layers }, moved) => (moved === "layers" || moved === "p
 // Rows from the input down; a row of places holds shuffled channels.
 const lay = ({ channels, layers, shuffle }, width) => {
   // Beside the words where there is room for 16 channels
-  const u = Math.min((width - LEFT - (width > 640 ? 246 : 0)) / channels, 46);
+  const u = Math.min((width - LEFT - (width > 640 ? 286 : 0)) / channels, 46);
   const tall = Math.min(120, 392 / (layers + (shuffle ? 0.7 * (layers - 1) : 0)));
   const rows = [{ layer: 0, y: 14 }];
   for (let l = 1; l <= layers; l++) {

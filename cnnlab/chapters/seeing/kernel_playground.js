@@ -17,9 +17,13 @@ export const filtered = (state, { width, height, photo }) => {
   const values = new Float64Array((width - 2) * (height - 2));
   for (let i = 0; i < values.length; i++) {
     const corner = Math.floor(i / (width - 2)) * width + (i % (width - 2));
-    let sum = 0;
-    for (let t = 0; t < 9; t++) sum += state.weights[t] * photo[corner + ((t / 3) | 0) * width + (t % 3)];
-    values[i] = sum / over(state);
+    let [sum, largest] = [0, -Infinity];
+    for (let t = 0; t < 9; t++) {
+      const product = state.weights[t] * photo[corner + ((t / 3) | 0) * width + (t % 3)];
+      sum += product;
+      if (product > largest) largest = product;
+    }
+    values[i] = (state.largest ? largest : sum) / over(state);
   }
   return values;
 };
@@ -34,14 +38,17 @@ export const explain = (state, values) => {
       : `even areas become ${Math.abs(total) < 1e-9 ? 0 : `${tidy(total)} times as bright`}`;
   const black = state.show === "clipped" ? " and shows as black" : "";
   return (
-    (state.divisor[0]
-      ? `The weights add up to ${tidy(total)}, so ${areas}. `
-      : "Nothing can be divided by 0, so these are the sums themselves. ") +
+    (state.largest
+      ? "Each result is the largest of nine products, not their sum: bright spots grow, and nothing is averaged. "
+      : state.divisor[0]
+        ? `The weights add up to ${tidy(total)}, so ${areas}. `
+        : "Nothing can be divided by 0, so these are the sums themselves. ") +
     `The result runs from ${tidy(low)} to ${tidy(high)}` +
     (dark ? `; ${Math.round((100 * dark) / values.length)} % of it is negative${black}.` : ".")
   );
 };
-export const reading = ({ x, y, divisor: [by] }, sum) => {
+export const reading = ({ x, y, largest, divisor: [by] }, sum) => {
+  if (largest) return `Result row ${y + 1}, column ${x + 1}: the largest of the nine products is ${tidy(sum)}.`;
   const divided = by ? `; divided by ${tidy(by)} that is ${tidy(sum / by)}.` : "; nothing can be divided by 0.";
   return `Result row ${y + 1}, column ${x + 1}: the nine products add up to ${tidy(sum)}${by === 1 ? "." : divided}`;
 };
@@ -73,7 +80,7 @@ const nine = (state, pixels, products, sum) => [
   el(
     "span",
     { class: "cx-total", "aria-hidden": "true" },
-    "sum ",
+    state.largest ? "largest " : "sum ",
     el("b", {}, tidy(sum)),
     over(state) !== 1 && [` ÷ ${tidy(over(state))} = `, el("b", {}, tidy(sum / over(state)))],
   ),
@@ -86,7 +93,7 @@ export const view = (state, _width, data) => {
   const shade = SHADE[state.show];
   const pixels = patch(data, state.x, state.y);
   const products = pixels.map((v, t) => v * state.weights[t]);
-  const sum = products.reduce((a, b) => a + b, 0);
+  const sum = state.largest ? Math.max(...products) : products.reduce((a, b) => a + b, 0);
   // The result has a border of one pixel: its pixel (x, y) stands under the middle of the nine that it reads.
   const at = [w, h, state.x + 1, state.y + 1];
   return {

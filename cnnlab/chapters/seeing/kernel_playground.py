@@ -20,12 +20,14 @@ class Kernel:
     """A named 3 × 3 kernel: whole numbers and what to divide by, as one would write it by hand.
 
     ``show`` says how results become gray: "clipped" to 0–255, "signed" with zero as mid-gray, or "magnitude".
+    ``largest`` keeps the largest of the nine products in place of their sum: with ones that is max pooling.
     """
 
     name: str
     weights: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
     divisor: float = 1
     show: str = "clipped"
+    largest: bool = False
 
 
 KERNELS: tuple[Kernel, ...] = (
@@ -37,6 +39,8 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("Sharpen", ((0, -1, 0), (-1, 5, -1), (0, -1, 0))),
     Kernel("Laplacian", ((0, 1, 0), (1, -4, 1), (0, 1, 0)), show="magnitude"),
     Kernel("Emboss", ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+    Kernel("Largest of nine (max pooling)", ((1, 1, 1), (1, 1, 1), (1, 1, 1)), largest=True),
+    Kernel("Mean of nine (average pooling)", ((1, 1, 1), (1, 1, 1), (1, 1, 1)), 9),
 )
 
 
@@ -59,7 +63,7 @@ def kernel_playground(
     """A small photo, a 3 × 3 kernel to edit, the result at once, and the nine products behind any of its pixels.
 
     What is computed is the cross-correlation of ``torch.nn.functional.conv2d`` without padding, so the result is two
-    pixels smaller each way.
+    pixels smaller each way; or, with a kernel that is ``largest``, the largest of the nine products.
 
     Args:
         image: uint8 pixels as an array or tensor, Shape: (H, W), 8 to 128 a side; None means the photograph of a
@@ -96,6 +100,7 @@ def kernel_playground(
             "weights": np.ravel(kernel.weights).tolist(),
             "divisor": np.ravel(kernel.divisor).tolist(),
             "show": kernel.show,
+            "largest": kernel.largest,
         }
         for kernel in kernels
     }
@@ -109,7 +114,7 @@ def kernel_playground(
             Numbers("divisor", -_MOST, _MOST, "divisor", decimals=4, names=("divided by",)),
             Pick("pixel", "Pixels of the result. The arrow keys choose one.", sets=("x", "y")),
         ),
-        variables={"x": int((width - 2) * at[0]), "y": int((height - 2) * at[1])},
+        variables={"x": int((width - 2) * at[0]), "y": int((height - 2) * at[1]), "largest": kernels[0].largest},
         alt=lambda kernel, **_: (
             f"A gray photo of {width} × {height} pixels, a 3 × 3 kernel whose nine weights can be edited, and "
             f"the filtered photo of {width - 2} × {height - 2} pixels beside it. It starts with {kernel!r}."
@@ -118,4 +123,5 @@ def kernel_playground(
         hint=100,
     )
     data = {"width": width, "height": height, "pixels": b64encode(pixels.tobytes()).decode(), "kernels": settings}
-    return panel(kernel=kernels[0].name, **settings[kernels[0].name], data=data, key=key)
+    start = {name: value for name, value in settings[kernels[0].name].items() if name != "largest"}
+    return panel(kernel=kernels[0].name, **start, data=data, key=key)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cnnlab.exercises import exercise
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from cnnlab.analysis import summarize
+from cnnlab.exercises import exercise, expect, judged_model
 
 Points = list[tuple[float, float]]
 
@@ -122,3 +128,90 @@ intensity.hints(
     "Bytes are 4 * (input + output + weights); a depthwise layer has channels * kernel**2 weights.",
 )
 intensity.wrong(lambda *layer: 1.0)
+
+
+MOST_PARAMETERS, MOST_MACS = 1_000_000, 100_000_000
+
+
+def pictures(net: nn.Module, count: int) -> Tensor:
+    """Noise in the network's own precision. Shape: -> (count, 3, 224, 224)."""
+    kind = next((own.dtype for own in net.parameters()), torch.float32)
+    return torch.randn(count, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(kind)
+
+
+def corners_seen(net: nn.Module) -> int:
+    """How many of a picture's four corners, 32 pixels each way, the first class depends on."""
+    x = pictures(net, 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(net(x)[:, 0].sum(), x, allow_unused=True)
+    if gradient is None:
+        return 0
+    corners = [gradient[..., rows, columns] for rows in _ENDS for columns in _ENDS]
+    return sum(bool(corner.any()) for corner in corners)
+
+
+_ENDS = (slice(0, 32), slice(-32, None))
+
+
+@judged_model("zoo/own", "An animal of your own", input_shape=(2, 3, 224, 224), output_shape=(2, 1000))
+def own(net: nn.Module) -> None:
+    """It fits a watch. What accuracy it would reach, only training tells: that is why the table has no formula."""
+    found = summarize(net, (3, 224, 224))
+    expect(
+        found.params <= MOST_PARAMETERS,
+        f"It has {found.params:,} parameters, and {MOST_PARAMETERS:,} are allowed. Where do most of them sit?",
+    )
+    expect(
+        found.macs <= MOST_MACS,
+        f"It takes {found.macs:,} MACs, and {MOST_MACS:,} are allowed. How large are the maps that cost most?",
+    )
+    seen = corners_seen(net)
+    expect(
+        seen == 4,
+        f"The first class depends on {seen} of the picture's four corners. An average over the last map sees all.",
+    )
+    x = pictures(net, 3)
+    still = net(torch.zeros_like(x))
+    odd = (net(x) + net(-x) - 2 * still).abs().max()
+    expect(
+        odd > 1e-4 * (net(x) - still).abs().max(),
+        "It is linear from end to end, or constant: a single dense layer could say the same. Put ReLUs in between.",
+    )
+
+
+own.hints(
+    "Halve the map early: a stride of 2 at the start takes three quarters of the MACs away from all that follows.",
+    "A dense layer from C features to 1000 classes has 1000 C weights. Average the map first, and keep C at 256.",
+)
+
+
+def small(kind: str = "separable", act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Four halvings, each by a separable or a standard layer, then an average and a dense layer."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 2, 1), act()]
+    for before, after in ((16, 32), (32, 64), (64, 128), (128, 256)):
+        if kind == "separable":
+            layers += [nn.Conv2d(before, before, 3, 2, 1, groups=before), nn.Conv2d(before, after, 1), act()]
+        else:
+            layers += [nn.Conv2d(before, after, 3, 2, 1), act()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 1000))
+
+
+def middle_only() -> nn.Sequential:
+    return nn.Sequential(nn.AvgPool2d(32), nn.ReLU(), nn.ZeroPad2d(-3), nn.Flatten(), nn.Linear(3, 1000))
+
+
+def blurred(*layers: nn.Module) -> nn.Sequential:
+    """Averages of 14 by 14 pixels into dense layers."""
+    return nn.Sequential(nn.AvgPool2d(14), nn.Flatten(), *layers)
+
+
+own.wrong(blurred(nn.Linear(768, 2000), nn.ReLU(), nn.Linear(2000, 1000)), "Where do most")
+own.wrong(
+    nn.Sequential(
+        *(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 1000)),
+    ),
+    "cost most",
+)
+own.wrong(middle_only(), "of the picture's four corners")
+own.wrong(small(act=nn.Identity), "linear from end to end")
+own.right(small(), small("standard"), small(act=nn.GELU))
