@@ -24,7 +24,19 @@ from torch import Tensor
 from cnnlab.analysis.operators import conv_numbers, names_in, pair, pool_numbers
 from cnnlab.analysis.trace import IMAGE, Op, Trace
 
-__all__ = ["ReceptiveField", "UNKNOWN", "receptive_fields"]
+__all__ = [
+    "ReceptiveField",
+    "Part",
+    "Layout",
+    "whole",
+    "unit_at",
+    "sides",
+    "State",
+    "UNKNOWN",
+    "states_of",
+    "start_of",
+    "receptive_fields",
+]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
 from cnnlab.analysis.trace import IMAGE, Call, Op, Trace
 
-__all__ = ["Step", "Bundle", "Item", "series_of", "shape_text", "times"]
+__all__ = ["Step", "Bundle", "Item", "minor", "hidden", "Level", "levels_of", "series_of", "shape_text", "times"]
 
 _CONTRACTED = names_in(
     """

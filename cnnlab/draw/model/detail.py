@@ -11,7 +11,7 @@ from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_widt
 from cnnlab.draw.model.words import said_of
 from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
 
-__all__ = ["draw_detail", "Titled", "draw_gallery"]
+__all__ = ["draw_detail", "Titled", "draw_gallery", "reach", "flow"]
 
 _MINOR_H, _STEP = 22.0, 16.0
 _GALLERY_WIDTH, _APART = 690.0, 24.0  # of blocks side by side: what a page shows unshrunk, and between two

@@ -12,6 +12,8 @@ from cnnlab.draw.model.detail import flow, reach
 from cnnlab.draw.model.words import alt_of, grouped
 from cnnlab.draw.model_graph import Bundle, Item, Level, Step, levels_of, minor, shape_text
 
+__all__ = ["draw_opened"]
+
 _GAP, _BEND = 16.0, 10.0
 _BETWEEN = 56.0  # the columns of a U, at least: the arrows across need to be seen
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cnnlab.analysis import Summary
 from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
 
-__all__ = ["said_of", "alt_of", "grouped"]
+__all__ = ["said_of", "alt_of", "woven", "grouped"]
 
 
 def said_of(item: Item) -> str:
