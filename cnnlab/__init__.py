@@ -22,6 +22,8 @@ _HOMES: dict[str, str] = {
     "fit": "cnnlab.training",
     "Run": "cnnlab.training",
     "predict": "cnnlab.prediction",
+    "Prediction": "cnnlab.prediction",
+    "Predictions": "cnnlab.prediction",
     "save": "cnnlab.saving",
     "load": "cnnlab.saving",
     "recorded": "cnnlab.results",

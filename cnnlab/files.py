@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnlab.errors import reason_of
 
-__all__ = ["LEFT_AFTER", "own_part", "left_parts", "replacing"]
+__all__ = ["LEFT_AFTER", "own_part", "left_parts", "replacing", "Damaged", "read_tensors", "write_tensors"]
 
 # A file that is being written changes every second; one that has not for this long was left by a process that is gone.
 LEFT_AFTER = 600.0  # seconds

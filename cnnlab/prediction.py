@@ -25,6 +25,8 @@ from cnnlab.tables import html_frame, text_table
 if TYPE_CHECKING:
     import pandas
 
+__all__ = ["Prediction", "Predictions", "predict", "knowledge", "unwrapped"]
+
 _SHOWN = 10  # pictures in a list that shows itself
 _ON_ERROR = ("raise", "skip")
 

@@ -36,6 +36,8 @@ from cnnlab.training.run import Run
 if TYPE_CHECKING:
     from cnnlab.data import Dataset
 
+__all__ = ["FORMAT", "SavedModelError", "save", "load"]
+
 FORMAT = 1
 _KEY = "cnnlab_model"
 # What a file of this format holds, and what each of these may be.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnlab.prediction import Prediction, Predictions
     from cnnlab.preprocessing import Preprocess
 
-__all__ = ["Network"]
+__all__ = ["Network", "learned_from"]
 
 
 class Network(nn.Module):

@@ -14,6 +14,8 @@ from cnnlab.models.registry import list_models, model_info
 from cnnlab.training.checkpoint import best_path, read
 from cnnlab.training.errors import CheckpointError
 
+__all__ = ["load_best"]
+
 
 def load_best(checkpoint: str | Path, model: nn.Module | None = None) -> nn.Module:
     """The best epoch's weights of a training, from the files that ``fit(..., checkpoint=)`` has written.

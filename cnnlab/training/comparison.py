@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+__all__ = ["Comparison", "compare_runs"]
+
 # What follows from the model and the data: two runs that differ in it differ in those too.
 _FOLLOWS = {"parameters": "model", "train_images": "data", "test_images": "data", "image_shape": "data"}
 # Said by their values alone.

@@ -14,6 +14,8 @@ from cnnlab.tables import html_table, text_table
 if TYPE_CHECKING:
     import pandas
 
+__all__ = ["ClassTable", "class_table", "plot_confusion"]
+
 _COLUMNS = ("class", "precision", "recall", "F1", "images")
 
 
