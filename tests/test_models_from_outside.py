@@ -236,6 +236,11 @@ def alphabetical(model: nn.Module) -> dict[str, torch.Tensor]:
             "q .* fits k .* by its place and q by its name",
         ),
         (
+            lambda: {f"a.{key}": value for key, value in Stack("q", "k", "x").state_dict().items()},
+            nn.ModuleDict({"b": Stack("k", "q", "y")}),
+            "a.q .* and a.k of the source fit b.k and b.q .*names are crossed.*not certain",
+        ),
+        (
             lambda: {k.replace("classifier.b", "clasifier.b"): v for k, v in Lenet().state_dict().items()},
             Lenet(),
             r"has 9 of the 10 names that are the model's.*lacks classifier.bias \(nearest there: clasifier.bias\)",

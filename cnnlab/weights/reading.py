@@ -47,7 +47,7 @@ def read_state(source: Mapping[str, Any] | str | os.PathLike) -> dict[str, Tenso
     if isinstance(source, Mapping):
         said, content = "the mapping", source
     else:
-        path = Path(source)
+        path = Path(source).expanduser()
         said, content = str(path), _content(path)
     state = {name: value for name, value in _state_in(content, said).items() if isinstance(value, Tensor)}
     while True:

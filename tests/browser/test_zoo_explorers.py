@@ -110,6 +110,20 @@ def test_model_table_filters_by_words(opened):
         assert page.locator("tbody tr").count() == 12
 
 
+def test_model_table_shows_models_that_have_no_paper(opened):
+    mine = [{"name": "mine", "params": 10, "macs": 20}, {"name": "his", "params": 1, "macs": 2, "paper": "By word"}]
+    with opened(model_table([*ROWS[:2], *mine])) as v:
+        page = v.page
+        assert page.locator("tbody th").all_text_contents()[-2:] == ["mine", "his"]  # no year: last
+        page.get_by_role("button", name="mine").click()
+        assert "no paper" in page.locator(".cx-paper-of").inner_text()
+        page.get_by_role("button", name="his").click()
+        told = page.locator(".cx-paper-of")
+        assert "By word" in told.inner_text() and told.get_by_role("link").count() == 0
+        page.get_by_role("searchbox", name="Find").fill("by word")
+        assert page.locator("tbody tr").count() == 1
+
+
 @pytest.mark.parametrize("viewport", [BOOK, PHONE], ids=["book", "phone"])
 def test_model_table_keeps_its_numbers_in_view(opened, viewport):
     """On a desk all columns; on a phone the name and the accuracy stay while the others scroll by."""
