@@ -35,8 +35,9 @@ OPENING = ("the question that a reader cares about, and a picture after three li
 
 
 def parts(root: Path = ROOT) -> list[str]:
-    """The folders of book/ that ``_toc.yml`` names, in order."""
-    return list(dict.fromkeys(Path(file).parts[1] for file in toc(root) if len(Path(file).parts) == 3))
+    """The folders of book/ that hold chapters, in the order of ``_toc.yml``."""
+    chapters = [Path(file) for file in toc(root) if (root / f"{file}.ipynb").is_file()]
+    return list(dict.fromkeys(file.parts[1] for file in chapters if len(file.parts) == 3))
 
 
 def checked(part: str, name: str, title: str, root: Path = ROOT) -> None:

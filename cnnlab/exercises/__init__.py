@@ -10,28 +10,30 @@ or in a folder of yours; running the cell again replaces it::
 
     from cnnlab.exercises import as_tensor, check, exercise, expect, judged, passed, prove
 
-    @exercise("mycourse/output-size", "The size of the output", cases=[(5, 3, 1, 0), (7, 3, 2, 1)])
+    @exercise("mycourse/output-size", "Its size", cases=[(5, 3, 1, 0), (7, 3, 2, 1)])
     def output_size(size, kernel, stride, padding):
-        """The floor is where border pixels are lost."""               # said on success
+        """The floor is where border pixels are lost."""  # said on success
         return (size + 2 * padding - kernel) // stride + 1
 
-    output_size.mistake(                                               # said to an answer that computes just this
+    output_size.mistake(  # said to an answer that computes just this
         "Padding is added on both sides.",
         lambda size, kernel, stride, padding: (size + padding - kernel) // stride + 1,
     )
-    output_size.hints("Draw the kernel at its first and last place.",  # after one failure
-                      "The last place starts at size + 2*padding - kernel.")   # plainer: after two
-    output_size.wrong(lambda *_: 17)                                   # planted: it gets the first general hint
+    output_size.hints(
+        "Draw the kernel at its first and last place.",  # after one failure
+        "The last place starts at size + 2*padding - kernel.",  # plainer: after two
+    )
+    output_size.wrong(lambda *_: 17)  # planted: it gets the first general hint
 
-    prove(output_size)                 # tries them all: right answers pass in every form, each hint is reached
+    prove(output_size)  # right answers pass in every form, and each hint is reached
 
 A student's answer is given to the exercise or to its id, whose first part is no chapter of the book::
 
     def mine(n, k, s, p):
         return (n - k + 2 * p) // s + 1
 
-    check("mycourse/output-size", mine)                # the id, or output_size itself
-    assert passed("mycourse/output-size", mine)        # for nbgrader and otter: True or False, without a word
+    check("mycourse/output-size", mine)  # the id, or output_size itself
+    assert passed("mycourse/output-size", mine)  # for nbgrader and otter: a bool, no words
 
 Without ``cases`` a value is asked for, and the function returns it. Where one right answer cannot stand
 for all, a judge says what must hold of an answer, and the first thing that does not gives its hint::
@@ -47,9 +49,9 @@ for all, a judge says what must hold of an answer, and the first thing that does
     @judged("mycourse/corner", "A question of your own")
     def corner(answer):
         """It is the product of two differences, one across and one down."""
-        kernel = as_tensor(answer)                                     # lists and NumPy will do
+        kernel = as_tensor(answer)  # lists and NumPy will do
         expect(kernel.shape == (3, 3), "Give three rows of three numbers.")
-        expect(abs(kernel.sum()) < 1e-6, "It answers on a flat patch. What must the weights add up to?")
+        expect(abs(kernel.sum()) < 1e-6, "It answers on a flat patch. What is their sum?")
 
     corner.hints("Write down what it should answer on a flat patch.")
     corner.right([[1, -1, 0], [-1, 1, 0], [0, 0, 0]])
@@ -65,8 +67,8 @@ A course keeps its exercises in the .py files of a folder, and its notebooks fin
 
     from cnnlab.exercises import exercise_ids, use
 
-    use("exercises")                                   # the ids; a mistake in a file is told with its line
-    for one in exercise_ids("mycourse"):               # all of it, in a test of yours
+    use("exercises")  # gives the ids; a mistake in a file is told with its line
+    for one in exercise_ids("mycourse"):  # in a test of yours
         prove(one)
 
 In the book they stand in ``cnnlab/chapters/<chapter>/exercises.py``, under ids that begin with the chapter's name,
