@@ -19,6 +19,7 @@ COLAB_PYTHON ?= $(shell for python in python3.13 $${PYENV_ROOT:-$$HOME/.pyenv}/v
 # Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine. Compiled
 # modules are kept, also where containers say not to: some forty processes would compile the same files again.
 SMOKE := env -u CNNLAB_DATA -u PYTHONDONTWRITEBYTECODE CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
+QUICK := $(SMOKE) PYTHONPATH="$(CURDIR)/tests/without$${PYTHONPATH:+:$$PYTHONPATH}"
 
 SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 	$(shell find book -mindepth 1 \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -print 2>/dev/null) \
@@ -95,11 +96,11 @@ format: $(READY)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 test: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not full and not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15 \
+	@$(QUICK) $(BIN)/python -m pytest tests book -m "not full and not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15 \
 		$(if $(CHAPTERS),--chapters "$(CHAPTERS)")
 
 test-full: lint book
-	@$(SMOKE) $(BIN)/python -m pytest tests book -m "not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
+	@$(QUICK) $(BIN)/python -m pytest tests book -m "not colab" $(NBVAL) -n $(JOBS) --dist loadfile -q -r sfE --durations=15
 	@$(MAKE) --no-print-directory test-colab
 
 test-gpu: $(READY)
@@ -116,7 +117,7 @@ $(COLAB)/.ready: tests/colab/requirements.txt tests/colab/constraints.txt
 	@touch $@
 
 test-fast: lint
-	@$(SMOKE) $(BIN)/python -m pytest tests -m "not slow and not full and not browser and not colab" -n $(JOBS) --dist loadfile -q
+	@$(QUICK) $(BIN)/python -m pytest tests -m "not slow and not full and not browser and not colab" -n $(JOBS) --dist loadfile -q
 
 nbval: $(READY)
 	@$(SMOKE) $(BIN)/python -m pytest $(or $(CHAPTERS),book) $(NBVAL) -q --durations=5

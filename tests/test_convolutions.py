@@ -597,6 +597,7 @@ LAYERS: dict[str, tuple[Callable[[Maker], Built], Callable]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_equals_its_function(name: str, record_property: Callable) -> None:
     build, reference = LAYERS[name]

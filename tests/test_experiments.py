@@ -34,6 +34,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNLAB_WORK", str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_smoke(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT
@@ -64,6 +65,7 @@ def test_smoke(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "should take about" not in capsys.readouterr().out  # nothing was left to do
 
 
+@pytest.mark.slow
 def test_seeds_are_added_and_an_interruption_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = importlib.import_module("experiments.shifted_digits").EXPERIMENT
     calls = []
@@ -83,6 +85,7 @@ def test_seeds_are_added_and_an_interruption_resumes(tmp_path: Path, monkeypatch
     assert [row["runs"] for row in record["summary"]] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_result_of_other_settings_is_kept_aside(tmp_path: Path) -> None:
     experiment = importlib.import_module("experiments.shifted_digits").EXPERIMENT
     output = tmp_path / "recorded.json"

@@ -252,6 +252,7 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert cnnlab.create_model("convnextv2_atto")(torch.randn(1, 3, 64, 64)).shape == (1, 1000)
 
 
+@pytest.mark.slow
 def test_timm_is_not_imported_before_it_is_needed():
     code = (
         "import sys, cnnlab, cnnlab.weights; cnnlab.create_model('convnextv2_atto'); cnnlab.weights.sources('resnet*');"
@@ -384,6 +385,7 @@ def _timm_rows(name: str) -> list[Source]:
     return weights.sources(name) if model_info(name).library == "timm" else []
 
 
+@pytest.mark.slow
 def test_the_hubs_client_is_told_by_its_environment(published: Published, tmp_path: Path):
     """A reader behind a mirror sets HF_ENDPOINT; a new process, as it would be."""
     code = "import cnnlab; print(cnnlab.create_model('convnextv2_atto', weights='imagenet').classes[0])"

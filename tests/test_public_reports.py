@@ -169,6 +169,7 @@ def test_elements_of_two_lists_are_told_apart_and_the_unused_are_named():
     assert sum(layer.params for layer in summary.layers if layer.kind == "Linear") == summary.params == 270
 
 
+@pytest.mark.slow
 def test_a_summary_is_printed_on_consoles_that_know_ascii_alone():
     code = "from cnnlab import summarize; print(summarize('lenet5'))"
     asked = {**os.environ, "PYTHONIOENCODING": "ascii"}
