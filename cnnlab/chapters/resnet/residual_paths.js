@@ -55,9 +55,9 @@ const view = ({ blocks: n, gain: f, weighted }, width) => {
   const mean = share.reduce((sum, s, k) => sum + s * k, 0).toFixed(1);
   return {
     text:
-      `Plain: one path through all ${many(n, "block")}, which multiplies the gradient by f to the ` +
-      `n = ${number(n * Math.log10(f))}. Residual: 2 to the n = ${number(n * Math.log10(2))} paths, together ` +
-      `(1 + f) to the n = ${number(n * Math.log10(1 + f))}. ` +
+      `Plain: one path through all ${many(n, "block")}, which multiplies the gradient by ` +
+      `fⁿ = ${number(n * Math.log10(f))}. Residual: 2ⁿ = ${number(n * Math.log10(2))} paths, together ` +
+      `(1 + f)ⁿ = ${number(n * Math.log10(1 + f))}. ` +
       (weighted ? "On average the gradient passes" : "An average path passes") +
       ` through ${mean} blocks.`,
     picture: bars(share, width, weighted),
