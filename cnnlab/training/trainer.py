@@ -35,7 +35,7 @@ from cnnlab.training.evaluation import Evaluation, Evaluator, loss_on
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.objective import Objective
 from cnnlab.training.optimizers import make_optimizer
-from cnnlab.training.parts import make_parts
+from cnnlab.training.parts import make_parts, whole_set
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.run import Run
 from cnnlab.training.schedules import make_schedule
@@ -113,8 +113,8 @@ class Trainer:
         self.objective = Objective(loss, recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
         self.parts.suit(self.objective)
-        learned_from(model, data)
         ask_columns(callbacks, records.columns(self))
+        learned_from(model, whole_set(data))
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
