@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import cnnlab
 import cnnlab.convolutions as lib
@@ -21,7 +22,7 @@ from cnnlab.analysis import receptive_field, summarize
 from cnnlab.data import Dataset, batches, load_dataset
 from cnnlab.data import augment as aug
 from cnnlab.data.dataset import channel_statistics, resize_images
-from cnnlab.training import Trainer, evaluate, fit
+from cnnlab.training import DataError, Trainer, evaluate, fit
 from cnnlab.weights import transplant
 from tests.pretend import pretended
 
@@ -219,6 +220,35 @@ def test_evaluation(data: Dataset, there: torch.device):
     found = evaluate(model.to(there), data.test, mean=data.mean, std=data.std)
     torch.testing.assert_close(found.logits, here.logits, rtol=1e-3, atol=1e-4)
     assert found.confusion.sum() == len(data.test)
+
+
+def test_loaders_and_other_targets(data: Dataset, there: torch.device):
+    """What a loader gives lies on the processor; pictures, targets and mixtures follow the model."""
+    x, labels = next(batches(data.train, 64, mean=data.mean, std=data.std))
+    values = torch.rand(64, 10)
+    boxes = {"boxes": values, "labels": labels}
+
+    def both(output: torch.Tensor, y: dict[str, torch.Tensor]) -> torch.Tensor:
+        return F.mse_loss(output, y["boxes"]) + F.cross_entropy(output, y["labels"])
+
+    cases = [
+        (DataLoader(TensorDataset(x, labels), 16), {"augment": aug.OneOf(aug.Mixup(), aug.CutMix()), "accumulate": 2}),
+        (DataLoader(TensorDataset(x, values), 16), {"loss": nn.MSELoss()}),
+        ([(x, boxes)], {"loss": both, "metrics": {"error": lambda output, y: (output - y["boxes"]).abs().mean(1)}}),
+    ]
+    for given, options in cases:
+        losses = {}
+        for device in (torch.device("cpu"), there):
+            run = fit(network(), given, validation=given, epochs=1, device=device, amp=False, progress=False, **options)
+            losses[device] = run.final["train_loss"], run.final["validation_loss"]
+        assert losses[there] == pytest.approx(losses[torch.device("cpu")], rel=1e-2 if there.type == "cuda" else 1e-5)
+    tested = fit(network(), data.split(0.3), epochs=2, device=there, amp=False, progress=False).tested
+    assert set(tested) == {"epoch", "test_loss", "test_accuracy"}
+    with pytest.raises(DataError, match="class 10"):
+        fit(network(), [(x, labels), (x, labels + 1)], epochs=1, device=there, progress=False)
+    values[63] = torch.nan
+    with pytest.raises(DataError, match="hold NaN"):
+        fit(network(), [(x[:32], values[:32]), (x[32:], values[32:])], epochs=1, loss=nn.MSELoss(), device=there)
 
 
 def test_frozen_and_new_head(data: Dataset, there: torch.device):

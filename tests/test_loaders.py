@@ -312,8 +312,10 @@ def test_metrics_are_named_and_checked(data: Dataset) -> None:
         fit(make_model(), data, epochs=1, metrics={"loss": top2})
     with pytest.raises(TypeError, match="must be a dict"):
         fit(make_model(), data, epochs=1, metrics=[top2])
+    trained = make_model()
+    trained.register_forward_hook(lambda module, x, y: pytest.fail("trained first") if module.training else None)
     with pytest.raises(ValueError, match="Did you mean 'test_top2'"):
-        fit(make_model(), data, epochs=1, metrics={"top2": top2}, callbacks=EarlyStopping(metric="test_top3"))
+        fit(trained, data, epochs=1, metrics={"top2": top2}, callbacks=EarlyStopping(metric="test_top3"))
 
 
 @pytest.mark.parametrize(
@@ -324,6 +326,7 @@ def test_metrics_are_named_and_checked(data: Dataset) -> None:
         (torch.arange(40).int() % 3, None, r"must be torch.int64: y.long\(\)"),
         (torch.rand(40), nn.MSELoss(), r"\(2, 3\) and the targets .* \(2,\).*y\[:, None\]"),
         (torch.rand(40, 3).double(), nn.MSELoss(), r"torch.float64.*y.float\(\)"),
+        (torch.ones(40, 3).bool(), nn.BCEWithLogitsLoss(), r"floats: y.float\(\)"),
         (torch.rand(40, 2), nn.BCEWithLogitsLoss(), r"cannot take the model's output .*\(2, 3\)"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -54,10 +54,17 @@ class EarlyStopping:
         if self.patience < 1:
             raise ValueError(f"patience={self.patience!r} must be 1 epoch or more.")
 
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Asked before the first epoch, with the names that the history will have.
+
+        Raises:
+            ValueError: ``metric`` is none of them.
+        """
+        if self.metric is not None and self.metric not in columns:
+            raise unknown_name("metric", self.metric, columns)
+
     def on_epoch_end(self, run: Run, trainer: Trainer) -> None:
         metric = self.metric or f"{run.measured_part}_loss"
-        if metric not in run.history[-1]:
-            raise unknown_name("metric", metric, [name for name in run.history[-1] if "_" in name])
         sign = -1.0 if metric.endswith(("loss", "error")) else 1.0
         best, since = float("-inf"), 0
         for row in run.history:
@@ -84,6 +91,13 @@ def epoch_ends(callbacks: Any) -> list[EpochEnd]:
 def batch_ends(callbacks: Any) -> list[EpochEnd]:
     """What to call after each update of the weights."""
     return [callback.on_batch_end for callback in _listed(callbacks) if hasattr(callback, "on_batch_end")]
+
+
+def ask_columns(callbacks: Any, columns: Sequence[str]) -> None:
+    """Let those callbacks that read the history by name say now that it will not have what they read."""
+    for callback in _listed(callbacks):
+        if hasattr(callback, "check_columns"):
+            callback.check_columns(columns)
 
 
 def _listed(callbacks: Any) -> list[Any]:

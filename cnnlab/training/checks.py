@@ -102,9 +102,10 @@ def _try_loss(objective: Objective, output: Any, y: Any, source: Source) -> None
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         if is_out_of_memory(error) or not isinstance(output, Tensor) or not isinstance(y, Tensor):
             raise
+        remedy = "" if y.is_floating_point() else " Where it needs floats: y.float()."
         raise ValueError(
             f"The loss cannot take the model's output {output.dtype} {tuple(output.shape)} with the targets "
-            f"{y.dtype} {tuple(y.shape)} of {source.name!r}: {reason_of(error)}"
+            f"{y.dtype} {tuple(y.shape)} of {source.name!r}: {reason_of(error)}{remedy}"
         ) from error
     double = isinstance(loss, Tensor) and loss.dtype == torch.float64
     if double and not (isinstance(output, Tensor) and output.dtype == torch.float64):

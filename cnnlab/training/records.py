@@ -33,6 +33,12 @@ def config(trainer: Trainer) -> dict[str, Any]:
     }
 
 
+def columns(trainer: Trainer) -> list[str]:
+    """The losses and measures that a row of the history will have."""
+    parts = ["train"] if trainer.parts.measured is None else ["train", trainer.parts.part]
+    return [f"{part}_{name}" for part in parts for name in ("loss", *trainer.objective.metrics)]
+
+
 def row(trainer: Trainer, evaluation: Evaluation | None) -> dict[str, Any]:
     """The history's row for the epoch that has just ended."""
     done = trainer.progress

@@ -26,7 +26,7 @@ from cnnlab.devices import keep_freed_memory
 from cnnlab.models.network import learned_from
 from cnnlab.training import checkpoint as checkpoint_file
 from cnnlab.training import failures, records, states
-from cnnlab.training.callbacks import EpochEnd, batch_ends, epoch_ends
+from cnnlab.training.callbacks import EpochEnd, ask_columns, batch_ends, epoch_ends
 from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_fit, check_model
 from cnnlab.training.devices import is_out_of_memory, prefers_channels_last, resolve_amp, resolve_device
@@ -114,6 +114,7 @@ class Trainer:
         check_fit(model, self.parts.train, self.objective, self.device)
         self.parts.suit(self.objective)
         learned_from(model, data)
+        ask_columns(callbacks, records.columns(self))
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
