@@ -125,4 +125,6 @@ def test_docstrings_become_lists():
         *("``x``", "    what", "    it is.", "``y``, ``z``", "    both."),
         *("**Returns**", "A number.", "**Raises**", "``ValueError``", "    no `x`.", "Not in a section."),
     ]
+    assert reference.as_rst("Do it.\n\n    run()\n\n    stop()\n\n- Not\n\n    this.")[2:5] == ["::", "", "    run()"]
+    assert "::" not in reference.as_rst("- Not\n\n    this.") and reference.as_rst("So::\n\n    x").count("::") == 0
     assert reference.first_sentence(doc) == "Do it: :func:`fit` on ``x``."

@@ -316,6 +316,8 @@ def as_rst(doc: str) -> list[str]:
             section = ""
             out += ["", _SHAPE.sub(r"\1**Shape:** ", line)]
         elif not section:
+            if line.startswith("    ") and not out[-1] and _opens_code(out):
+                out += ["::", ""]
             out.append(_SHAPE.sub(r"\1**Shape:** ", line))
         else:
             text = line[4:]
@@ -328,6 +330,14 @@ def as_rst(doc: str) -> list[str]:
             else:
                 out.append(f"    {text.strip()}" if text.strip() else "")
     return out
+
+
+def _opens_code(above: list[str]) -> bool:
+    """Whether an indented line after these is an example, and not the rest of an item or more of one."""
+    last = next((line for line in reversed(above) if line), "")
+    return (
+        bool(last) and not last.startswith((" ", "-", "*", "::")) and last[-2:] != "::"
+    )
 
 
 def name_role(
