@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis.fields import ReceptiveField, State, sides, start_of, states_of, unit_at
+from cnnlab.analysis.fields.layout import sides, unit_at
+from cnnlab.analysis.fields.rules import ReceptiveField, states_of
+from cnnlab.analysis.fields.state import State, start_of
 from cnnlab.analysis.inputs import example_inputs
 from cnnlab.analysis.summary import summarize
 from cnnlab.analysis.trace import IMAGE, Trace, tensors_in, trace
