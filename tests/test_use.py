@@ -372,7 +372,8 @@ def test_variants_and_changes_come_back(trained: tuple, tmp_path: Path, monkeypa
     loaded = cnnlab.load(path, build=fresh)
     assert torch.equal(loaded.predict(x).probabilities, cnnlab.predict(model, x, data=data).probabilities)
     # As where there is no GPU, also after a test that has pretended one.
-    monkeypatch.setattr("torch.nn.parallel.data_parallel._get_available_device_type", lambda: None)
+    parallel = sys.modules["torch.nn.parallel.data_parallel"]
+    monkeypatch.setattr(parallel, "_get_available_device_type", lambda: None)
     wrapped = nn.DataParallel(cnnlab.create_model("resnet20_cifar", num_classes=2))
     cnnlab.save(wrapped, path, data)
     assert cnnlab.load(path).name == "resnet20_cifar"
