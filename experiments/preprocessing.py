@@ -2,7 +2,7 @@
 
 The network is EfficientNet-Lite0, whose weights come with a dependency of cnnlab. The pictures are a folder
 ``imagenet-samples`` with a folder for each of the thousand synsets (n01440764, ...) and one photograph in each, its
-shorter side 256 pixels. Many of them were probably among those that the network was trained on, so that the numbers are for
+shorter side 256 pixels. Many of them were probably among those that the network was trained on: the numbers are for
 comparing ways with each other, and not for comparing networks.
 """
 
