@@ -56,9 +56,11 @@ def make(root: str | None) -> dict[str, Any]:
     own = network.preprocess
     # What the network sees, before it is normalized. Shape: (1000, 3, 224, 224) uint8
     pixels = torch.stack([own.pixels(open_picture(file)) for file in pictures(root)])
-    labels = torch.arange(CLASSES)
+    torch.manual_seed(0)  # of the order, and of dropout, which there is in training mode
+    # In training mode pictures of one batch stand for the world, and neighbors among the classes are alike.
+    labels = torch.randperm(CLASSES)
+    pixels = pixels[labels]
     rows, found = [], {}
-    torch.manual_seed(0)  # in training mode there is dropout
     # The last one is in training mode, in which the running statistics move.
     for name, (prepare, training) in ways(own).items():
         network.train(training)
