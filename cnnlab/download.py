@@ -168,9 +168,12 @@ def read_address(address: str, most: int, *, timeout: float = TIMEOUT) -> bytes:
         ValueError: no such address.
         DownloadError: it could not be reached, answers with an error or holds more; one line.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # half a bracket
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"address={address!r} is none of a file: give one that begins with https:// or http://.")
+        raise ValueError(f"address={address!r} is no web address: give one that begins with https:// or http://.")
     request = urllib.request.Request(address, headers={"User-Agent": "cnnlab"})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:

@@ -47,7 +47,7 @@ def server() -> Iterator[Server]:
 
 def cat(kind: str = "PNG") -> bytes:
     file = io.BytesIO()
-    Image.fromarray(sample_photos()["cat"]).save(file, kind)
+    Image.fromarray(sample_photos()["cat"]).save(file, kind, lossless=True)
     return file.getvalue()
 
 
