@@ -361,6 +361,8 @@ def _pixels(one: Any, preprocess: Preprocess, on_error: str) -> Tensor | Excepti
         elif isinstance(one, Tensor) and one.dim() != 3:
             raise ValueError(f"a picture of shape {tuple(one.shape)}: (H, W) or (C, H, W) is wanted.")
         return preprocess.pixels(one).cpu()
+    except (OSError, EOFError, SyntaxError) as error:  # an opened picture that Pillow has not decoded yet
+        return ValueError(f"a picture that cannot be decoded ({' '.join(str(error).split())[:120]}).")
     except (TypeError, ValueError) as error:
         if isinstance(error, TypeError) and KINDS in str(error):
             return TypeError(str(error).replace("give ", "give a file, a folder, "))

@@ -72,8 +72,9 @@ def save(model: nn.Module, path: str | Path, data: Dataset | None = None, run: R
     """Write a network, and all that it takes to use it, into one file that :func:`load` reads.
 
     The file holds the weights, the network's name and variant (or its class and, as far as they can be known, its
-    arguments), the names of the classes, how pictures are cut, resized and normalized for it, and how it was trained.
-    It holds no code and no pictures, and needs neither the training data nor this program to be read.
+    arguments), the names of the classes, how pictures are cut, resized and normalized for it, how it was trained, and
+    what it answers to one made-up picture, by which :func:`load` knows that it has built the same network. It holds no
+    code and no pictures, and needs neither the training data nor this program to be read.
 
     Args:
         model: any module. After :func:`cnnlab.fit` it has its last weights; ``run.restore_best(model)`` first saves
@@ -89,14 +90,17 @@ def save(model: nn.Module, path: str | Path, data: Dataset | None = None, run: R
         after it was made.
 
     Raises:
-        TypeError: ``model`` is no module, or ``run`` no run.
-        ValueError: the model does not answer with a number for each class, or ``path`` is a folder.
+        TypeError: ``model`` is no module, ``data`` no data set, or ``run`` no run.
+        ValueError: the model does not answer with a number for each class, its state holds something else than tensors
+            and plain values, or ``path`` is a folder.
         OSError: the file cannot be written.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}: cnnlab.save(model, path).")
     if run is not None and not isinstance(run, Run):
         raise TypeError(f"run must be what cnnlab.fit returned, not {type(run).__name__}.")
+    if data is not None and not isinstance(getattr(data, "preprocess", None), Preprocess):
+        raise TypeError(f"data must be the cnnlab Dataset that the model was trained on, not {type(data).__name__}.")
     file = Path(path).expanduser()
     if not str(path) or file.is_dir():
         raise ValueError(f"path={str(path)!r} is a folder: give a file in it, such as {file / 'model.pt'}.")
@@ -111,7 +115,7 @@ def save(model: nn.Module, path: str | Path, data: Dataset | None = None, run: R
             f"The model answers with {answer.shape[1]} numbers, and there are {len(classes)} classes. Give the data "
             f"set that it was trained on as data=, or build it with num_classes={len(classes)}."
         )
-    state = {name: _plain_tensor(value) for name, value in model.state_dict().items()}
+    state = {name: _plain_tensor(name, value) for name, value in model.state_dict().items()}
     network = _described(model, state, classes, preprocess)
     if network["why_not"]:
         warnings.warn(f"{file} is written, and cnnlab.load will need build=: {network['why_not']}.", stacklevel=2)
@@ -137,11 +141,16 @@ def save(model: nn.Module, path: str | Path, data: Dataset | None = None, run: R
     return file
 
 
-def _plain_tensor(value: Any) -> Any:
+def _plain_tensor(name: str, value: Any) -> Any:
     """On the CPU, without what else its memory holds; tied weights stay tied."""
     if not isinstance(value, Tensor):
+        if not _is_plain(value):
+            raise ValueError(
+                f"The model's state {name!r} is a {type(value).__name__}, and a safe file holds tensors and plain "
+                "values: let get_extra_state() give such."
+            )
         return value
-    value = value.detach().cpu()
+    value = value.detach().as_subclass(Tensor).cpu()
     return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
 
 
@@ -463,7 +472,9 @@ def _check_answer(file: Path, model: nn.Module, wanted: Tensor | None, preproces
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists, which any reader of the file knows."""
+    """Tuples as lists and NumPy's numbers as Python's, which any reader of the file knows."""
     if isinstance(value, dict):
         return {name: _listed(item) for name, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_listed(item) for item in value]
+    return value.item() if hasattr(value, "item") else value

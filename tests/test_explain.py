@@ -85,6 +85,25 @@ def test_grad_cam_is_the_same_whatever_is_around_it(around: str):
     assert all(p.grad is None for p in model.parameters()) and not model.conv2._forward_hooks
 
 
+def test_a_batch_norm_before_tokens_does_not_spoil_a_single_picture():
+    """PyTorch 2.11 to 2.15: of one image alone a batch norm gets a wrong gradient there; of two it is right."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.norm(self.conv(x)).flatten(2).transpose(1, 2).contiguous()  # (N, H W, 5)
+            return (tokens * torch.arange(tokens.shape[1])[:, None]).sum(dim=1)
+
+    torch.manual_seed(0)
+    model = Tokens().requires_grad_(False)
+    model.norm.running_var.uniform_(0.5, 2)
+    one, two = (grad_cam(model, x, 2, layer="conv", relu=False)[0] for x in (X[:1], X[:2]))
+    torch.testing.assert_close(one, two)
+
+
 def test_each_picture_may_be_asked_about_a_class_of_its_own():
     model = net()
     both = grad_cam(model, X, [0, 2, 4], layer="conv2", relu=False)

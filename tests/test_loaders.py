@@ -256,6 +256,16 @@ def test_measured_values(d: int | None) -> None:
     assert len(short.history) == 2
 
 
+def test_a_falling_error_is_no_reason_to_stop(data: Dataset) -> None:
+    for metric, better in (("test_absolute_error", -1), ("test_loss", -1), ("test_accuracy", 1), ("test_iou", 1)):
+        trainer = Trainer(make_model(), data, epochs=1)
+        stop = EarlyStopping(patience=2, metric=metric)
+        stop.on_epoch_end(Run(history=[{metric: 9.0 + better * epoch} for epoch in range(5)]), trainer)
+        assert not trainer.done, metric
+        stop.on_epoch_end(Run(history=[{metric: 9.0 - better * epoch} for epoch in range(5)]), trainer)
+        assert trainer.done, metric
+
+
 def test_masks_need_no_loss() -> None:
     x = images()
     y = (x[:, 0] > 0.5).long()

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from cnnlab.analysis import MeasuredField, receptive_field, summarize
-from cnnlab.analysis.fields import Part, _reshaped, unit_at
+from cnnlab.analysis.fields.layout import Part, reshaped, unit_at
 from cnnlab.analysis.receptive import _signs_if_needed
 from cnnlab.meta import on_meta
 from cnnlab.models.maxvit import VARIANTS, PartitionAttention
@@ -99,7 +99,7 @@ def test_a_layout_follows_every_permutation_and_reshape(data: st.DataObject) -> 
             at = data.draw(st.integers(0, len(sizes) - 1))
             by = data.draw(st.sampled_from([k for k in range(1, sizes[at] + 1) if sizes[at] % k == 0]))
             sizes[at : at + 1] = [by, sizes[at] // by]
-        x, layout = x.reshape(sizes), _reshaped(layout, tuple(sizes))
+        x, layout = x.reshape(sizes), reshaped(layout, tuple(sizes))
         assert tuple(prod(part.size for part in parts) for parts in layout) == x.shape
     for row, column in ((0, 0), (5, 4), (11, 5)):
         at = unit_at(layout, (row, column))

@@ -125,4 +125,9 @@ def test_docstrings_become_lists():
         *("``x``", "    what", "    it is.", "``y``, ``z``", "    both."),
         *("**Returns**", "A number.", "**Raises**", "``ValueError``", "    no `x`.", "Not in a section."),
     ]
+    assert reference.as_rst("Do it.\n\n    run()\n\n    stop()\n\n- Not\n\n    this.")[2:5] == ["::", "", "    run()"]
+    assert "::" not in reference.as_rst("- Not\n\n    this.") and reference.as_rst("So::\n\n    x").count("::") == 0
+    assert reference.plain("begin with train_, ``he_normal_`` or `x_`: a_b") == (
+        "begin with train\\_, ``he_normal_`` or `x_`: a_b"
+    )
     assert reference.first_sentence(doc) == "Do it: :func:`fit` on ``x``."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -298,6 +299,9 @@ def test_what_cannot_be_predicted_is_said(trained: tuple, kinds: Path, tmp_path:
     ]:
         with pytest.raises(error, match=says):
             model.predict(pictures)
+    cut = io.BytesIO((kinds / "cat" / "size0.jpg").read_bytes()[:900])
+    with pytest.raises(ValueError, match=r"a picture that cannot be decoded \(image file is truncated"):
+        model.predict(Image.open(cut))
     with pytest.raises(ValueError, match="on_error='ignore' is not known"):
         model.predict(kinds, on_error="ignore")
     with pytest.raises(ValueError, match=r"for 1 pictures is \(1, 10\), and there are 2 classes"):
@@ -510,6 +514,11 @@ def test_what_cannot_be_saved_is_said(trained: tuple, tmp_path: Path) -> None:
         cnnlab.save(model, tmp_path)
     with pytest.raises(TypeError, match="run must be what cnnlab.fit returned, not dict"):
         cnnlab.save(model, tmp_path / "m.pt", run={})
+    with pytest.raises(TypeError, match="data must be the cnnlab Dataset that the model was trained on, not Run"):
+        cnnlab.save(model, tmp_path / "m.pt", run)
+    odd = type("Odd", (Small,), {"get_extra_state": lambda self: {"a", "set"}})(num_classes=2)
+    with pytest.raises(ValueError, match="state '_extra_state' is a set, and a safe file holds tensors and plain"):
+        cnnlab.save(odd, tmp_path / "m.pt", data)
     with pytest.raises(TypeError, match="model must be a torch.nn.Module, not str"):
         cnnlab.save("m.pt", model)
     with pytest.raises(ValueError, match="answers with 10 numbers, and there are 2 classes"):
@@ -523,6 +532,8 @@ def test_pictures_of_floats_stay_floats(tmp_path: Path) -> None:
     images[:4] = (images[:4] * 255).round() / 255  # bytes divided by 255, as most floats are
     part = ImageSet(images, torch.tensor([0, 1] * 4), ("a", "b"))
     data = Dataset.from_sets("floats", part, part)
+    cnnlab.fit(alone := cnnlab.create_model("resnet20_cifar", num_classes=2), part, epochs=1, progress=False)
+    assert alone.preprocess == data.preprocess and alone.classes == ("a", "b")
     seen, _ = next(batches(part, 8, mean=data.mean, std=data.std))
     assert torch.equal(torch.stack([data.preprocess(one) for one in images]), seen)
     assert torch.equal(data.preprocess((images[0] * 255).round().to(torch.uint8)), seen[0])

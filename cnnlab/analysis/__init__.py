@@ -5,7 +5,8 @@ from __future__ import annotations
 from cnnlab.analysis.comparison import Comparison
 from cnnlab.analysis.fields import ReceptiveField
 from cnnlab.analysis.receptive import MeasuredField, receptive_field
-from cnnlab.analysis.summary import Layer, Summary, summarize
+from cnnlab.analysis.rows import Layer
+from cnnlab.analysis.summary import Summary, summarize
 from cnnlab.arithmetic import conv_macs, conv_params, output_size
 from cnnlab.meta import on_meta
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from cnnlab.analysis.summary import AXES, InputSize, Summary, field_numbers, summarize
+from cnnlab.analysis.cells import AXES, field_numbers
+from cnnlab.analysis.summary import InputSize, Summary, summarize
 from cnnlab.errors import unknown_name
 from cnnlab.tables import html_table, human, human_bytes, latex_table, text_table
 

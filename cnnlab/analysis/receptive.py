@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.analysis.fields import ReceptiveField, State, sides, start_of, states_of, unit_at
+from cnnlab.analysis.fields.layout import sides, unit_at
+from cnnlab.analysis.fields.rules import ReceptiveField, states_of
+from cnnlab.analysis.fields.state import State, start_of
 from cnnlab.analysis.inputs import example_inputs
 from cnnlab.analysis.summary import summarize
 from cnnlab.analysis.trace import IMAGE, Trace, tensors_in, trace
 from cnnlab.errors import unknown_name
+from cnnlab.gradients import grid_by_grid
 from cnnlab.models.factory import as_model
 from cnnlab.modes import evaluating
 
@@ -172,7 +175,7 @@ def _measured(model: nn.Module, input_size: Sequence[int] | None, layer: str, sa
                 for d, index in enumerate(at):
                     if not isinstance(index, slice):
                         response = response.index_select(d, torch.tensor(index, device=response.device))
-                _grid_by_grid(response.grad_fn)
+                grid_by_grid(response.grad_fn)
                 if number == 0 and response.numel() > 1 and response.requires_grad:
                     signs = _signs_if_needed(response, x, seed)
                 response = response.sum() if signs is None else (response * signs).sum()
@@ -195,23 +198,6 @@ def _signs_if_needed(response: Tensor, x: Tensor, seed: int) -> Tensor | None:
     if plain is None or signed is None or plain.abs().max() > 1e-3 * signed.abs().max():
         return None
     return signs
-
-
-def _grid_by_grid(node: Any) -> None:
-    """Hand gradients to batch norms row by row.
-
-    PyTorch 2.15 on a CPU computes a wrong one where a batch norm in evaluation mode gets, for a single image, a
-    gradient whose channels lie innermost, as one does when tokens are made of the map after it.
-    """
-    seen, stack = set(), [node]
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if "BatchNorm" in node.name():
-            node.register_prehook(lambda grads: tuple(None if g is None else g.contiguous() for g in grads))
-        stack += [following for following, _ in node.next_functions]
 
 
 def _center(record: Trace, layer: str) -> tuple[tuple[slice | list[int], ...], tuple[int, int] | None]:

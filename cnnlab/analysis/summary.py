@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from math import prod
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, overload
 
 from torch import Tensor, nn
 
+from cnnlab.analysis.cells import AXES, cells_of, field_numbers, short_name
 from cnnlab.analysis.fields import ReceptiveField, receptive_fields
 from cnnlab.analysis.inputs import example_inputs, numel
-from cnnlab.analysis.operators import conv_numbers, names_in, pool_numbers
-from cnnlab.analysis.trace import Call, Op, Trace, trace
+from cnnlab.analysis.operators import conv_numbers, pool_numbers
+from cnnlab.analysis.rows import Layer, layers_of
+from cnnlab.analysis.trace import Trace, trace
 from cnnlab.arithmetic import receptive_field_of
 from cnnlab.errors import unknown_name
 from cnnlab.meta import on_meta
@@ -27,56 +29,9 @@ if TYPE_CHECKING:
 
     from cnnlab.analysis.comparison import Comparison
 
-__all__ = ["InputSize", "Layer", "Summary", "summarize", "AXES", "field_numbers"]
+__all__ = ["InputSize", "Summary", "summarize"]
 
 InputSize = Sequence[int] | Sequence[Sequence[int]] | Tensor | None
-
-# Functional operators that are worth a row of their own; views, slices and index tables are not.
-_ROWS = names_in(
-    """
-    add sub mul div cat stack matmul bmm mm mv addmm baddbmm einsum linear conv1d conv2d conv3d conv_transpose1d
-    conv_transpose2d conv_transpose3d convolution relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid
-    hardtanh leaky_relu elu softmax log_softmax dropout flatten mean sum max amax max_pool1d max_pool2d
-    max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
-    adaptive_max_pool2d scaled_dot_product_attention layer_norm batch_norm group_norm instance_norm
-    upsample_nearest2d upsample_bilinear2d pixel_shuffle pixel_unshuffle deform_conv2d bilinear roll
-    """
-)
-
-# How an operator is called in the table, where its ATen name is not what people say.
-_SAID = {"scaled_dot_product_attention": "attention", "matmul": "matrix product", "bmm": "matrix product"}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of a summary: a module that ran, or a functional operator inside a container.
-
-    Attributes:
-        name: The module's dotted name, ``""`` for the model itself; for an operator, its container's name and the
-            operator's, such as ``layer1.0.add``.
-        kind: The module's class, or the operator in lower case.
-        depth: Nesting, 0 for the model.
-        output_shape: Shape of the (first) result, batch included; None for a module that did not run.
-        params: Learned numbers in it and below it. A parameter that an earlier row had counts 0 here.
-        trainable: How many of them training would change; the others are frozen (``requires_grad`` is False).
-        macs: Multiply-accumulates in it and below it, for one image.
-        activation_bytes: Bytes of the results it wrote, and those below it, for one image; see `Summary`.
-        receptive_field: What one output unit can see of the image; None where it cannot be defined.
-        is_container: Whether rows below it belong to it.
-        is_operator: Whether it is a functional operator rather than a module.
-    """
-
-    name: str
-    kind: str
-    depth: int
-    output_shape: tuple[int, ...] | None
-    params: int
-    macs: int
-    activation_bytes: int
-    receptive_field: ReceptiveField | None = None
-    is_container: bool = False
-    is_operator: bool = False
-    trainable: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,7 +66,7 @@ class Summary:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        return tuple(_layers(self.trace, self.input_size[0], self._frozen))
+        return tuple(layers_of(self.trace, self.input_size[0], self._frozen))
 
     @property
     def frozen(self) -> int:
@@ -202,8 +157,9 @@ class Summary:
     def caption(self) -> str:
         """One sentence with the totals."""
         split = f" ({human(self.trainable)} trainable, {human(self.frozen)} frozen)" if self.frozen else ""
+        sides = " × ".join(map(str, self.input_size[1:]))
         return (
-            f"{self.model_name} on {_sides(self.input_size[1:])}: {human(self.params)} parameters{split}, "
+            f"{self.model_name} on {sides}: {human(self.params)} parameters{split}, "
             f"{human(self.macs)} MACs, {human_bytes(self.activation_bytes)} of activations per image"
         )
 
@@ -216,8 +172,8 @@ class Summary:
         names = {x.name for x in self.layers}
         rows = [self._titles]
         for x in self.shown:
-            name = "  " * x.depth + _short(x, self.model_name, names)
-            rows.append((name, x.kind, *_cells(x, times, frozen=self.frozen > 0)))
+            name = "  " * x.depth + short_name(x, self.model_name, names)
+            rows.append((name, x.kind, *cells_of(x, times, frozen=self.frozen > 0)))
         return rows
 
     def __str__(self) -> str:
@@ -234,13 +190,13 @@ class Summary:
         names = {x.name for x in self.layers}
         for x in self.shown:
             weight = "font-weight:600;" if x.is_container else ""
-            name = escape(_short(x, self.model_name, names))
+            name = escape(short_name(x, self.model_name, names))
             first = (
                 f'<th scope="row" title="{escape(x.name or self.model_name)}" '
                 f'style="text-align:left;font-weight:inherit;padding:.12em .55em .12em {0.5 + 1.1 * x.depth:.1f}em">'
                 f"{name}</th>"
             )
-            cells = "".join(f"<td{_RIGHT}>{escape(cell)}</td>" for cell in _cells(x, "×", frozen=self.frozen > 0))
+            cells = "".join(f"<td{_RIGHT}>{escape(cell)}</td>" for cell in cells_of(x, "×", frozen=self.frozen > 0))
             kind = f'<td style="text-align:left;padding:.12em .55em;opacity:.8">{escape(x.kind)}</td>'
             body.append(f'<tr style="{weight}">{first}{kind}{cells}</tr>')
         return html_frame(head, "".join(body), self.caption)
@@ -314,147 +270,3 @@ def summarize(
         trace=record,
         _frozen=frozenset(map(id, frozen)),
     )
-
-
-# --- rows ------------------------------------------------------------------------------------------------------------
-
-
-def _layers(record: Trace, batch: int, frozen: frozenset[int]) -> list[Layer]:
-    ops = record.ops
-    fields = receptive_fields(record)
-    rows: list[Layer] = []
-    counted: set[int] = set()
-    # Running sums: the cost of a call is a difference of two.
-    macs, kept = [0], [0]
-    for op in ops:
-        macs.append(macs[-1] + op.macs)
-        kept.append(kept[-1] + op.bytes)
-
-    def trainable(parameters: Iterable[nn.Parameter]) -> int:
-        return sum(parameter.numel() for parameter in parameters if id(parameter) not in frozen)
-
-    def module_row(call: Call) -> None:
-        fresh = [parameter for parameter in call.module.parameters() if id(parameter) not in counted]
-        if not call.children:
-            counted.update(id(p) for p in call.module.parameters())
-        else:
-            counted.update(id(p) for p in call.module.parameters(recurse=False))
-        rows.append(
-            Layer(
-                name=call.name,
-                kind=type(call.module).__name__,
-                depth=call.depth,
-                output_shape=call.result[0] if call.result else None,
-                params=sum(parameter.numel() for parameter in fresh),
-                trainable=trainable(fresh),
-                macs=(macs[call.end] - macs[call.start]) // batch,
-                activation_bytes=(kept[call.end] - kept[call.start]) // batch,
-                receptive_field=None if call.output is None or call.output < 0 else fields[call.output],
-                is_container=bool(call.children),
-            )
-        )
-
-    def op_row(op: Op, call: Call, names: dict[str, int]) -> None:
-        kind = op.kind.rstrip("_")
-        said = _SAID.get(kind, kind)
-        names[said] = names.get(said, 0) + 1
-        label = said if names[said] == 1 else f"{said}_{names[said]}"
-        rows.append(
-            Layer(
-                name=f"{call.name}.{label}" if call.name else label,
-                kind=said,
-                depth=call.depth + 1,
-                output_shape=op.shape,
-                params=0,
-                macs=op.macs // batch,
-                activation_bytes=op.bytes // batch,
-                receptive_field=fields[op.index],
-                is_operator=True,
-            )
-        )
-
-    def walk(call: Call) -> None:
-        module_row(call)
-        if not call.children:
-            return
-        names: dict[str, int] = {}
-        position = call.start
-        for child in [*call.children, None]:
-            stop = child.start if child is not None else call.end
-            for op in ops[position:stop]:
-                if op.macs or (op.from_image and op.kind.rstrip("_") in _ROWS):
-                    op_row(op, call, names)
-            if child is not None:
-                walk(child)
-                position = child.end
-        not_run(call)
-
-    def not_run(call: Call) -> None:
-        """Children with parameters that no operator read: auxiliary heads outside training, and forgotten layers."""
-        for child_name, child in _own_parts(call.module):
-            parameters = list(child.parameters())
-            fresh = [p for p in parameters if id(p) not in counted]
-            if not fresh or any(id(p) in record.used for p in parameters):
-                continue
-            counted.update(id(p) for p in fresh)
-            name = f"{call.name}.{child_name}" if call.name else child_name
-            fresh = list({id(p): p for p in fresh}.values())
-            row = Layer(name, type(child).__name__, call.depth + 1, None, sum(p.numel() for p in fresh), 0, 0)
-            rows.append(replace(row, trainable=trainable(fresh)))
-
-    if record.calls:
-        walk(record.calls[0])
-    return rows
-
-
-def _own_parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Its children, and in place of a list or dict of modules, which never runs itself, what that holds."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.ModuleList | nn.ModuleDict):
-            yield from ((f"{name}.{below}", part) for below, part in _own_parts(child))
-        else:
-            yield name, child
-
-
-# --- formatting ------------------------------------------------------------------------------------------------------
-
-
-def _short(layer: Layer, model_name: str, names: set[str]) -> str:
-    """The name without that of the row it belongs to; a ModuleList has no row, so that its elements keep its name."""
-    above = layer.name
-    while "." in above:
-        above = above.rpartition(".")[0]
-        if above in names:
-            return layer.name.removeprefix(f"{above}.")
-    return layer.name or model_name
-
-
-def _cells(layer: Layer, times: str, *, frozen: bool) -> tuple[str, ...]:
-    """What stands behind name and kind; with a column of frozen parameters where the model has some."""
-    still = (human(layer.params - layer.trainable) if layer.params > layer.trainable else "",) if frozen else ()
-    if layer.output_shape is None:
-        return "not run", human(layer.params), *still, "", "", ""
-    shape = layer.output_shape[1:] if len(layer.output_shape) > 1 else layer.output_shape
-    return (
-        times.join(map(str, shape)),
-        human(layer.params) if layer.params else "",
-        *still,
-        human(layer.macs) if layer.macs else "",
-        human_bytes(layer.activation_bytes) if layer.activation_bytes else "",
-        str(layer.receptive_field) if layer.receptive_field is not None else "",
-    )
-
-
-# How many axes an image has -> what they are called in a data frame.
-AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-
-
-def field_numbers(seen: ReceptiveField | None, axes: int) -> list[bool | float | None]:
-    """Whether a field is global, its sides and its jumps, as numbers; None where there is none."""
-    size = seen.size if seen is not None and seen.size is not None else [None] * axes
-    jump = seen.jump if seen is not None and seen.jump is not None else [None] * axes
-    return [seen is not None and seen.is_global, *size, *jump]
-
-
-def _sides(shape: Sequence[int]) -> str:
-    return " × ".join(str(side) for side in shape)

@@ -205,8 +205,11 @@ def plain(svg: str, *, dark: bool = False, transparent: bool = False) -> str:
         ValueError: as for ``standalone``.
     """
     alone = _OWN_STYLE.sub("", standalone(svg), count=1)
-    if transparent:
-        alone = _OWN_PAPER.sub("", alone, count=1)
+    x, y, wide, tall = (float(number) for number in re.search(r'viewBox="([^"]*)"', alone)[1].split())
+    # A pixel further on each side: whole pixels have not quite the picture's shape, and the rim would be white.
+    paper = f'<rect x="{x - 1:g}" y="{y - 1:g}" width="{wide + 2:g}" height="{tall + 2:g}" '
+    paper += f'fill="{palette.light("paper")}"/>'
+    alone = _OWN_PAPER.sub("" if transparent else paper, alone, count=1)
     if dark:
         values = dict(palette.COLORS.values())
         alone = _PLAIN.sub(lambda paint: f'{paint[1]}="{values.get(paint[2], paint[2])}"', alone)
@@ -217,7 +220,7 @@ def plain(svg: str, *, dark: bool = False, transparent: bool = False) -> str:
 def save(
     svg: str, path: str | Path, *, dark: bool = False, transparent: bool = False, scale: float | None = None
 ) -> Path:
-    """Write the picture to a file; see ``Embedded.save``."""
+    """Write the picture to a file; see ``Drawing.save``."""
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
@@ -338,26 +341,6 @@ class Embedded:
         """Give it this caption, or none; returns itself."""
         self.caption = None if caption is None else worded("caption", caption)
         return self
-
-    def save(
-        self, path: str | Path, *, dark: bool = False, transparent: bool = False, scale: float | None = None
-    ) -> Path:
-        """Write the picture to a file that stands alone: ``.save("lenet.pdf")``.
-
-        Args:
-            path: ends in .svg, .png or .pdf; folders are created, "~" is the home folder.
-            dark: whether with the dark mode's colors instead of the light one's.
-            transparent: whether without the paper behind it.
-            scale: for .png, pixels of the file per pixel drawn; None is 2, which print takes at 192 dots per inch.
-
-        Returns:
-            The path.
-
-        Raises:
-            ValueError: another ending, or a scale that does not go with it.
-            ImportError: .png and .pdf need CairoSVG (``pip install "cnnlab[draw]"``), and it is missing.
-        """
-        return save(self.svg, path, dark=dark, transparent=transparent, scale=scale)
 
     def _line(self) -> str:
         """The caption with its number, which counts from the first time that it is shown."""

@@ -9,11 +9,12 @@ with skips and branches in the model's own ``forward`` it goes from top to botto
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from torch import nn
 
 from cnnlab.analysis import summarize
-from cnnlab.draw.embed import Embedded
+from cnnlab.draw.embed import Embedded, save
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
 from cnnlab.draw.model.opened import draw_opened
@@ -38,6 +39,26 @@ class Drawing(Embedded):
     def __init__(self, svg: str, alt: str, title: str) -> None:
         super().__init__(svg, alt)
         self.title = title
+
+    def save(
+        self, path: str | Path, *, dark: bool = False, transparent: bool = False, scale: float | None = None
+    ) -> Path:
+        """Write the picture to a file that stands alone: ``.save("lenet.pdf")``.
+
+        Args:
+            path: ends in .svg, .png or .pdf; folders are created, "~" is the home folder.
+            dark: whether with the dark mode's colors instead of the light one's.
+            transparent: whether without the paper behind it.
+            scale: for .png, pixels of the file per pixel drawn; None is 2, which print takes at 192 dots per inch.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: another ending, or a scale that does not go with it.
+            ImportError: .png and .pdf need CairoSVG (``pip install "cnnlab[draw]"``), and it is missing.
+        """
+        return save(self.svg, path, dark=dark, transparent=transparent, scale=scale)
 
 
 def draw_model(

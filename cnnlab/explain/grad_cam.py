@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.explain.looking import checked_layer, checked_pictures, chosen_classes, hooked, last_maps, logits_of
+from cnnlab.gradients import grid_by_grid
 from cnnlab.modes import evaluating
 from cnnlab.training.evaluation import model_device
 
@@ -67,6 +68,7 @@ def grad_cam(
         if not kept:
             raise ValueError(f"layer={layer!r} takes no part in this pass: name one that does.")
         score = logits.gather(1, chosen[:, None]).sum()  # pictures do not mix in evaluation mode
+        grid_by_grid(score.grad_fn)
         (gradient,) = torch.autograd.grad(score, kept[-1], allow_unused=True)
         if gradient is None:
             raise ValueError(f"layer={layer!r} has no influence on the logits: name a layer on the way to them.")

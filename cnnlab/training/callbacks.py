@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cnnlab.training.run import Run
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["Callback", "EarlyStopping", "EpochEnd", "epoch_ends", "batch_ends", "epoch_end"]
+__all__ = ["Callback", "EarlyStopping", "EpochEnd", "epoch_ends", "batch_ends", "epoch_end", "ask_columns"]
 
 
 @runtime_checkable

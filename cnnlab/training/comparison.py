@@ -46,9 +46,9 @@ class Comparison:
     def to_dataframe(self) -> pandas.DataFrame:
         """A row for each run: its name, what the configurations differ in, and the last and the best epoch's numbers.
 
-        Columns: "run", then each of :attr:`differing`, "epochs", for each measure "train_..." and "test_..." (or
-        "validation_...") of the last epoch, "best_epoch", "seconds"; and with validation sets what the test set said in
-        the end, "test_...".
+        Columns: "run", then each of :attr:`differing`, "epochs", loss and measures of the last epoch under the names
+        that a run's history gives them, "best_epoch" and "seconds"; and with validation sets what the test set said in
+        the end.
         """
         import pandas
 

@@ -306,7 +306,7 @@ def evaluate(
     where = torch.device(device) if device is not None else model_device(model)
     if device is not None:
         model.to(where)
-    objective = Objective(None if loss is None else loss_on(loss, where), metrics=metrics)
+    objective = Objective(loss_on(loss, where), metrics=metrics)
     source = source_of(images, argument="data", batch_size=batch_size, device=where, mean=mean, std=std)
     if isinstance(source, LoaderSource):
         source.check = objective.check
@@ -344,7 +344,7 @@ def model_device(model: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def loss_on(loss: Loss, device: torch.device) -> Loss:
+def loss_on(loss: Loss | None, device: torch.device) -> Loss | None:
     """The loss; what a module holds, such as class weights, moves to the device."""
     return loss.to(device) if isinstance(loss, nn.Module) else loss
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnnlab.training.objective import Objective
     from cnnlab.training.recipe import Recipe
 
-__all__ = ["Parts", "make_parts"]
+__all__ = ["Parts", "make_parts", "whole_set"]
 
 
 @dataclass(frozen=True)
@@ -122,3 +122,8 @@ def make_parts(data: Any, validation: Any, recipe: Recipe, model: nn.Module, dev
         origin=getattr(data, "source", "") if isinstance(data, Dataset) else "",
         sizes={"train_images": train.size} | {f"{name}_images": measured[name].size for name in sorted(measured)},
     )
+
+
+def whole_set(data: Any) -> Any:
+    """A data set for an image set alone, which knows neither its mean and std nor how pictures are prepared."""
+    return Dataset.from_sets("", data, data) if isinstance(data, ImageSet) else data

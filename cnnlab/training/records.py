@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cnnlab.training.evaluation import Evaluation
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["config", "row", "provenance_of"]
+__all__ = ["config", "columns", "row", "provenance_of"]
 
 
 def config(trainer: Trainer) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from cnnlab.training.evaluation import Evaluation, Evaluator, loss_on
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.objective import Objective
 from cnnlab.training.optimizers import make_optimizer
-from cnnlab.training.parts import make_parts
+from cnnlab.training.parts import make_parts, whole_set
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.run import Run
 from cnnlab.training.schedules import make_schedule
@@ -95,10 +95,9 @@ class Trainer:
         self.device = resolve_device(recipe.device)
         self.amp_dtype = resolve_amp(recipe.amp, self.device)
         self.model, self.data, self.epochs = model, data, recipe.epochs
-        self.schedule = make_schedule(recipe.schedule)
+        self.schedule, self.checkpoint_seconds = make_schedule(recipe.schedule), checkpoint_seconds
         self.callbacks, self._batch_callbacks = epoch_ends(callbacks), batch_ends(callbacks)
         self.checkpoint = None if checkpoint is None else checkpoint_file.place(checkpoint)
-        self.checkpoint_seconds = checkpoint_seconds
         self.parts = make_parts(data, validation, recipe, model, self.device)
         self.image_shape, self.batch_size = tuple(self.parts.train.first()[0].shape[1:]), self.parts.train.batch_size
         self.channels_last = prefers_channels_last(model, self.image_shape, self.device)
@@ -106,15 +105,14 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         model.to(self.device)
-        loss = None if recipe.loss is None else loss_on(recipe.loss, self.device)
         if self.channels_last and self.device.type == "cuda":
             # On a processor the images' layout decides, and the caller's weights keep theirs.
             model.to(memory_format=torch.channels_last)
-        self.objective = Objective(loss, recipe.label_smoothing, recipe.metrics)
+        self.objective = Objective(loss_on(recipe.loss, self.device), recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
         self.parts.suit(self.objective)
-        learned_from(model, data)
         ask_columns(callbacks, records.columns(self))
+        learned_from(model, whole_set(data))
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
@@ -123,10 +121,9 @@ class Trainer:
         self.progress = Progress()
         self.last_evaluation: Evaluation | None = None
         self._source: Iterator[tuple[Tensor, Any]] | None = None
-        self._source_ended = False
         self._evaluator: Evaluator | None = None
         self._pending: list[Read] = []
-        self._failed = self._in_step = False
+        self._failed = self._in_step = self._source_ended = False
         self._saved_at = time.perf_counter()
         self._good_state = states.copied(model)
 

@@ -328,6 +328,17 @@ def test_search_finds_a_word(visit: Any, request: pytest.FixtureRequest, place: 
         seen.check()
 
 
+def test_search_finds_a_name_of_the_package(visit: Any, file_site: str) -> None:
+    with visit(f"{file_site}/search.html?q=load_images") as seen:
+        place = "reference/data.html#cnnlab.data.load_images"
+        link = seen.page.locator(f"#search-results li a[href*='{place}']").first
+        link.wait_for()
+        with seen.page.expect_navigation():
+            link.click()
+        assert seen.page.locator("[id='cnnlab.data.load_images'] pre.cnnlab-signature").first.is_visible()
+        seen.check()
+
+
 def test_search_starts_from_the_keyboard(visit: Any, http_site: str) -> None:
     with visit(f"{http_site}/index.html") as seen:
         seen.page.keyboard.press("Control+k")

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +106,6 @@ def _configure(app: Sphinx, config: Config) -> None:
     )
 
 
-def _named(contents: Callable[..., Any]) -> Callable[..., Any]:
-    """The theme's contents, in which what opens the pages below a page has no name that could be read aloud."""
-
-    def named(*arguments: Any, **options: Any) -> Any:
-        written = contents(*arguments, **options)
-        if not isinstance(written, str):
-            return written
-        return type(written)(
-            written.replace("<summary>", '<summary aria-label="Pages below it">')
-        )
-
-    return named
-
-
 def _page_context(
     app: Sphinx,
     pagename: str,
@@ -150,8 +135,6 @@ def _page_context(
         if script not in scripts:
             scripts.append(script)
     context["script_files"] = scripts
-    if "generate_toctree_html" in context:
-        context["generate_toctree_html"] = _named(context["generate_toctree_html"])
     # Every page links the bundle alone; what pages would have linked is merged when all are written.
     bundled = app.builder.cnnlab_stylesheets  # type: ignore[attr-defined]
     for sheet in context["css_files"]:

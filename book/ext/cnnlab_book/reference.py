@@ -40,6 +40,7 @@ _TITLES = {"Args": "Arguments"}
 _ITEM = re.compile(r"^(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*): (.*)$")
 _SHAPE = re.compile(r"^(\s*)Shape: ")
 _ROLE = re.compile(r":(?:py:)?(?:class|func|meth|mod|attr|data|exc|obj):(?=`)")
+_CODE_OR_TAIL = re.compile(r"(`+[^`]+`+)|\b(\w*[a-zA-Z])_(?![\w`])")
 _SENTENCE = re.compile(r"(.+?\.)(?:\s+[A-Z`(]|$)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
 
@@ -305,9 +306,16 @@ def first_sentence(doc: str) -> str:
     return (found.group(1) if found else text).removesuffix(":")
 
 
+def plain(text: str) -> str:
+    """Without Sphinx's roles, and with a name such as ``train_`` as it is, where it is no code."""
+    return _CODE_OR_TAIL.sub(
+        lambda found: found[1] or f"{found[2]}\\_", _ROLE.sub("", text)
+    )
+
+
 def as_rst(doc: str) -> list[str]:
     """A docstring in Google's form as reStructuredText: its sections become definition lists."""
-    lines, section, out = _ROLE.sub("", doc).splitlines(), "", []
+    lines, section, out = plain(doc).splitlines(), "", []
     for line in lines:
         if header := _SECTION.match(line):
             section = header.group(1)
@@ -316,6 +324,8 @@ def as_rst(doc: str) -> list[str]:
             section = ""
             out += ["", _SHAPE.sub(r"\1**Shape:** ", line)]
         elif not section:
+            if line.startswith("    ") and not out[-1] and _opens_code(out):
+                out += ["::", ""]
             out.append(_SHAPE.sub(r"\1**Shape:** ", line))
         else:
             text = line[4:]
@@ -328,6 +338,14 @@ def as_rst(doc: str) -> list[str]:
             else:
                 out.append(f"    {text.strip()}" if text.strip() else "")
     return out
+
+
+def _opens_code(above: list[str]) -> bool:
+    """Whether an indented line after these is an example, and not the rest of an item or more of one."""
+    last = next((line for line in reversed(above) if line), "")
+    return (
+        bool(last) and not last.startswith((" ", "-", "*", "::")) and last[-2:] != "::"
+    )
 
 
 def name_role(
@@ -378,7 +396,7 @@ class Package(SphinxDirective):
             sentence = first_sentence(entry.doc)
             if sentence:
                 line += nodes.Text(" ")
-                said, _ = self.state.inline_text(_ROLE.sub("", sentence), self.lineno)
+                said, _ = self.state.inline_text(plain(sentence), self.lineno)
                 line += nodes.inline("", "", *said, classes=["cnnlab-about"])
             listing += nodes.list_item("", line)
             if home == entry.name:

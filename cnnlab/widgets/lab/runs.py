@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnlab.training import Run, Trainer
     from cnnlab.training.evaluation import Evaluation
 
-__all__ = ["State", "AUGMENTATIONS", "TICK_SECONDS", "Settings", "LabRun", "make_augmentation", "duration"]
+__all__ = ["State", "AUGMENTATIONS", "TICK_SECONDS", "Settings", "LabRun", "make_augmentation", "duration", "parts_of"]
 
 State = Literal["training", "finished", "stopped", "failed"]
 
