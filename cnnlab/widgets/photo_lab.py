@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cnnlab.prediction import Prediction
 
-__all__ = ["PhotoLab"]
+__all__ = ["LARGEST", "PhotoLab"]
 
 LARGEST = 30_000_000  # bytes of a picture file
 _GUESSES = 5
