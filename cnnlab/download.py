@@ -24,7 +24,17 @@ from urllib.parse import urlsplit
 from cnnlab.devices import watched
 from cnnlab.files import left_parts, own_part
 
-__all__ = ["CHUNK", "ATTEMPTS", "TIMEOUT", "LARGEST", "DownloadError", "cache_folder", "verify", "download"]
+__all__ = [
+    "CHUNK",
+    "ATTEMPTS",
+    "TIMEOUT",
+    "LARGEST",
+    "DownloadError",
+    "cache_folder",
+    "verify",
+    "download",
+    "read_address",
+]
 
 CHUNK = 1 << 18  # bytes per read
 ATTEMPTS = 5  # per mirror, as long as each brings more bytes than the last
@@ -144,6 +154,42 @@ def download(
         f"{what} could not be downloaded ({'; '.join(reasons)}).{there} "
         f"Check the network connection and try again, or put the {'right ' if there else ''}file at {target} yourself."
     )
+
+
+def read_address(address: str, most: int, *, timeout: float = TIMEOUT) -> bytes:
+    """What lies at an address that a reader gives, in memory; for one small file, such as a picture.
+
+    Args:
+        address: beginning with http:// or https://.
+        most: bytes that are accepted.
+        timeout: seconds without a byte.
+
+    Raises:
+        ValueError: no such address.
+        DownloadError: it could not be reached, answers with an error or holds more; one line.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # half a bracket
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"address={address!r} is no web address: give one that begins with https:// or http://.")
+    request = urllib.request.Request(address, headers={"User-Agent": "cnnlab"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            content = response.read(most + 1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise DownloadError(f"{parts.hostname} answers {error.code} {error.reason}: check the address.") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        why = str(getattr(error, "reason", "") or error or type(error).__name__)
+        raise DownloadError(
+            f"{parts.hostname} could not be reached ({why}). Check the network connection, or give a file of this "
+            "machine."
+        ) from None
+    if len(content) > most:
+        raise DownloadError(f"{address} holds more than {most / 1e6:.0f} MB: give a smaller file.")
+    return content
 
 
 def _remedy(error: OSError) -> str:

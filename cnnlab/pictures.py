@@ -6,7 +6,9 @@ file, so that a network that is asked sees its pictures as it saw those that it 
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ __all__ = [
     "SUFFIXES",
     "BrokenImage",
     "open_picture",
+    "picture_of_bytes",
     "upright_color",
     "resized_sides",
     "middle",
@@ -54,28 +57,50 @@ def open_picture(path: str | Path) -> Image:
     Raises:
         BrokenImage: the file cannot be decoded; the message names it and why.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
         if not os.path.isfile(path):  # reading a pipe would wait for ever
             raise OSError("it is a link to nowhere" if os.path.islink(path) else "it is no regular file")
-        with Image.open(path) as image:
-            image.load()  # some marks stand behind the pixels
-            # Nothing to convert: small pictures by the ten thousand come this way.
-            return image if image.mode == "RGB" and not _MARKS & image.info.keys() else upright_color(image)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-    ) as error:
+        return _decoded(path)
+    except _faults() as error:
         raise BrokenImage(
             f"{path} cannot be read as a picture ({' '.join(str(error).split())[:120]}): replace or delete it, "
             'or pass on_error="skip" to leave broken files out.'
         ) from None
+
+
+def picture_of_bytes(content: bytes, name: str) -> Image:
+    """What a picture file holds, decoded as :func:`open_picture` does.
+
+    Args:
+        content: of a file that came over a network or from a browser.
+        name: what the error calls it.
+
+    Raises:
+        BrokenImage: it cannot be decoded; the message names it and why.
+    """
+    try:
+        return _decoded(io.BytesIO(content))
+    except _faults() as error:
+        # Of bytes that it does not know, Pillow says where in memory they lie.
+        why = re.sub(r"cannot identify image file.*", "of no known kind", " ".join(str(error).split()))[:120]
+        raise BrokenImage(f"{name} cannot be read as a picture ({why}): give a JPEG, a PNG or a WebP.") from None
+
+
+def _decoded(file: str | Path | io.BytesIO) -> Image:
+    from PIL import Image
+
+    with Image.open(file) as image:
+        image.load()  # some marks stand behind the pixels
+        # Nothing to convert: small pictures by the ten thousand come this way.
+        return image if image.mode == "RGB" and not _MARKS & image.info.keys() else upright_color(image)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What Pillow raises over bytes that are no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    bomb = Image.DecompressionBombError
+    return (UnidentifiedImageError, bomb, OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
 def upright_color(image: Image) -> Image:

@@ -25,7 +25,7 @@ from cnnlab.tables import html_frame, text_table
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Prediction", "Predictions", "predict", "knowledge", "unwrapped"]
+__all__ = ["Prediction", "Predictions", "predict", "knowledge", "unwrapped", "picture_tag"]
 
 _SHOWN = 10  # pictures in a list that shows itself
 _ON_ERROR = ("raise", "skip")
@@ -100,7 +100,7 @@ class Prediction:
         """The picture, as the network saw it, and the five most probable classes."""
         rows = [(escape(name), f"{p:.1%}") for name, p in self.top(5)]
         caption = self.path or "What the network takes it for"
-        return _image_tag(self, 128) + _html_rows(("class", "probability"), rows, caption)
+        return picture_tag(self, 128) + _html_rows(("class", "probability"), rows, caption)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ class Predictions(Sequence[Prediction]):
     def _repr_html_(self) -> str:
         """The first pictures, as the network saw them, and what it takes them for."""
         rows = [
-            (_image_tag(one, 48), escape(self._called(i)), escape(one.name), f"{one.probability:.1%}")
+            (picture_tag(one, 48), escape(self._called(i)), escape(one.name), f"{one.probability:.1%}")
             for i, one in enumerate(self[:_SHOWN])
         ]
         return _html_rows(("", "picture", "class", "probability"), rows, self._caption)
@@ -184,7 +184,7 @@ def _html_rows(titles: Sequence[str], rows: Sequence[Sequence[str]], caption: st
     return html_frame(head, "".join(f"<tr>{cells}</tr>" for cells in body), caption)
 
 
-def _image_tag(one: Prediction, width: int) -> str:
+def picture_tag(one: Prediction, width: int) -> str:
     """The picture itself, inside the page; nothing where its file has gone or its channels are no colors."""
     from PIL import Image
 

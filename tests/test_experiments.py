@@ -143,7 +143,7 @@ def test_recorded_files_are_whole(name: str) -> None:
 
 # --- records that are read off and not trained ---------------------------------------------------------------------
 
-FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "predictions")
+FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing")
 
 
 def facts(name: str) -> dict:
@@ -180,10 +180,39 @@ def test_nouns_are_read_as_wordnet_writes_them() -> None:
     assert nouns(["  1 a license", line]) == {"02088364": ("English beagle", ["02087551"])}
 
 
-def test_predictions_are_five_shares_in_order() -> None:
-    for guesses in facts("predictions")["photographs"].values():
-        shares = [guess["probability"] for guess in guesses]
-        assert len(shares) == 5 and shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.0001
+def test_each_way_of_preparing_pictures_is_counted_on_all_of_them() -> None:
+    record = facts("preprocessing")
+    first, *others = record["ways"]
+    assert record["pictures"] == 1000 and len(others) == 5
+    # With timm's module and its transform; ours is the same network.
+    assert (first["top-1"], first["top-5"]) == (866, 973)
+    for row in others:
+        assert row["top-1"] <= row["top-5"] <= 1000 and 0 < row["mean probability of the right class"] < 1
+        assert row["top-1"] == first["top-1"] - row["right only as trained"] + row["right only this way"]
+
+
+def test_the_ways_of_preparing_differ_in_what_they_say(tmp_path: Path) -> None:
+    from cnnlab.preprocessing import Preprocess
+    from experiments.preprocessing import IMAGENET, pictures, ways
+
+    own = Preprocess(256, 224, (0.5,) * 3, (0.5,) * 3, "bicubic")
+    pixels = torch.tensor([[[[0]], [[51]], [[255]]]], dtype=torch.uint8)  # (1, 3, 1, 1)
+    given = {name: prepare(pixels).flatten() for name, (prepare, _) in ways(own).items()}
+    assert given["as it was trained"].tolist() == pytest.approx([-1, -0.6, 1])
+    assert torch.equal(given["without eval()"], given["as it was trained"])
+    assert given["pixels 0 to 1"].tolist() == pytest.approx([0, 0.2, 1])
+    assert given["pixels 0 to 255"].tolist() == pytest.approx([0, 51, 255])
+    assert given["blue, green, red"].tolist() == pytest.approx([1, -0.6, -1])
+    wanted = [(p - m) / s for p, m, s in zip((0, 0.2, 1), IMAGENET["mean"], IMAGENET["std"], strict=True)]
+    assert given["ImageNet's mean and std"].tolist() == pytest.approx(wanted, rel=1e-5)
+    assert [name for name, (_, training) in ways(own).items() if training] == ["without eval()"]
+
+    with pytest.raises(FileNotFoundError, match="CNNLAB_DATA"):
+        pictures(str(tmp_path))
+    (tmp_path / "imagenet-samples" / "n01440764").mkdir(parents=True)
+    (tmp_path / "imagenet-samples" / "n01440764" / "tench.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="1 folders"):
+        pictures(str(tmp_path))
 
 
 def test_second_labels_are_counted_for_every_picture() -> None:

@@ -412,3 +412,19 @@ def test_the_lateral_filter_is_the_one_across_channels():
     assert layer.lateral.weight.shape == (6, 4, 1, 1)
     assert (layer.vertical.weight.shape, layer.horizontal.weight.shape) == ((6, 1, 5, 1), (6, 1, 1, 5))
     assert "comes first" in section("Flattened convolution")
+
+
+def test_wrong_normalizations_of_a_pretrained_network():
+    from cnnlab import recorded
+    from cnnlab.weights import find_source
+
+    top1 = {row["way"]: row["top-1"] for row in recorded("preprocessing")["ways"]}
+    text = section("normalize with ImageNet's mean")
+    right, imagenet, shares, bytes_ = (
+        top1[way] for way in ("as it was trained", "ImageNet's mean and std", "pixels 0 to 1", "pixels 0 to 255")
+    )
+    assert bytes_ < imagenet < shares < right
+    assert f"about {imagenet} of 1000 photographs instead of {right}" in text
+    assert f"{shares} are right" in text and f"it is {bytes_}" in text
+    assert find_source("tf_efficientnet_lite0").mean == (0.5,) * 3
+    assert find_source("resnet50").mean == (0.485, 0.456, 0.406)

@@ -181,6 +181,49 @@ enough.hints(
 enough.wrong(lambda percent, error: 50_000)
 
 
+@exercise(
+    "imagenet/recipe",
+    "Somebody else's recipe",
+    cases=[
+        (0.5, (0.485, 0.229), (0.5, 0.5)),
+        (0.2, (0.0, 1.0), (0.5, 0.5)),
+        (0.25, (0.0, 1 / 255), (0.5, 0.5)),
+        (0.8, (0.4, 0.25), (0.5, 0.2)),
+        (0.6, (0.5, 0.5), (0.5, 0.5)),
+    ],
+)
+def recipe(pixel: float, given: tuple[float, float], trained: tuple[float, float]) -> float:
+    """Pixels from 0 to 1 are taken for the lighter half of the grays, and white as 255 for 128 times white."""
+    return (pixel - given[0]) / given[1] * trained[1] + trained[0]
+
+
+recipe.mistake(
+    "That is the number that the network is given. Which pixel would have become that number by its own recipe?",
+    lambda pixel, given, trained: (pixel - given[0]) / given[1],
+)
+recipe.mistake(
+    "The two recipes are swapped: the pixel was treated with the one that was given.",
+    lambda pixel, given, trained: (pixel - trained[0]) / trained[1] * given[1] + given[0],
+)
+recipe.mistake(
+    "You treat the pixel with both recipes. The second one has to be undone: multiply by the deviation, add the mean.",
+    lambda pixel, given, trained: ((pixel - given[0]) / given[1] - trained[0]) / trained[1],
+)
+recipe.mistake(
+    "You undo the two steps in the order in which they were made. The last one first: multiply, then add.",
+    lambda pixel, given, trained: ((pixel - given[0]) / given[1] + trained[0]) * trained[1],
+)
+recipe.mistake(
+    "Do not hold the result between 0 and 1: that the network is given what no pixel can be is what you want to see.",
+    lambda pixel, given, trained: min(max(recipe(pixel, given, trained), 0.0), 1.0),
+)
+recipe.hints(
+    "Two steps: which number is the network given, and which pixel becomes that number by its own recipe?",
+    "x = (pixel - mean) / deviation of the first pair; then solve the same equation of the second pair for the pixel.",
+)
+recipe.wrong(lambda pixel, given, trained: pixel)
+
+
 def unbeaten(costs: list[float], accuracies: list[float], beats: Callable[[int, int], bool]) -> list[int]:
     """The places of the models that no other one beats."""
     places = range(len(costs))

@@ -15,7 +15,7 @@ from cnnlab.widgets.lab import pictures
 from cnnlab.widgets.lab.clocks import BUTTON_STYLE, Clock
 from cnnlab.widgets.lab.runs import AUGMENTATIONS, LabRun, Settings, duration, parts_of
 
-__all__ = ["LEARNING_RATES", "BATCH_SIZES", "IN_A_CELL", "Panel", "progress_text"]
+__all__ = ["LEARNING_RATES", "BATCH_SIZES", "IN_A_CELL", "Panel", "alert", "progress_text"]
 
 LEARNING_RATES: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
 BATCH_SIZES: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
@@ -174,9 +174,7 @@ class Panel(widgets.VBox):
     def say_message(self, text: str) -> None:
         """An error on the panel, in words; "" takes it away."""
         self.said = (self.said[0], text)
-        box = f"border-left:4px solid {css('red')};padding:0.25rem 0.75rem;line-height:1.4;overflow-wrap:anywhere"
-        inside = f'<div role="alert" class="cnnlab-figure" style="{box}">{html.escape(text)}</div>' if text else ""
-        self.message.value = inside
+        self.message.value = alert(text) if text else ""
 
     def show_runs(self, runs: Sequence[LabRun]) -> None:
         """The table of runs, and the menu that chooses one of them."""
@@ -228,6 +226,12 @@ class Panel(widgets.VBox):
         chosen = self._chosen_run(runs)
         about = [run for run in runs if self._curves_shown or run is chosen]
         return (self.view.value, *((run.number, run.state, len(run.history)) for run in about))
+
+
+def alert(text: str) -> str:
+    """An error in words, as HTML."""
+    box = f"border-left:4px solid {css('red')};padding:0.25rem 0.75rem;line-height:1.4;overflow-wrap:anywhere"
+    return f'<div role="alert" class="cnnlab-figure" style="{box}">{html.escape(text)}</div>'
 
 
 def progress_text(run: LabRun) -> str:

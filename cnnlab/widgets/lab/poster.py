@@ -15,7 +15,7 @@ import sys
 from cnnlab.draw.embed import still_html
 from cnnlab.draw.palette import css
 
-__all__ = ["poster", "somebody_there"]
+__all__ = ["poster", "framed", "somebody_there"]
 
 _ALT = (
     "The training lab, drawn as it looks when it runs: menus for {menus}; the buttons Train and Stop; a progress bar; "
@@ -31,11 +31,14 @@ def poster(models: list[str], datasets: list[str]) -> str:
     """The poster as HTML; the same bytes for the same lab."""
     figure = still_html(_panel(models[0], datasets[0]), _ALT.format(menus="model, data, optimizer and learning rate"))
     offered = f"Networks here: {', '.join(models)}. Data: {', '.join(datasets)}."
+    return framed(figure, f"{_NOTE} {offered}")
+
+
+def framed(figure: str, note: str) -> str:
+    """A drawn panel as HTML, and below it the line that says what it stands for."""
     style = f"max-width:40rem;border:1px solid {css('grid')};border-radius:8px;padding:0.75rem 1rem"
-    return (
-        f'<div class="cnnlab-lab-poster" style="{style}">{figure}'
-        f'<p style="margin:0.5rem 0 0">{html.escape(_NOTE)} {html.escape(offered)}</p></div>'
-    )
+    said = f'<p style="margin:0.5rem 0 0">{html.escape(note)}</p>'
+    return f'<div class="cnnlab-lab-poster" style="{style}">{figure}{said}</div>'
 
 
 def somebody_there() -> bool:
