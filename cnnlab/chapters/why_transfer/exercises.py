@@ -12,7 +12,7 @@ from cnnlab.exercises.examples import counted
 
 
 @exercise(
-    "why-transfer/pooled",
+    "why_transfer/pooled",
     "What without where",
     cases=[(counted(2, 3, 4, 5),), (counted(1, 2, 1, 1),), (counted(3, 1, 2, 2),)],
 )
@@ -41,7 +41,7 @@ pooled.right(lambda maps: torch.einsum("nchw->nc", maps) / (maps.shape[2] * maps
 FEATURES, CLASSES = 1280, 7
 
 
-@exercise("why-transfer/parameters", "How little is left to learn")
+@exercise("why_transfer/parameters", "How little is left to learn")
 def parameters() -> dict[str, int]:
     """Two in a thousand of the network's numbers: that is why a few pictures can be enough."""
     head = FEATURES * CLASSES + CLASSES
@@ -61,7 +61,7 @@ parameters.wrong({"head": 7, "frozen": 1280})
 
 
 @exercise(
-    "why-transfer/differences",
+    "why_transfer/differences",
     "Read the four curves",
     cases=[(0.9, 0.85, 0.8, 0.92), (0.6, 0.6, 0.3, 0.5), (1.0, 0.7, 0.7, 1.0)],
 )
@@ -100,7 +100,7 @@ def distances(features: Tensor, labels: Tensor, query: Tensor) -> Tensor:
 
 
 @exercise(
-    "why-transfer/nearest-mean",
+    "why_transfer/nearest-mean",
     "A classifier without training",
     cases=[(POINTS, LABELS, QUERY), (POINTS.flip(1), 1 - LABELS, QUERY), (POINTS, torch.arange(6) % 3, QUERY)],
 )
@@ -135,7 +135,7 @@ def by_squares(features: Tensor, labels: Tensor, query: Tensor) -> Tensor:
 
 
 @exercise(
-    "why-transfer/cut",
+    "why_transfer/cut",
     "Where to cut",
     cases=[
         ([0.66, 0.67, 0.86, 0.95, 0.98, 0.97, 0.80], 0.04),
