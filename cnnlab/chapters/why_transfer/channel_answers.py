@@ -18,8 +18,8 @@ __all__ = ["Answers", "channel_answers", "answers_of"]
 
 CHANNELS = 4  # shown of each layer and photo
 PLACES = 3  # that a channel answers to most, at most one from a photo
-PHOTO = 112  # pixels a side
-MOST = 28  # pixels a side of a map
+PHOTO = 96  # pixels a side
+MOST = 24  # pixels a side of a map
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def channel_answers(
     """Choose a layer and a photo; see its strongest channels, and where else each answers as strongly.
 
     Args:
-        photos: name -> uint8 (H, W, 3) as the network saw them, square. The page carries them, 112 pixels a side.
+        photos: name -> uint8 (H, W, 3) as the network saw them, square. The page carries them, 96 pixels a side.
         answers: name of a layer -> name of a photo -> what the layer says of it, as :func:`answers_of` gives them.
         fields: name of a layer -> side of the square that is cut out around a place, as a share of the photo's.
         key: tells two equal explorers on one page apart.
@@ -149,5 +149,5 @@ def _jpeg(name: str, photo: Any) -> str:
             f"photos[{name!r}] has shape {pixels.shape} and type {pixels.dtype}; give square uint8 pixels (H, H, 3)."
         )
     file = BytesIO()
-    Image.fromarray(pixels).resize((PHOTO, PHOTO), Image.Resampling.BICUBIC).save(file, "JPEG", quality=80)
+    Image.fromarray(pixels).resize((PHOTO, PHOTO), Image.Resampling.BICUBIC).save(file, "JPEG", quality=75)
     return "data:image/jpeg;base64," + b64encode(file.getvalue()).decode()
