@@ -15,7 +15,7 @@ from cnnlab.data import Dataset, ImageSet
 from cnnlab.errors import whole_number
 from cnnlab.transfer.freezing import freeze
 
-__all__ = ["trial_network", "graft", "halves"]
+__all__ = ["CONVOLUTIONS", "trial_network", "graft", "halves"]
 
 CONVOLUTIONS = 4
 
