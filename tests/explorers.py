@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy
+
 from cnnlab import chapters, widgets
 
 ROWS = [
@@ -15,3 +17,23 @@ NAMES = sorted(VIEWS)
 # An explorer is a function of the same name in cnnlab.widgets that can be called without arguments, but for these.
 MAKERS: dict[str, Callable[..., widgets.Explorer]] = {name: getattr(widgets, name) for name in NAMES}
 MAKERS["model_chart"] = lambda key=None: widgets.model_chart(ROWS, key=key)
+
+
+def _channel_answers(key: str | None = None) -> widgets.Explorer:
+    """Two photos of one color each, of two layers."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    answers = {
+        layer: {
+            name: widgets.Answers(
+                [3, 1, 4, 5],
+                (numpy.arange(4 * side * side).reshape(4, side, side) * own % 256).astype("uint8"),
+                [[(name, 0.25, 0.5), ("light", 1.0, 0.0), ("dark", 0.5, 0.5)]] * 4,
+            )
+            for own, name in enumerate(photos, 1)
+        }
+        for layer, side in (("first", 4), ("last", 2))
+    }
+    return widgets.channel_answers(photos, answers, {"first": 0.2, "last": 0.6}, key=key)
+
+
+MAKERS["channel_answers"] = _channel_answers

@@ -26,6 +26,7 @@ NAMES = (
     "equal_macs",
     "lenet_budget",
     "separable_width",
+    "general_to_specific",
 )
 
 

@@ -454,3 +454,41 @@ def test_outputs_of_layers_leave_the_model_as_it_was():
     layer_outputs(model, torch.randn(2, 3, 16, 16), ["fc"])
     assert model.training and all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert not model.fc._forward_hooks
+
+
+# --- grafts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_graft_takes_layers_over_and_keeps_them() -> None:
+    from cnnlab.transfer import graft, trial_network
+
+    donor, model = trial_network(5), trial_network(3)
+    for own in donor.modules():
+        if isinstance(own, nn.BatchNorm2d):
+            own.running_mean.fill_(7.0)
+    last = copy.deepcopy(model.conv3.state_dict())
+    assert graft(donor, model, 2) is model
+    for name in ("conv1", "conv2"):
+        for key, value in donor.get_submodule(name).state_dict().items():
+            assert torch.equal(value, model.get_submodule(name).state_dict()[key])
+    assert all(torch.equal(value, last[key]) for key, value in model.conv3.state_dict().items())
+    assert [p.requires_grad for p in (model.conv2[0].weight, model.conv3[0].weight)] == [False, True]
+    model.train()(torch.randn(4, 1, 8, 8))
+    assert torch.equal(model.conv1[1].running_mean, donor.conv1[1].running_mean)
+    assert all(p.requires_grad for p in graft(donor, trial_network(3), 4, frozen=False).parameters())
+    with pytest.raises(ValueError, match="layers=5 leaves none"):
+        graft(donor, model, 5)
+    with pytest.raises(ValueError, match="'conv1' does not fit"):
+        graft(trial_network(5, width=8), model, 1)
+
+
+def test_halves_share_no_class_and_lose_no_picture() -> None:
+    from cnnlab.data import load_dataset
+    from cnnlab.transfer import halves
+
+    digits = load_dataset("digits")
+    a, b = halves(digits)
+    assert a.train.classes == tuple("01234") and b.train.classes == tuple("56789")
+    assert len(a.train) + len(b.train) == len(digits.train) and len(a.test) + len(b.test) == len(digits.test)
+    assert set(b.test.labels.tolist()) == set(range(5))
+    assert torch.equal(b.train.images[b.train.labels == 0], digits.train.images[digits.train.labels == 5])

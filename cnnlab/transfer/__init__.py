@@ -6,6 +6,7 @@ once and for all, and :func:`probe` asks what its features know.
 
 from cnnlab.transfer.features import extract_features, layer_outputs
 from cnnlab.transfer.freezing import Parts, freeze, parts, unfreeze
+from cnnlab.transfer.grafts import graft, halves, trial_network
 from cnnlab.transfer.probes import Probe, probe, probe_layers
 from cnnlab.transfer.rates import parameter_groups
 from cnnlab.transfer.store import FeatureError, FeatureStore
@@ -17,10 +18,13 @@ __all__ = [
     "Probe",
     "extract_features",
     "freeze",
+    "graft",
+    "halves",
     "layer_outputs",
     "parameter_groups",
     "parts",
     "probe",
     "probe_layers",
+    "trial_network",
     "unfreeze",
 ]
