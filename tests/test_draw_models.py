@@ -16,7 +16,8 @@ from cnnlab.analysis import summarize
 from cnnlab.draw import Drawing, draw_block, draw_model, palette, restart_numbering
 from cnnlab.draw.embed import standalone
 from cnnlab.draw.model.canvas import text_width
-from cnnlab.draw.model_graph import Bundle, series_of, shape_text
+from cnnlab.draw.model.graph import series_of
+from cnnlab.draw.model.items import Bundle, shape_text
 from cnnlab.meta import on_meta
 from cnnlab.models import create_model
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from cnnlab.analysis import summarize
 from cnnlab.draw import Drawing, draw_model
+from cnnlab.draw.model.graph import series_of
+from cnnlab.draw.model.items import levels_of
 from cnnlab.draw.model.words import _a
-from cnnlab.draw.model_graph import levels_of, series_of
 from tests.test_draw_models import SVG, boxes, texts
 
 

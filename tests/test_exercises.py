@@ -45,13 +45,8 @@ from cnnlab.exercises import (
     start_over,
     use,
 )
-from cnnlab.exercises.authoring import (
-    Exercise,
-    FunctionExercise,
-    JudgedExercise,
-    ValueExercise,
-)
 from cnnlab.exercises.compare import describe, difference, equal, is_blank
+from cnnlab.exercises.kinds import Exercise, FunctionExercise, JudgedExercise, ValueExercise
 from cnnlab.exercises.proving import expectations
 
 ROOT = Path(__file__).resolve().parent.parent

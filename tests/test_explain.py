@@ -41,7 +41,7 @@ class Net(nn.Module):
 
 
 def net(inplace: bool = False, seed: int = 0) -> Net:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(inplace)
 

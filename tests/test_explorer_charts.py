@@ -17,7 +17,8 @@ from cnnlab.catalog.torchvision_zoo import pareto_front
 from cnnlab.chapters.choosing.cost_ranking import _SLIDERS, COST_RANKING_PRESETS, MEASURES
 from cnnlab.chapters.spatial_separable.separability import SEPARABILITY_PRESETS, SEPARABILITY_TURNED, _photo, turned
 from cnnlab.convolutions import best_rank1, compare_convolutions, is_separable
-from cnnlab.convolutions.cost import Cost, _cost, variants
+from cnnlab.convolutions.comparison import Cost
+from cnnlab.convolutions.cost import _cost, variants
 from cnnlab.meta import on_meta
 from cnnlab.results import recorded
 from cnnlab.widgets import cost_ranking, family_tree, imagenet_classes, model_chart, model_table, separability

@@ -48,7 +48,7 @@ def tick_to_the_end(lab, at_most=400) -> None:
 
 def batch_at_a_time(lab, monkeypatch) -> None:
     """Ticks of one batch each, however fast this machine is."""
-    monkeypatch.setattr("cnnlab.widgets.lab.training_lab.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("cnnlab.widgets.lab.runs.TICK_SECONDS", 0.0)
 
 
 # A run from Train to its end
@@ -750,7 +750,9 @@ def test_interrupt_in_a_tick_is_a_stop(lab, monkeypatch):
 
 
 def test_interrupt_in_one_epoch_is_a_stop(lab, monkeypatch):
-    monkeypatch.setattr("cnnlab.widgets.lab.training_lab._train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "cnnlab.widgets.lab.training_lab.train_tick", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     lab.panel.one_epoch.click()
     assert lab.runs[0].state == "stopped" and not lab.clock.control.disabled
 

@@ -349,7 +349,7 @@ def test_networks_of_every_kind_come_back(name: str, tmp_path: Path) -> None:
     assert torch.equal(again(x), model.eval()(x))
 
 
-def test_variants_and_changes_come_back(trained: tuple, tmp_path: Path) -> None:
+def test_variants_and_changes_come_back(trained: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, data, _ = trained
     path = tmp_path / "m.pt"
     small = cnnlab.create_model("resnet18", num_classes=2, small_input=True)
@@ -371,6 +371,9 @@ def test_variants_and_changes_come_back(trained: tuple, tmp_path: Path) -> None:
     x = noise(50, 40)
     loaded = cnnlab.load(path, build=fresh)
     assert torch.equal(loaded.predict(x).probabilities, cnnlab.predict(model, x, data=data).probabilities)
+    # As where there is no GPU, also after a test that has pretended one.
+    parallel = sys.modules["torch.nn.parallel.data_parallel"]
+    monkeypatch.setattr(parallel, "_get_available_device_type", lambda: None)
     wrapped = nn.DataParallel(cnnlab.create_model("resnet20_cifar", num_classes=2))
     cnnlab.save(wrapped, path, data)
     assert cnnlab.load(path).name == "resnet20_cifar"

@@ -26,7 +26,8 @@ _PUBLIC = {
     "conv3d": "StandardConv3d standard_conv3d",
     "conv2plus1d": "Conv2Plus1d compose_space_time mid_channels space_time_conv3d",
     "global_average_pooling": "GlobalAveragePool global_average_pool",
-    "cost": "compare_convolutions measure_latency recorded_latency",
+    "cost": "compare_convolutions recorded_latency",
+    "latency": "measure_latency",
     "worked": "worked_examples",
     "choosing": "Advice Question Recommendation decision_tree recommend",
 }

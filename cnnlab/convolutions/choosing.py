@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cnnlab.convolutions.cost import Comparison
+from cnnlab.convolutions.comparison import Comparison
 from cnnlab.errors import unknown_name
 
 __all__ = ["Advice", "Question", "Recommendation", "decision_tree", "recommend", "questions"]

@@ -17,9 +17,10 @@ from cnnlab.analysis import summarize
 from cnnlab.draw.embed import Embedded, save
 from cnnlab.draw.model.blocks import draw_blocks
 from cnnlab.draw.model.detail import Titled, draw_detail, draw_gallery
+from cnnlab.draw.model.graph import series_of
+from cnnlab.draw.model.items import hidden
 from cnnlab.draw.model.opened import draw_opened
 from cnnlab.draw.model.volumes import draw_volumes
-from cnnlab.draw.model_graph import hidden, series_of
 from cnnlab.errors import unknown_name
 
 __all__ = ["STYLES", "Drawing", "draw_model", "draw_block", "block_gallery"]

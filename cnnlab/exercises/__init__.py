@@ -78,12 +78,14 @@ tagged ``solution``. ``tests/test_exercises.py`` proves each of them, with three
 
 from __future__ import annotations
 
-from cnnlab.exercises.authoring import Exercise, exercise, expect, judged, judged_model
+from cnnlab.exercises.authoring import exercise, judged, judged_model
 from cnnlab.exercises.checking import check, exercise_ids, find_exercise, passed, start_over
 from cnnlab.exercises.compare import as_tensor, close
 from cnnlab.exercises.folder import use
+from cnnlab.exercises.kinds import Exercise
 from cnnlab.exercises.proving import Proof, Unproven, prove
 from cnnlab.exercises.reading import output, restored
+from cnnlab.exercises.verdicts import expect
 
 __all__ = [
     "check",

@@ -10,9 +10,10 @@ from typing import Any
 
 from cnnlab import chapters
 from cnnlab.errors import unknown_name
-from cnnlab.exercises.authoring import Exercise, Verdict
+from cnnlab.exercises.kinds import Exercise
 from cnnlab.exercises.reading import undisturbed
 from cnnlab.exercises.registry import OWN, is_books
+from cnnlab.exercises.verdicts import Verdict
 
 __all__ = ["check", "passed", "find_exercise", "exercise_ids", "start_over"]
 

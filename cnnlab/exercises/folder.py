@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from cnnlab.exercises.authoring import Exercise
+from cnnlab.exercises.kinds import Exercise
 from cnnlab.exercises.reading import undisturbed
 from cnnlab.exercises.registry import all_or_none, keep
 

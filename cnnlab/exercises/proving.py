@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from cnnlab.exercises.authoring import Exercise, FunctionExercise, JudgedExercise, ModelExercise, Verdict
 from cnnlab.exercises.checking import find_exercise
 from cnnlab.exercises.compare import describe
 from cnnlab.exercises.forms import in_other_forms
+from cnnlab.exercises.kinds import Exercise, FunctionExercise, JudgedExercise, ModelExercise
+from cnnlab.exercises.verdicts import Verdict
 
 __all__ = ["Unproven", "Proof", "prove", "expectations"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cnnlab import chapters
 
 if TYPE_CHECKING:
-    from cnnlab.exercises.authoring import Exercise
+    from cnnlab.exercises.kinds import Exercise
 
 __all__ = ["OWN", "keep", "is_books", "all_or_none"]
 

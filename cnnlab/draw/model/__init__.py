@@ -1,1 +1,1 @@
-"""The parts of a model drawing: a canvas, the words, and one file for each style. See `cnnlab.draw.draw_model`."""
+"""The parts of a model drawing: items, a canvas, the words, and a file for each style. See `cnnlab.draw.draw_model`."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from cnnlab.analysis import Summary
 from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
+from cnnlab.draw.model.items import Bundle, Item, Step, minor, shape_text
 from cnnlab.draw.model.words import alt_of, grouped, woven
-from cnnlab.draw.model_graph import Bundle, Item, Step, minor, shape_text
 
 __all__ = ["BOX_HEIGHT", "lines_of", "box_width", "role_of", "draw_box", "draw_blocks"]
 

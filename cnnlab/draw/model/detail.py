@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from cnnlab.analysis import Summary
 from cnnlab.draw.model.blocks import BOX_HEIGHT, box_width, draw_box
 from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
+from cnnlab.draw.model.items import Bundle, Item, Step, shape_text
 from cnnlab.draw.model.words import said_of
-from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
 
 __all__ = ["draw_detail", "Titled", "draw_gallery", "reach", "flow"]
 

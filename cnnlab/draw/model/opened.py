@@ -9,8 +9,8 @@ from cnnlab.analysis import Summary
 from cnnlab.draw.model.blocks import BOX_HEIGHT, box_width, draw_box
 from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
 from cnnlab.draw.model.detail import flow, reach
+from cnnlab.draw.model.items import Bundle, Item, Level, Step, levels_of, minor, shape_text
 from cnnlab.draw.model.words import alt_of, grouped
-from cnnlab.draw.model_graph import Bundle, Item, Level, Step, levels_of, minor, shape_text
 
 __all__ = ["draw_opened"]
 

@@ -9,8 +9,8 @@ from math import log2
 
 from cnnlab.analysis import Summary
 from cnnlab.draw.model.canvas import ROLE_COLOR, Canvas, Picture, num, text_width
+from cnnlab.draw.model.items import Item, Level, Step, hidden, levels_of, minor, shape_text
 from cnnlab.draw.model.words import alt_of, grouped, woven
-from cnnlab.draw.model_graph import Item, Level, Step, hidden, levels_of, minor, shape_text
 
 __all__ = ["draw_volumes"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cnnlab.analysis import Summary
-from cnnlab.draw.model_graph import Bundle, Item, Step, shape_text
+from cnnlab.draw.model.items import Bundle, Item, Step, shape_text
 
 __all__ = ["said_of", "alt_of", "woven", "grouped"]
 

@@ -1,7 +1,8 @@
-"""What the training lab keeps of each run: its settings, its model, its history and how it ended."""
+"""A run of the training lab: how it begins, a tick of it, and what is kept: settings, model, history, how it ended."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,10 +13,22 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cnnlab.data import Dataset, ImageSet
+    from cnnlab.models import ModelInfo
     from cnnlab.training import Run, Trainer
     from cnnlab.training.evaluation import Evaluation
 
-__all__ = ["State", "AUGMENTATIONS", "TICK_SECONDS", "Settings", "LabRun", "make_augmentation", "duration", "parts_of"]
+__all__ = [
+    "State",
+    "AUGMENTATIONS",
+    "TICK_SECONDS",
+    "Settings",
+    "LabRun",
+    "make_run",
+    "train_tick",
+    "make_augmentation",
+    "duration",
+    "parts_of",
+]
 
 State = Literal["training", "finished", "stopped", "failed"]
 
@@ -113,6 +126,49 @@ class LabRun:
             data = self.data
             self._unfinished = evaluate(self.model, self.measured, mean=data.mean, std=data.std)
         return self._unfinished
+
+
+def make_run(number: int, settings: Settings, info: ModelInfo, data: Dataset, seed: int) -> LabRun:
+    """The network, built for the data, and its trainer, which has yet to begin.
+
+    Args:
+        number: of the run, from 1.
+        settings: what was chosen.
+        info: of the network.
+        data: to train on.
+        seed: of the parameters and of the order of the pictures.
+    """
+    import torch
+
+    from cnnlab.models.factory import build_model
+    from cnnlab.training import Trainer
+
+    # Equal settings start from equal parameters.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_model(info, num_classes=data.num_classes, in_channels=data.shape[0])
+    trainer = Trainer(
+        model,
+        data,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimizer=settings.optimizer,
+        lr=settings.lr,
+        augment=make_augmentation(settings.augmentation, data.shape[1]),
+        seed=seed,
+    )
+    return LabRun(number, settings, model, data, trainer)
+
+
+def train_tick(trainer: Trainer, epoch: int | None) -> bool:
+    """One tick's work; True while work is left. With ``epoch``, not beyond that many finished epochs."""
+    if epoch is None:
+        return trainer.run_for(TICK_SECONDS)
+    end = time.monotonic() + TICK_SECONDS
+    while trainer.step():
+        if trainer.epoch >= epoch or time.monotonic() >= end:
+            return True
+    return False
 
 
 def parts_of(runs: Sequence[LabRun]) -> str:

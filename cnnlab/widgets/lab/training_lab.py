@@ -22,13 +22,13 @@ from cnnlab.widgets.lab.clocks import choose_clock
 from cnnlab.widgets.lab.interrupts import hear_interrupts
 from cnnlab.widgets.lab.panel import Panel, progress_text
 from cnnlab.widgets.lab.poster import poster, somebody_there
-from cnnlab.widgets.lab.runs import TICK_SECONDS, LabRun, Settings, State, make_augmentation
+from cnnlab.widgets.lab.runs import LabRun, Settings, State, make_run, train_tick
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cnnlab.data import Dataset
-    from cnnlab.training import Run, Trainer
+    from cnnlab.training import Run
 
 __all__ = ["TrainingLab"]
 
@@ -261,7 +261,9 @@ class TrainingLab:
         self.panel.one_epoch.disabled = True
         self._interrupted = False
         try:
-            run = self._make_run(settings)
+            info = self._known[settings.model]
+            data = self._load(settings.data, info.input_size[1] if info.input_size else None)
+            run = make_run(self._count + 1, settings, info, data, self.seed)
             if self._interrupted:
                 raise KeyboardInterrupt
         except (Exception, KeyboardInterrupt) as error:
@@ -279,29 +281,6 @@ class TrainingLab:
         self.panel.show_runs(self.runs)
         self.panel.draw(self.runs)
         return True
-
-    def _make_run(self, settings: Settings) -> LabRun:
-        import torch
-
-        from cnnlab.models.factory import build_model
-        from cnnlab.training import Trainer
-
-        info = self._known[settings.model]
-        data = self._load(settings.data, info.input_size[1] if info.input_size else None)
-        with torch.random.fork_rng(devices=[]):  # equal settings start from equal parameters
-            torch.manual_seed(self.seed)
-            model = build_model(info, num_classes=data.num_classes, in_channels=data.shape[0])
-        trainer = Trainer(
-            model,
-            data,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            optimizer=settings.optimizer,
-            lr=settings.lr,
-            augment=make_augmentation(settings.augmentation, data.shape[1]),
-            seed=self.seed,
-        )
-        return LabRun(self._count + 1, settings, model, data, trainer)
 
     def _load(self, name: str, size: int | None) -> Dataset:
         from cnnlab.data import load_dataset
@@ -341,7 +320,7 @@ class TrainingLab:
                 self.panel.show_runs(self.runs)
                 self.panel.draw(self.runs)
                 return True
-            more = _train(run.trainer, epoch)
+            more = train_tick(run.trainer, epoch)
         except KeyboardInterrupt:  # the kernel's interrupt button is a Stop
             run.trainer.stop()
             more = False
@@ -390,14 +369,3 @@ class TrainingLab:
     def _beat(self, status: str) -> None:
         """The status, which the page takes for a sign of life while the clock runs."""
         self.panel.say_status(status, late_after=3 * self._slowest if self.clock.running else None)
-
-
-def _train(trainer: Trainer, epoch: int | None) -> bool:
-    """One tick's work; True while work is left. With ``epoch``, not beyond that many finished epochs."""
-    if epoch is None:
-        return trainer.run_for(TICK_SECONDS)
-    end = time.monotonic() + TICK_SECONDS
-    while trainer.step():
-        if trainer.epoch >= epoch or time.monotonic() >= end:
-            return True
-    return False
