@@ -426,5 +426,5 @@ def test_wrong_normalizations_of_a_pretrained_network():
     assert bytes_ < imagenet < shares < right
     assert f"about {imagenet} of 1000 photographs instead of {right}" in text
     assert f"{shares} are right" in text and f"it is {bytes_}" in text
-    assert find_source("tf_efficientnet_lite0").mean == (0.5,) * 3
-    assert find_source("resnet50").mean == (0.485, 0.456, 0.406)
+    assert find_source("tf_efficientnet_lite0", "imagenet").mean == (0.5,) * 3
+    assert find_source("resnet50", "imagenet").mean == (0.485, 0.456, 0.406)

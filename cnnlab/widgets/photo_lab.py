@@ -94,7 +94,7 @@ class PhotoLab:
         self.ask = widgets.Button(description="Ask", icon="search", layout=widgets.Layout(width="auto"))
         self.both = widgets.Checkbox(
             value=False,
-            description=f"{names[-1]} beside it" + ("" if _is_made(self._networks[-1]) else " (downloaded once)"),
+            description=f"{names[-1]} too" + ("" if _is_made(self._networks[-1]) else " (downloaded once)"),
             indent=False,
             layout=widgets.Layout(width="auto", display="" if beside is not None else "none"),
         )
