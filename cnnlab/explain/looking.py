@@ -104,11 +104,11 @@ def last_maps(model: nn.Module, x: Tensor) -> str:
     return found[-1]
 
 
-def checked_layer(model: nn.Module, layer: str) -> str:
+def checked_layer(model: nn.Module, layer: str, argument: str = "layer") -> str:
     """Raises: ValueError: the model has no layer of that name."""
     known = [name for name, _ in model.named_modules() if name]
     if layer not in known:
-        raise unknown_name("layer", layer, known, "model.named_modules() lists all layers.")
+        raise unknown_name(argument, layer, known, "model.named_modules() lists all layers.")
     return layer
 
 

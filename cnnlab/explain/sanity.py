@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from cnnlab.models.network import parts_in_order
+
 __all__ = ["randomized", "sanity_check", "rank_correlation"]
 
 
@@ -32,7 +34,8 @@ def randomized(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> It
     """
     generator = torch.Generator().manual_seed(seed)
     current = copy.deepcopy(model)
-    for name in reversed(_parts(model)):
+    names = [name for name, part in parts_in_order(model) if any(True for _ in part.parameters())]
+    for name in reversed(names):
         if not cascading:
             current = copy.deepcopy(model)
         part = current.get_submodule(name)
@@ -83,13 +86,3 @@ def _ranks(values: Tensor) -> Tensor:
     _, places, counts = values.flatten().double().unique(sorted=True, return_inverse=True, return_counts=True)
     ends = counts.cumsum(0).double()
     return (ends - (counts - 1) / 2)[places]
-
-
-def _parts(model: nn.Module) -> list[str]:
-    found = []
-    for name, child in model.named_children():
-        members = [name]
-        if isinstance(child, nn.Sequential | nn.ModuleList) and len(child) > 1:
-            members = [f"{name}.{key}" for key, _ in child.named_children()]
-        found += [member for member in members if any(True for _ in model.get_submodule(member).parameters())]
-    return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnlab.prediction import Prediction, Predictions
     from cnnlab.preprocessing import Preprocess
 
-__all__ = ["Network", "learned_from"]
+__all__ = ["Network", "learned_from", "parts_in_order"]
 
 
 class Network(nn.Module):
@@ -154,3 +154,15 @@ def learned_from(model: nn.Module, data: Any) -> None:
     model, preprocess = unwrapped(model), getattr(data, "preprocess", None)
     if isinstance(model, Network) and preprocess is not None:
         model.classes, model.preprocess = tuple(data.classes), preprocess
+
+
+def parts_in_order(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """(name, module) of the model's parts, in the order of their definition.
+
+    A part is a direct child of the model, and where a child is a sequence (``stages``), each of its members is one.
+    """
+    for name, child in model.named_children():
+        if isinstance(child, nn.Sequential | nn.ModuleList) and len(child) > 1:
+            yield from ((f"{name}.{key}", member) for key, member in child.named_children())
+        else:
+            yield name, child

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.devices import watched
 from cnnlab.training.interrupts import interrupt_stops
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.trainer import Trainer
@@ -177,9 +177,7 @@ def _taken_up(trainer: Trainer) -> str:
 @contextmanager
 def _progress_bar(trainer: Trainer, wanted: bool) -> Iterator[Callable[[], None]]:
     """A function that brings the bar up to date; one that does nothing where nobody is looking."""
-    notebook = "ipykernel" in sys.modules
-    watched = notebook or sys.stdout.isatty()
-    if not wanted or not watched or os.environ.get("CNNLAB_SCALE", "").strip().lower() == "smoke":
+    if not wanted or not watched(sys.stdout):
         yield lambda: None
         return
     from tqdm.auto import tqdm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from cnnlab.errors import reason_of, unknown_name, whole_number
+from cnnlab.devices import watched
+from cnnlab.errors import reason_of, whole_number
+from cnnlab.explain.looking import checked_layer, hooked
 from cnnlab.files import replacing
 from cnnlab.models.network import Network
 from cnnlab.modes import evaluating
@@ -184,9 +185,8 @@ def _check_layer(model: nn.Module, layer: str | None) -> None:
                 f"layer=None: this {type(model).__name__} does not say what enters its head. Give the name of a layer, "
                 "as in model.named_modules()."
             )
-    elif layer not in dict(model.named_modules()):
-        names = [name for name, _ in model.named_modules() if name]
-        raise unknown_name("layer", layer, names, "model.named_modules() lists all layers.")
+    else:
+        checked_layer(model, layer)
 
 
 def layer_outputs(model: nn.Module, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -202,13 +202,8 @@ def layer_outputs(model: nn.Module, x: Tensor, layers: Iterable[str]) -> dict[st
 
         return hook
 
-    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
-    try:
-        with evaluating(model), torch.no_grad():
-            model(x.to(model_device(model)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(model, {name: keep(name) for name in layers}), evaluating(model), torch.no_grad():
+        model(x.to(model_device(model)))
     return found
 
 
@@ -257,8 +252,7 @@ def _write(new: Path, old: Path, rows: dict[str, RowFile], parts: dict[str, Any]
 
 @contextmanager
 def _bar(part: str, pictures: Any, done: int, wanted: bool) -> Iterator[Callable[[int], None]]:
-    watched = "ipykernel" in sys.modules or sys.stdout.isatty()
-    if not wanted or not watched or os.environ.get("CNNLAB_SCALE", "").strip().lower() == "smoke":
+    if not wanted or not watched(sys.stdout):
         yield lambda count: None
         return
     from tqdm.auto import tqdm

@@ -11,7 +11,8 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from cnnlab.errors import unknown_name, whole_number
+from cnnlab.errors import whole_number
+from cnnlab.explain.looking import checked_layer
 from cnnlab.transfer.features import layer_outputs
 from cnnlab.transfer.store import FeatureStore
 
@@ -138,10 +139,7 @@ def probe_layers(
     Raises:
         ValueError: an unknown layer, or no preprocessing.
     """
-    names, known = list(layers), dict(model.named_modules())
-    for name in names:
-        if name not in known or not name:
-            raise unknown_name("layers", name, filter(None, known), "model.named_modules() lists all layers.")
+    names = [checked_layer(model, name, "layers") for name in layers]
     prepare = preprocess or getattr(model, "preprocess", None)
     if prepare is None:
         raise ValueError("preprocess=None, and the model has no .preprocess: give data.preprocess.")

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from cnnlab.models.network import parts_in_order
+
 __all__ = ["parameter_groups"]
 
 
@@ -58,13 +60,9 @@ def _parts(model: nn.Module) -> list[tuple[str, dict[str, nn.Parameter]]]:
     own = dict(model.named_parameters(recurse=False))
     found = [("the model's own", own)] if own else []
     taken = {id(p) for p in own.values()}
-    for name, child in model.named_children():
-        members = [(name, child)]
-        if isinstance(child, nn.Sequential | nn.ModuleList) and len(child) > 1:
-            members = [(f"{name}.{key}", member) for key, member in child.named_children()]
-        for label, member in members:
-            part = {key: p for key, p in member.named_parameters() if id(p) not in taken}  # shared ones count once
-            taken |= {id(p) for p in part.values()}
-            if part:
-                found.append((label, part))
+    for name, member in parts_in_order(model):
+        part = {key: p for key, p in member.named_parameters() if id(p) not in taken}  # shared ones count once
+        taken |= {id(p) for p in part.values()}
+        if part:
+            found.append((name, part))
     return found
