@@ -122,65 +122,102 @@ def _compressed_size(url: str, body: bytes) -> int:
 
 
 Opener = Callable[..., Any]
+LOCAL = ("data:", "blob:", "about:", "file:", "http://127.0.0.1:")
+FORGET = "() => { try { localStorage.clear(); sessionStorage.clear(); } catch { /* a page without an origin */ } }"
+
+
+class _Tab:
+    """A page whose every request and complaint is noted in the visit that is going on, if one is."""
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self.context = browser.new_context(service_workers="block", **options)
+        self.context.set_default_timeout(60_000)
+        self.page = page = self.context.new_page()
+        self.now: Visit | None = None
+        self.responses: list[Any] | None = None
+        self.context.route("**/*", self._refuse)
+        page.on("console", lambda m: self._note(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: self._note(f"exception: {error}"))
+        page.on("requestfailed", self._failed)
+        page.on("response", lambda response: None if self.responses is None else self.responses.append(response))
+
+    def _note(self, problem: str) -> None:
+        if self.now is not None:
+            self.now.problems.append(problem)
+
+    def _refuse(self, route: Any) -> None:
+        if route.request.url.startswith(LOCAL):
+            route.continue_()
+        else:
+            if self.now is not None:
+                self.now.outside.append(route.request.url)
+            route.abort()
+
+    def _failed(self, request: Any) -> None:
+        # What a page was still loading when it was left has not failed.
+        if request.url.startswith(LOCAL) and request.failure != "net::ERR_ABORTED":
+            self._note(f"failed: {request.url}")
+
+    def open(self, url: str, weigh: bool) -> Visit:
+        self.now, self.responses = Visit(self.page), [] if weigh else None
+        self.page.goto(url, wait_until="load")
+        if weigh:
+            self.page.wait_for_load_state("networkidle")
+            for response in self.responses:
+                if response.url.startswith("http://127.0.0.1:") and response.status == 200:
+                    self.now.weight += _compressed_size(response.url, response.body())
+            self.responses = None
+        return self.now
+
+    def dress(self, viewport: dict[str, int], scheme: str, motion: str) -> None:
+        self.page.set_viewport_size(viewport)
+        self.page.emulate_media(media="null", color_scheme=scheme, reduced_motion=motion)
+
+    def leave(self) -> None:
+        """Nothing of a page is left for the next one: what it stored, its clocks, the pointer over it."""
+        self.now = None
+        self.page.evaluate(FORGET)
+        self.page.mouse.move(-9, -9)
+        self.page.goto("about:blank")
 
 
 @pytest.fixture(scope="session")
-def visit(browser: Browser) -> Opener:
+def visit(browser: Browser) -> Iterator[Opener]:
     """``with visit(url, viewport=PHONE, dark=True) as v:`` opens a page; ``v.page`` is Playwright's page.
 
     ``v.outside`` and ``v.problems`` list what went wrong so far, ``v.check()`` fails on any; ``v.weight`` is
-    filled only with ``weigh=True``. Leaving the block closes the page.
+    filled only with ``weigh=True``. Leaving the block leaves the page.
+
+    A new window costs twice what most visits do, so that one is kept for all that go well and ask for nothing
+    unusual. Where a page is weighed, or given other options of Playwright's contexts, it has a window of its own.
     """
+    kept: list[_Tab] = []
 
     @contextmanager
     def open_page(
-        url: str, *, viewport: dict[str, int] | None = None, dark: bool = False, weigh: bool = False, **options: Any
+        url: str,
+        *,
+        viewport: dict[str, int] | None = None,
+        dark: bool = False,
+        weigh: bool = False,
+        reduced_motion: str = "no-preference",
+        **options: Any,
     ) -> Iterator[Visit]:
-        context = browser.new_context(
-            viewport=viewport or DESKTOP, color_scheme="dark" if dark else "light", service_workers="block", **options
-        )
-        context.set_default_timeout(60_000)
-        page = context.new_page()
-        seen = Visit(page)
-        local = ("data:", "blob:", "about:", "file:", "http://127.0.0.1:")
-
-        def refuse(route: Any) -> None:
-            if route.request.url.startswith(local):
-                route.continue_()
-            else:
-                seen.outside.append(route.request.url)
-                route.abort()
-
-        def weigh_response(response: Any) -> None:
-            if response.url.startswith("http://127.0.0.1:") and response.status == 200:
-                seen.weight += _compressed_size(response.url, response.body())
-
-        context.route("**/*", refuse)
-        page.on("console", lambda m: seen.problems.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: seen.problems.append(f"exception: {error}"))
-        # What a page was still loading when it was left has not failed.
-        page.on(
-            "requestfailed",
-            lambda r: (
-                seen.problems.append(f"failed: {r.url}")
-                if r.url.startswith(local) and r.failure != "net::ERR_ABORTED"
-                else None
-            ),
-        )
-        responses: list[Any] = []
-        if weigh:
-            page.on("response", lambda response: responses.append(response))
+        own = weigh or bool(options)
+        tab = kept.pop() if kept and not own else _Tab(browser, **options)
         try:
-            page.goto(url, wait_until="load")
-            if weigh:
-                page.wait_for_load_state("networkidle")
-                for response in responses:
-                    weigh_response(response)
-            yield seen
+            tab.dress(viewport or DESKTOP, "dark" if dark else "light", reduced_motion)
+            yield tab.open(url, weigh)
+            if not own:
+                tab.leave()
+                kept.append(tab)
         finally:
-            context.close()
+            if tab not in kept:
+                tab.context.close()
 
-    return open_page
+    yield open_page
+    for tab in kept:
+        tab.context.close()
 
 
 @pytest.fixture
