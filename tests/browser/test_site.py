@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cnnlab.draw import palette
-from tests.browser.pages import PHONE, axe_violations
+from tests.browser.pages import PHONE, axe_violations, hard_to_read
 from tests.test_chapters import LONGEST_LINE
 from tools.chapters import colab_link, repository, toc
 from tools.page_shares import SIDEWAYS
@@ -85,8 +85,8 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
         if name in CHAPTERS:
             with subtests.test("figures in dark"):
                 check_figures(page, palette.dark)
-        with subtests.test("accessible in dark"):
-            assert axe_violations(page) == []
+        with subtests.test("legible in dark"):
+            assert hard_to_read(page) == []
         seen.check()
 
 
@@ -249,6 +249,25 @@ def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -
         )
         found = " ".join(axe_violations(seen.page))
         assert "color-contrast" in found and "button-name" in found
+        assert "Hard to read" in " ".join(hard_to_read(seen.page))
+
+
+def test_one_text_that_is_hard_to_read_in_the_dark_is_found(visit: Any, http_site: str) -> None:
+    """In the middle of a chapter: by its own color, or by what lies below or over it."""
+    planted = {
+        "color": "(e) => { e.style.color = '#444'; }",
+        "ground": "(e) => { e.parentElement.style.background = '#ddd'; }",
+        "opacity": "(e) => { e.parentElement.style.opacity = 0.3; }",
+    }
+    with visit(f"{http_site}/book/fact-check.html") as seen:
+        page = seen.page
+        page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
+        assert hard_to_read(page) == []
+        text = page.locator("article p").nth(1)
+        for fault, plant in planted.items():
+            text.evaluate(plant)
+            assert any("color-contrast" in one for one in hard_to_read(page)), fault
+            text.evaluate("(e) => { e.removeAttribute('style'); e.parentElement.removeAttribute('style'); }")
 
 
 @pytest.mark.parametrize("name", PAGES)
