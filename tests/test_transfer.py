@@ -287,6 +287,17 @@ def test_stale_features_are_refused(change: str, tmp_path: Path):
         extract_features(model, images, file, **more)
 
 
+def test_another_head_reads_the_same_features(tmp_path: Path):
+    model, data, file = small(), pictures(), tmp_path / "f.h5"
+    first = extract_features(model, data.test, file, preprocess=data.preprocess)
+    extract_features(model, data.test, tmp_path / "g.h5", preprocess=data.preprocess, layer="fc")
+    model.new_head(9)
+    again = extract_features(model, data.test, file, preprocess=data.preprocess)
+    assert again.fingerprint == first.fingerprint
+    with pytest.raises(FeatureError, match=r"holds other features: weights \("):  # of the head itself
+        extract_features(model, data.test, tmp_path / "g.h5", preprocess=data.preprocess, layer="fc")
+
+
 def test_a_part_more_is_added_to_the_file(tmp_path: Path):
     model, data = small(), pictures()
     file, prepare = tmp_path / "f.h5", data.preprocess
@@ -579,6 +590,14 @@ def test_a_probe_finds_a_line_and_chooses_without_the_test_set():
     noise = probe(x[:100], torch.randint(0, 2, (100,), generator=generator))
     assert max(noise.validation_accuracy.values()) < 0.7
     assert found.accuracy(x[:100].numpy(), y[:100].tolist()) > 0.9
+
+
+def test_a_probe_that_does_not_standardize_leaves_rare_features_small():
+    """A feature that is silent in training, but for a breath, and loud in the test."""
+    x, y = torch.tensor([[0.0, 1e-6], [0.1, 0], [1.0, 0], [0.9, 0]]), torch.tensor([0, 0, 1, 1])
+    loud = torch.tensor([[1.0, 0.05], [0.0, 0.0]])
+    found = {on: probe(x, y, strengths=[1.0], standardize=on).predict(loud).tolist() for on in (True, False)}
+    assert found == {True: [0, 0], False: [1, 0]}
 
 
 def test_what_a_probe_refuses():

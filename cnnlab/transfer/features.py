@@ -88,7 +88,7 @@ def extract_features(
     batch_size = whole_number("batch_size", batch_size, "Give 1 or more.")
     prepare = preprocess or getattr(model, "preprocess", None)
     _check_layer(model, layer)
-    name, weights = getattr(model, "name", type(model).__name__), weights_digest(model)
+    name, weights = getattr(model, "name", type(model).__name__), weights_digest(model, layer)
     wanted = {
         part: Fingerprint(name, weights, layer or HEAD, *_seen(pictures, prepare)) for part, pictures in parts.items()
     }

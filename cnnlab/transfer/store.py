@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.errors import reason_of, unknown_name
+from cnnlab.models.network import Network
 
 if TYPE_CHECKING:
     import h5py
@@ -45,7 +46,7 @@ class Fingerprint:
     """What the features in a file depend on: when one of these differs, they are stale."""
 
     model: str
-    weights: str  # a digest of all parameters and statistics
+    weights: str  # a digest of the parameters and statistics before the head
     layer: str
     preprocess: str
     data: str  # a digest of pictures and labels; "loader" where they only pass by
@@ -55,7 +56,8 @@ class Fingerprint:
         found = [
             f"{name} ({ours} there, {theirs} here)"
             for (name, ours), theirs in zip(vars(self).items(), vars(other).values(), strict=True)
-            if ours != theirs
+            # Which weights count depends on the layer.
+            if ours != theirs and (name != "weights" or self.layer == other.layer)
         ]
         return ", ".join(found)
 
@@ -70,9 +72,19 @@ def digest_of(*tensors: Tensor, also: str = "") -> str:
     return found.hexdigest()
 
 
-def weights_digest(model: nn.Module) -> str:
-    """Of all parameters and statistics, by name; how many batches a norm has counted does not matter."""
-    state = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+def weights_digest(model: nn.Module, layer: str | None = None) -> str:
+    """Of the parameters and statistics that ``layer`` may depend on, by name; None is what enters the head.
+
+    How many batches a norm has counted does not matter, and neither does a head, unless the layer is in it: another one
+    reads the same features.
+    """
+    heads = model.head_names if isinstance(model, Network) else ()
+    after = tuple(f"{head}." for head in heads if layer is None or not f"{layer}.".startswith(f"{head}."))
+    state = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.startswith(after) and not name.endswith("num_batches_tracked")
+    }
     return digest_of(*state.values(), also=" ".join(state))
 
 
@@ -81,8 +93,8 @@ class FeatureStore(torch.utils.data.Dataset):
 
     It is a PyTorch data set: ``store[3]`` is (features, label), a slice or a list gives tensors of many, and
     ``DataLoader(store, num_workers=2)`` works, because each process opens the file for itself. (One handle of HDF5
-    cannot be handed to a process that is spawned, and in one that was forked, HDF5 before 1.10.5 gave wrong numbers
-    without a word.)
+    cannot be handed to a process that is spawned; in forked ones, releases of HDF5 that kept a place in the file gave
+    wrong numbers without a word.)
 
     Attributes:
         path: of the file.
