@@ -125,7 +125,7 @@ def votes(features: Tensor, labels: Tensor, query: Tensor, k: int) -> Tensor:
     cases=[(POINTS, LABELS, QUERY, 1), (POINTS, LABELS, QUERY, 3), (POINTS.flip(1), 1 - LABELS, QUERY, 3)],
 )
 def neighbors(features: Tensor, labels: Tensor, query: Tensor, k: int) -> Tensor:
-    """Nothing has been trained, and on this page nothing that was trained did better."""
+    """Nothing has been trained, and hardly anything that was trained did better on this page."""
     return votes(features, labels, query, k).argmax(dim=1)
 
 
