@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
@@ -15,7 +16,17 @@ from typing import Any
 
 from cnnlab.errors import reason_of
 
-__all__ = ["LEFT_AFTER", "own_part", "left_parts", "replacing", "Damaged", "read_tensors", "write_tensors"]
+__all__ = [
+    "LEFT_AFTER",
+    "own_part",
+    "left_parts",
+    "replacing",
+    "Busy",
+    "alone",
+    "Damaged",
+    "read_tensors",
+    "write_tensors",
+]
 
 # A file that is being written changes every second; one that has not for this long was left by a process that is gone.
 LEFT_AFTER = 600.0  # seconds
@@ -65,6 +76,55 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Busy(Exception):
+    """Another process, or another call, is at it; the message names the process."""
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Whatever writes ``path`` in such a block is the only one to do so.
+
+    The lock is the system's, on a file beside ``path``, and ends with its process, however that ends. Windows and some
+    network drives have none; there the block runs all the same.
+
+    Raises:
+        Busy: somebody else is in such a block.
+        OSError: nothing can be written beside ``path``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f"{path.name}.lock")
+    file = _locked(lock)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is still ours
+        file.close()
+
+
+def _locked(lock: Path) -> Any:
+    try:
+        import fcntl
+    except ImportError:
+        return io.BytesIO()
+    while True:
+        file = lock.open("a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                raise Busy(f"process {file.read().decode(errors='replace')}") from None
+        except OSError:  # a drive without locks
+            return file
+        # One who had just finished may have removed it between its opening and its locking.
+        if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
+            file.flush()
+            return file
+        file.close()
 
 
 class Damaged(Exception):

@@ -37,3 +37,13 @@ def _channel_answers(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["channel_answers"] = _channel_answers
+
+
+def _more_like_this(key: str | None = None) -> widgets.Explorer:
+    """Four pieces of two photographs of one color each."""
+    pieces = numpy.stack([numpy.full((3, 4, 4), shade, "uint8") for shade in (10, 20, 220, 240)])
+    nearest = {"features": [[1, 2], [0, 3], [3, 1], [2, 0]], "pixels": [[2, 1], [3, 0], [0, 3], [1, 2]]}
+    return widgets.more_like_this(pieces, ["dark", "dark", "light", "light"], nearest, key=key)
+
+
+MAKERS["more_like_this"] = _more_like_this

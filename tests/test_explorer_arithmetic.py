@@ -285,3 +285,14 @@ def test_zero_insertion_offers_what_is_possible(node):
 def test_every_view_is_a_module_that_exports_explore(node):
     kinds = {name: node(view, "typeof m.explore") for name, view in VIEWS.items()}
     assert kinds == dict.fromkeys(VIEWS, "function")
+
+
+def test_shares_of_likeness(node):
+    near = {"features": [[1, 2], [0, 3], [3, 1], [2, 0]], "pixels": [[2, 1], [3, 2], [0, 1], [1, 2]]}
+    data = json.dumps({"near": near, "from": ["a", "a", "b", "b"], "of": {"a": [0, 1], "b": [2, 3]}})
+    state = json.dumps({"photo": "b", "piece": 1})
+    asked = f"[m.explain({state}, {data}), m.overall({data}), m.place(2, {data})]"
+    said, overall, place = node(VIEWS["more_like_this"], asked)
+    assert said.endswith("come from the same photograph: 1 of 2 by features and 1 of 2 by pixels.")
+    assert overall.startswith("Over all 4 pieces: 50 % by features and 25 % by pixels.")
+    assert place == {"photo": "b", "piece": 0}

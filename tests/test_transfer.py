@@ -287,6 +287,17 @@ def test_stale_features_are_refused(change: str, tmp_path: Path):
         extract_features(model, images, file, **more)
 
 
+def test_another_head_reads_the_same_features(tmp_path: Path):
+    model, data, file = small(), pictures(), tmp_path / "f.h5"
+    first = extract_features(model, data.test, file, preprocess=data.preprocess)
+    extract_features(model, data.test, tmp_path / "g.h5", preprocess=data.preprocess, layer="fc")
+    model.new_head(9)
+    again = extract_features(model, data.test, file, preprocess=data.preprocess)
+    assert again.fingerprint == first.fingerprint
+    with pytest.raises(FeatureError, match=r"holds other features: weights \("):  # of the head itself
+        extract_features(model, data.test, tmp_path / "g.h5", preprocess=data.preprocess, layer="fc")
+
+
 def test_a_part_more_is_added_to_the_file(tmp_path: Path):
     model, data = small(), pictures()
     file, prepare = tmp_path / "f.h5", data.preprocess
@@ -361,6 +372,136 @@ def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(calls) == 14 and len(store) == 24
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no such limit here")
+@pytest.mark.parametrize(("room", "done"), [(6_200, 21), (20_000, 32)])
+def test_a_disk_that_is_really_full_ends_neither_the_process_nor_what_is_done(room: int, done: int, tmp_path: Path):
+    """First in the middle of the pictures, then where HDF5 writes; there it used to end the process."""
+    import resource
+
+    model, data = small(), pictures(count=32)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(FeatureError, match=rf"File too large.*The {done} pictures that are done are kept"):
+            extract_features(model, data.train, tmp_path / "f.h5", preprocess=data.preprocess, batch_size=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5.all.part"]
+    calls: list[int] = []
+    model.register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    store = extract_features(model, data.train, tmp_path / "f.h5", preprocess=data.preprocess)
+    assert 0 <= 32 - done - sum(calls) < 3  # of a batch that was cut, whole rows count
+    torch.testing.assert_close(store.features, by_hand(model, data, "train"), rtol=1e-5, atol=1e-6)
+
+
+def test_a_loaders_own_error_is_not_taken_for_the_disks(tmp_path: Path):
+    def some():
+        yield torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64)
+        raise FileNotFoundError(2, "No such file or directory", "cat.jpg")
+
+    with pytest.raises(FileNotFoundError, match=r"cat\.jpg"):
+        extract_features(small(), some(), tmp_path / "f.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5.all.part"]
+
+
+def test_rows_of_other_features_are_not_lost(tmp_path: Path):
+    """An interrupted extraction, then one with other pictures into the same file."""
+    model, data, file = small(), pictures(), tmp_path / "f.h5"
+
+    def interrupt(module: nn.Module, inputs: tuple) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    calls: list[int] = []
+    hook = model.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(model, data.train, file, preprocess=data.preprocess, batch_size=5)
+    hook.remove()
+    kept = (tmp_path / "f.h5.all.part").read_bytes()
+    for given, more, said in (
+        (pictures(seed=1).train, {}, r"data \(.* there, .* here\)"),
+        (data.train, {"half": True}, r"half \(float32 there, float16 here\)"),
+    ):
+        with pytest.raises(FeatureError, match=rf"interrupted call has computed of other features: {said}.*delete"):
+            extract_features(model, given, file, preprocess=data.preprocess, **more)
+    assert (tmp_path / "f.h5.all.part").read_bytes() == kept
+    assert len(extract_features(model, data.train, file, preprocess=data.preprocess)) == 24
+
+
+def test_one_process_at_a_time(tmp_path: Path):
+    """A second writer is refused, whichever part it has, and finds what the first has written."""
+    pytest.importorskip("fcntl")
+    model, data, file = small(), pictures(), tmp_path / "f.h5"
+    refused: list[str] = []
+
+    def meanwhile(module: nn.Module, inputs: tuple) -> None:
+        hook.remove()
+        for part in ("train", "other"):
+            with pytest.raises(FeatureError, match=rf"is being written by process {os.getpid()}\. Call") as caught:
+                extract_features(model, {part: data.train}, file, preprocess=data.preprocess)
+            refused.append(str(caught.value))
+
+    hook = model.register_forward_pre_hook(meanwhile)
+    first = extract_features(model, {"train": data.train}, file, preprocess=data.preprocess)["train"]
+    assert len(refused) == 2 and len(first) == 24
+    # A lock that a killed process has left says nothing.
+    (tmp_path / "f.h5.lock").write_text("4194305")
+    both = extract_features(model, {"train": data.train, "other": data.test}, file, preprocess=data.preprocess)
+    assert len(both["other"]) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
+def test_names_and_digits_that_differ_are_refused(tmp_path: Path):
+    model, data, file = small(), pictures(), tmp_path / "f.h5"
+    extract_features(model, data.test, file, preprocess=data.preprocess, half=True)
+    with pytest.raises(FeatureError, match=r"half \(16-bit floats there, 32-bit ones here\)"):
+        extract_features(model, data.test, file, preprocess=data.preprocess)
+    renamed = ImageSet(data.test.images, data.test.labels, tuple("abdc"))
+    with pytest.raises(FeatureError, match=r"class names \(a, b, c, d there, a, b, d, c here\)"):
+        extract_features(model, renamed, file, preprocess=data.preprocess, half=True)
+
+
+def test_the_names_of_classes_come_through_a_loader(tmp_path: Path):
+    class Folder(TensorDataset):
+        classes = ("cat", "dog")
+
+    held = torch.utils.data.Subset(Folder(torch.zeros(6, 3, 8, 8), torch.arange(6) % 2), [0, 1, 2])
+    store = extract_features(small(), DataLoader(held, batch_size=2), tmp_path / "f.h5")
+    assert store.classes == ("cat", "dog") and store.labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("labels", [torch.rand(4), torch.zeros(4, 2, dtype=torch.int64), torch.zeros(3).long()])
+def test_labels_that_the_file_cannot_keep_are_refused(labels: Tensor, tmp_path: Path):
+    """Shares used to be cut to whole numbers without a word."""
+    with pytest.raises(ValueError, match=r"The loader gave 4 pictures and labels of .*: one whole number for each"):
+        extract_features(small(), [(torch.zeros(4, 3, 8, 8), labels)], tmp_path / "f.h5")
+
+
+def test_where_nothing_can_be_written(tmp_path: Path):
+    model, data = small(), pictures()
+    calls: list[int] = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    (tmp_path / "file").touch()
+    with pytest.raises(FeatureError, match=r"cannot be written \(.*\); nothing has been computed yet. Give a path"):
+        extract_features(model, data.train, tmp_path / "file" / "f.h5", preprocess=data.preprocess)
+    with pytest.raises(FeatureError, match=r"is a folder. Give the name of a file, such as .*features\.h5"):
+        extract_features(model, data.train, tmp_path, preprocess=data.preprocess)
+    with pytest.raises(ValueError, match=r"data has a part 'a/b': name parts by letters"):
+        extract_features(model, {"a/b": data.train}, tmp_path / "f.h5", preprocess=data.preprocess)
+    assert not calls
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_is_read_only(tmp_path: Path):
+    data = pictures()
+    tmp_path.chmod(0o500)
+    with pytest.raises(FeatureError, match="cannot be written .Permission denied.; nothing has been computed yet"):
+        extract_features(small(), data.train, tmp_path / "f.h5", preprocess=data.preprocess)
+
+
 def test_files_that_are_no_features(tmp_path: Path):
     import h5py
 
@@ -376,6 +517,12 @@ def test_files_that_are_no_features(tmp_path: Path):
         assert "\n" not in str(caught.value)
         with pytest.raises(FeatureError, match=said):
             extract_features(model, data.train, file, preprocess=data.preprocess)
+    for lost in ("features", "labels"):
+        file.write_bytes(whole)
+        with h5py.File(file, "r+") as opened:
+            del opened["all"][lost]
+        with pytest.raises(FeatureError, match=r"is damaged \(.*\): it has changed since it was written"):
+            FeatureStore(file)
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["x"] = numpy.zeros(3)
     with pytest.raises(FeatureError, match="of another program"):
@@ -398,12 +545,35 @@ def test_what_extraction_needs(tmp_path: Path):
         extract_features(small(), [], tmp_path / "f.h5")
 
 
-def test_a_head_trained_on_the_store_equals_one_trained_on_the_network():
+@pytest.mark.parametrize("form", ["store", "loader with workers", "fresh features", "the network"])
+def test_a_head_learns_the_same_from_the_store_and_from_the_network(form: str, tmp_path: Path):
     """Frozen features are the same numbers in every epoch: that is what makes the store right, and quick."""
     model, data = small(), pictures()
-    freeze(model)
-    x = model.train().features(data.preprocess(data.train.images))
-    assert torch.equal(x, model.eval().features(data.preprocess(data.train.images)))
+    stores = extract_features(model, data, tmp_path / "f.h5", preprocess=data.preprocess)
+    train, head = stores["train"], nn.Linear(stores["train"].dim, 4)
+    head.load_state_dict(model.head.state_dict())
+    wanted = copy.deepcopy(head)
+    options = {"epochs": 3, "lr": 0.1, "weight_decay": 0.01, "progress": False}
+    fresh = TensorDataset(by_hand(model, data, "train"), data.train.labels)
+    run = cnnlab.fit(wanted, fresh, batch_size=8, **options)
+    trained, tolerance = head, {"rtol": 0, "atol": 0}
+    if form == "store":
+        own = cnnlab.fit(head, train, validation=stores["test"], batch_size=8, **options)
+        assert own.final["validation_accuracy"] == cnnlab.training.evaluate(head, stores["test"]).accuracy
+    elif form == "loader with workers":
+        _ = train[0]  # the file is open before the workers come
+        own = cnnlab.fit(head, DataLoader(train, batch_size=8, shuffle=True, num_workers=2), **options)
+    elif form == "fresh features":
+        own = cnnlab.fit(head, TensorDataset(train.features, train.labels), batch_size=8, **options)
+    else:
+        freeze(model)
+        own = cnnlab.fit(model, data, batch_size=8, **options)
+        trained, tolerance = model.head, {"rtol": 1e-4, "atol": 1e-5}
+    losses = [[row["train_loss"] for row in one.history] for one in (own, run)]
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(value, wanted.state_dict()[name], **tolerance)
+    assert not torch.equal(wanted.weight, model.head.weight) or form == "the network"
 
 
 # --- probes ----------------------------------------------------------------------------------------------------------
@@ -420,6 +590,14 @@ def test_a_probe_finds_a_line_and_chooses_without_the_test_set():
     noise = probe(x[:100], torch.randint(0, 2, (100,), generator=generator))
     assert max(noise.validation_accuracy.values()) < 0.7
     assert found.accuracy(x[:100].numpy(), y[:100].tolist()) > 0.9
+
+
+def test_a_probe_that_does_not_standardize_leaves_rare_features_small():
+    """A feature that is silent in training, but for a breath, and loud in the test."""
+    x, y = torch.tensor([[0.0, 1e-6], [0.1, 0], [1.0, 0], [0.9, 0]]), torch.tensor([0, 0, 1, 1])
+    loud = torch.tensor([[1.0, 0.05], [0.0, 0.0]])
+    found = {on: probe(x, y, strengths=[1.0], standardize=on).predict(loud).tolist() for on in (True, False)}
+    assert found == {True: [0, 0], False: [1, 0]}
 
 
 def test_what_a_probe_refuses():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +15,16 @@ from torch import Tensor, nn
 from cnnlab.devices import watched
 from cnnlab.errors import reason_of, whole_number
 from cnnlab.explain.looking import checked_layer, hooked
-from cnnlab.files import replacing
+from cnnlab.files import Busy, alone
 from cnnlab.models.network import Network
 from cnnlab.modes import evaluating
 from cnnlab.training.evaluation import model_device
-from cnnlab.training.provenance import provenance
-from cnnlab.transfer.rows import RowFile
+from cnnlab.transfer.rows import RowFile, write_features
 from cnnlab.transfer.store import (
-    FORMAT,
     FeatureError,
     FeatureStore,
     Fingerprint,
     digest_of,
-    fingerprint_of,
     opened,
     parts_of,
     stale,
@@ -60,7 +57,8 @@ def extract_features(
     """What a layer of ``model`` says of every picture, in an HDF5 file; computed once and read ever after.
 
     A second call with the same model, weights, preprocessing and pictures finds the features in the file. One that was
-    interrupted, or killed, goes on where it was. Features of anything else are refused, not used.
+    interrupted, or killed, goes on where it was. Features of anything else are refused, not used, and so is a second
+    process that would write the same file.
 
     Args:
         model: put into evaluation mode for the pass, and back.
@@ -80,39 +78,71 @@ def extract_features(
         The store, or a dict with one for each part of a data set or dict.
 
     Raises:
-        FeatureError: the file holds other features, is damaged, or cannot be written; what was computed is kept.
-        ValueError: an unknown layer, a network without a head or preprocessing where one is needed, or no pictures.
+        FeatureError: the file holds other features, is damaged, is being written by another process, or cannot be
+            written; what was computed is kept.
+        ValueError: an unknown layer, a network without a head or preprocessing where one is needed, no pictures, or
+            labels that are not one whole number for each.
     """
     file = Path(path).expanduser()
     parts, single = _parts(data)
     batch_size = whole_number("batch_size", batch_size, "Give 1 or more.")
     prepare = preprocess or getattr(model, "preprocess", None)
     _check_layer(model, layer)
-    name, weights = getattr(model, "name", type(model).__name__), weights_digest(model)
+    name, weights = getattr(model, "name", type(model).__name__), weights_digest(model, layer)
     wanted = {
         part: Fingerprint(name, weights, layer or HEAD, *_seen(pictures, prepare)) for part, pictures in parts.items()
     }
-    missing = _missing(file, wanted)
-    if missing:
-        rows = {part: RowFile(file, part, wanted[part], half) for part in missing}
-        try:
-            for part in missing:
-                with _bar(part, parts[part], rows[part].done, progress) as advance:
-                    for x, y in _batches(parts[part], prepare, batch_size, rows[part].done):
-                        rows[part].append(_features(model, x, layer), y)
+    if _missing(file, wanted, parts, half):
+        with _alone(file):
+            # Looked at again: another process may have finished in the meantime.
+            rows = {part: RowFile(file, part, wanted[part], half) for part in _missing(file, wanted, parts, half)}
+            for part, row in rows.items():
+                with _bar(part, parts[part], row.done, progress) as advance:
+                    for x, y in _batches(parts[part], prepare, batch_size, row.done):
+                        features = _features(model, x, layer)
+                        with _kept(file, rows):
+                            row.append(features, y)
                         advance(len(x))
-            with replacing(file) as new:
-                _write(new, file, rows, parts, model)
-        except OSError as error:
-            kept = sum(row.done for row in rows.values())
-            raise FeatureError(
-                f"{file} could not be written ({reason_of(error)}). The {kept:,} pictures that are done are kept "
-                "beside it: free some space and call extract_features again, and it goes on from there."
-            ) from None
-        for row in rows.values():
-            row.remove()
+                if not row.done:
+                    raise ValueError(f"There are no pictures to extract features of: {part!r} is empty.")
+            with _kept(file, rows):
+                write_features(file, rows, {part: _classes(parts[part]) for part in rows}, model_device(model))
+            for row in rows.values():
+                row.remove()
     found = {part: FeatureStore(file, part) for part in parts}
     return next(iter(found.values())) if single else found
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Raises: FeatureError: another process is writing the file, or nobody can."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(file))
+        except Busy as other:
+            raise FeatureError(
+                f"{file} is being written by {other}. Call extract_features again when that has finished, and it finds "
+                "the features; or give another path."
+            ) from None
+        except OSError as error:
+            raise FeatureError(
+                f"{file} cannot be written ({reason_of(error)}); nothing has been computed yet. Give a path in a "
+                "folder that can be written to."
+            ) from None
+        yield
+
+
+@contextmanager
+def _kept(file: Path, rows: Mapping[str, RowFile]) -> Iterator[None]:
+    """Raises: FeatureError: the disk is full, or fails otherwise."""
+    try:
+        yield
+    except OSError as error:
+        done = sum(row.done for row in rows.values())
+        raise FeatureError(
+            f"{file} could not be written ({reason_of(error)}). The {done:,} pictures that are done are kept beside "
+            "it: free some space and call extract_features again, and it goes on from there."
+        ) from None
 
 
 def _parts(data: Any) -> tuple[dict[str, Any], bool]:
@@ -120,6 +150,9 @@ def _parts(data: Any) -> tuple[dict[str, Any], bool]:
     if isinstance(data, Mapping):
         if not data:
             raise ValueError("data is an empty dict: give the pictures of each part.")
+        for name in data:
+            if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w .-]*", name):
+                raise ValueError(f"data has a part {name!r}: name parts by letters, digits, spaces, - and _.")
         return dict(data), False
     if hasattr(data, "train") and hasattr(data, "test"):
         named = {name: getattr(data, name, None) for name in ("train", "validation", "test")}
@@ -149,16 +182,31 @@ def _seen(pictures: Any, prepare: Preprocess | None) -> tuple[str, str]:
     return repr(prepare), digest_of(pictures.images, pictures.labels)
 
 
-def _missing(file: Path, wanted: dict[str, Fingerprint]) -> list[str]:
+def _missing(file: Path, wanted: dict[str, Fingerprint], parts: Mapping[str, Any], half: bool) -> list[str]:
     """The parts that the file does not have. Raises: FeatureError: it has one of them with other features."""
     if not file.exists():
         return list(wanted)
     with opened(file) as there:
         known = parts_of(there, file)
-        for part in known:
-            if part in wanted and (different := fingerprint_of(there[part]).difference(wanted[part])):
-                raise stale(file, different)
+    for part in known:
+        if part in wanted:
+            found = FeatureStore(file, part)
+            found.check(wanted[part])
+            names = _classes(parts[part])
+            if found.classes and names and found.classes != names:
+                raise stale(file, f"class names ({', '.join(found.classes)} there, {', '.join(names)} here)")
+            if found.half and not half:
+                raise stale(file, "half (16-bit floats there, 32-bit ones here)")
     return [part for part in wanted if part not in known]
+
+
+def _classes(pictures: Any) -> tuple[str, ...]:
+    """The names of the classes: the set's, or those of what a loader reads, through subsets."""
+    while pictures is not None:
+        if names := getattr(pictures, "classes", None):
+            return tuple(map(str, names))
+        pictures = getattr(pictures, "dataset", None)
+    return ()
 
 
 def _batches(pictures: Any, prepare: Preprocess | None, batch_size: int, done: int) -> Iterator[Batch]:
@@ -172,6 +220,11 @@ def _batches(pictures: Any, prepare: Preprocess | None, batch_size: int, done: i
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise ValueError(f"The loader gave a {type(batch).__name__}: batches (x, y) of tensors are needed.")
         x, y = (torch.as_tensor(item) for item in batch)
+        if y.shape != (len(x),) or y.is_floating_point() or y.is_complex():
+            raise ValueError(
+                f"The loader gave {len(x)} pictures and labels of {y.dtype} with shape {tuple(y.shape)}: one whole "
+                "number for each picture is needed. For other targets give the pictures' numbers, and look them up."
+            )
         skipped = min(done, len(x))
         done -= skipped
         if skipped < len(x):
@@ -222,32 +275,6 @@ def _pooled(output: Any, name: str) -> Tensor:
         return output.mean(dim=1)
     # Copied, since a layer after it may work in place.
     return output.flatten(2).mean(dim=2) if output.dim() > 2 else output.clone()
-
-
-def _write(new: Path, old: Path, rows: dict[str, RowFile], parts: dict[str, Any], model: nn.Module) -> None:
-    import h5py
-
-    with h5py.File(new, "w") as file:
-        file.attrs["cnnlab_features"] = FORMAT
-        if old.exists():
-            with opened(old) as before:
-                for part in before:
-                    before.copy(part, file)
-        for part, row in rows.items():
-            if not row.done:
-                raise ValueError(f"There are no pictures to extract features of: {part!r} is empty.")
-            group = file.create_group(part)
-            shape, kind = (row.done, row.dim), row.dtype
-            features = group.create_dataset("features", shape, kind, chunks=(max(1, min(row.done, 64)), row.dim))
-            labels = group.create_dataset("labels", (row.done,), "int64")
-            start = 0
-            for some, their_labels in row.read():
-                features[start : start + len(some)] = some
-                labels[start : start + len(some)] = their_labels
-                start += len(some)
-            group.attrs["fingerprint"] = json.dumps(vars(row.fingerprint))
-            group.attrs["classes"] = json.dumps(list(getattr(parts[part], "classes", ())))
-            group.attrs["provenance"] = json.dumps(provenance(model_device(model)))
 
 
 @contextmanager

@@ -32,7 +32,8 @@ class Probe:
     Attributes:
         strength: of the L2 penalty, chosen by cross-validation on the training features alone.
         validation_accuracy: by strength, the mean over the folds.
-        classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1, then logistic regression.
+        classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1 if so wanted, then logistic
+            regression.
     """
 
     strength: float
@@ -61,6 +62,7 @@ def probe(
     labels: Any = None,
     *,
     strengths: Sequence[float] = STRENGTHS,
+    standardize: bool = True,
     folds: int = 5,
     seed: int = 0,
     iterations: int = 2000,
@@ -71,6 +73,8 @@ def probe(
         features: (N, dim), a tensor or an array; or a :class:`FeatureStore`, which has its labels.
         labels: (N,), whole numbers.
         strengths: of the penalty, to choose from.
+        standardize: bring each feature to mean 0 and variance 1 first, so that the penalty treats them alike. With few
+            pictures it also stretches what hardly answered in them; rows of one length without it are then safer.
         folds: of the cross-validation; fewer where the smallest class has fewer pictures.
         seed: of the folds.
         iterations: at most, of the solver.
@@ -107,7 +111,8 @@ def probe(
         )
 
     def classifier(strength: float) -> Any:
-        return make_pipeline(StandardScaler(), LogisticRegression(C=1 / strength, max_iter=iterations))
+        scale = [StandardScaler()] if standardize else []
+        return make_pipeline(*scale, LogisticRegression(C=1 / strength, max_iter=iterations))
 
     splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
     found: dict[float, float] = {}

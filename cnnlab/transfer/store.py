@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.errors import reason_of, unknown_name
+from cnnlab.models.network import Network
 
 if TYPE_CHECKING:
     import h5py
@@ -43,7 +46,7 @@ class Fingerprint:
     """What the features in a file depend on: when one of these differs, they are stale."""
 
     model: str
-    weights: str  # a digest of all parameters and statistics
+    weights: str  # a digest of the parameters and statistics before the head
     layer: str
     preprocess: str
     data: str  # a digest of pictures and labels; "loader" where they only pass by
@@ -53,7 +56,8 @@ class Fingerprint:
         found = [
             f"{name} ({ours} there, {theirs} here)"
             for (name, ours), theirs in zip(vars(self).items(), vars(other).values(), strict=True)
-            if ours != theirs
+            # Which weights count depends on the layer.
+            if ours != theirs and (name != "weights" or self.layer == other.layer)
         ]
         return ", ".join(found)
 
@@ -68,9 +72,19 @@ def digest_of(*tensors: Tensor, also: str = "") -> str:
     return found.hexdigest()
 
 
-def weights_digest(model: nn.Module) -> str:
-    """Of all parameters and statistics, by name; how many batches a norm has counted does not matter."""
-    state = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+def weights_digest(model: nn.Module, layer: str | None = None) -> str:
+    """Of the parameters and statistics that ``layer`` may depend on, by name; None is what enters the head.
+
+    How many batches a norm has counted does not matter, and neither does a head, unless the layer is in it: another one
+    reads the same features.
+    """
+    heads = model.head_names if isinstance(model, Network) else ()
+    after = tuple(f"{head}." for head in heads if layer is None or not f"{layer}.".startswith(f"{head}."))
+    state = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.startswith(after) and not name.endswith("num_batches_tracked")
+    }
     return digest_of(*state.values(), also=" ".join(state))
 
 
@@ -78,13 +92,15 @@ class FeatureStore(torch.utils.data.Dataset):
     """Features that :func:`cnnlab.transfer.extract_features` has written, read from the disk as they are asked for.
 
     It is a PyTorch data set: ``store[3]`` is (features, label), a slice or a list gives tensors of many, and
-    ``DataLoader(store, num_workers=2)`` works, because each process opens the file for itself. (One handle of HDF5 that
-    is shared by several processes gives wrong numbers without a word.)
+    ``DataLoader(store, num_workers=2)`` works, because each process opens the file for itself. (One handle of HDF5
+    cannot be handed to a process that is spawned; in forked ones, releases of HDF5 that kept a place in the file gave
+    wrong numbers without a word.)
 
     Attributes:
         path: of the file.
         part: "train", "test", or whichever part of it this is.
         classes: names, in label order; empty where the data had none.
+        half: whether the file keeps 16-bit floats.
         fingerprint: what the features depend on.
         provenance: when, where and how they were computed.
 
@@ -111,11 +127,13 @@ class FeatureStore(torch.utils.data.Dataset):
             if self.part not in known:
                 raise unknown_name("part", part, known)
             group = file[self.part]
-            self._shape = tuple(group["features"].shape)
-            self.fingerprint = fingerprint_of(group)
-            self.classes: tuple[str, ...] = tuple(json.loads(group.attrs["classes"]))
-            self.provenance: dict[str, Any] = json.loads(group.attrs["provenance"])
-            self.labels = torch.from_numpy(group["labels"][:])
+            self.fingerprint = fingerprint_of(group, self.path)
+            with _readable(self.path):
+                self._shape = tuple(group["features"].shape)
+                self.half = group["features"].dtype.itemsize == 2
+                self.classes: tuple[str, ...] = tuple(json.loads(group.attrs["classes"]))
+                self.provenance: dict[str, Any] = json.loads(group.attrs["provenance"])
+                self.labels = torch.from_numpy(group["labels"][:])
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -131,17 +149,17 @@ class FeatureStore(torch.utils.data.Dataset):
         return self[:][0]
 
     def __getitem__(self, index: int | slice | list[int] | Tensor) -> tuple[Tensor, Tensor | int]:
-        rows = self._file()[self.part]["features"]
+        rows = self._rows
         if hasattr(index, "__index__") and not isinstance(index, Tensor):
             place = index.__index__()
             if not -len(self) <= place < len(self):
                 raise IndexError(f"index {place} is outside the {len(self)} features of {self.path}.")
-            return torch.from_numpy(rows[place % len(self)]).float(), int(self.labels[place])
+            return rows(place % len(self)), int(self.labels[place])
         if isinstance(index, slice):
-            return torch.from_numpy(rows[index]).float(), self.labels[index]
+            return rows(index), self.labels[index]
         wanted = torch.as_tensor(index)
         order = wanted.unique(sorted=True)  # HDF5 reads rows in rising order, and each once
-        found = torch.from_numpy(rows[order.tolist()]).float()
+        found = rows(order.tolist())
         return found[torch.searchsorted(order, wanted)], self.labels[wanted]
 
     def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
@@ -154,6 +172,11 @@ class FeatureStore(torch.utils.data.Dataset):
         different = self.fingerprint.difference(wanted)
         if different:
             raise stale(self.path, different)
+
+    def _rows(self, index: Any) -> Tensor:
+        """Raises: FeatureError: they cannot be read, or have changed since they were written."""
+        with _readable(self.path):
+            return torch.from_numpy(self._file()[self.part]["features"][index]).float()
 
     def _file(self) -> h5py.File:
         if self._handle is None or self._handle[0] != os.getpid():
@@ -177,6 +200,9 @@ def opened(path: Path) -> h5py.File:
     """Raises: FeatureError: it is no HDF5, or a damaged one."""
     import h5py
 
+    if path.is_dir():
+        raise FeatureError(f"{path} is a folder. Give the name of a file, such as {path / 'features.h5'}.")
+
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -195,5 +221,19 @@ def parts_of(file: h5py.File, path: Path) -> list[str]:
     return list(file)
 
 
-def fingerprint_of(group: h5py.Group) -> Fingerprint:
-    return Fingerprint(**json.loads(group.attrs["fingerprint"]))
+def fingerprint_of(group: h5py.Group, path: Path) -> Fingerprint:
+    """Raises: FeatureError: it has none that can be read."""
+    with _readable(path):
+        return Fingerprint(**json.loads(group.attrs["fingerprint"]))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    # What is not there, no JSON, no shape, or does not agree with its checksum
+    except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
+        raise FeatureError(
+            f"{path} is damaged ({reason_of(error)}): it has changed since it was written. Delete it, and extract the "
+            "features again."
+        ) from None
