@@ -77,6 +77,7 @@ bill.wrong({"crops": 10, "passes": 70, "gigamacs": 105})
 
 SURE = torch.tensor([0.55, 0.62, 0.68, 0.91, 0.93, 0.97, 0.99, 0.35, 0.58])
 RIGHT = torch.tensor([1, 0, 1, 1, 1, 0, 1, 0, 1]).bool()
+EDGES = torch.tensor([0.5, 0.75, 0.9, 1.0])
 
 
 @exercise(
@@ -153,8 +154,8 @@ def by_sums(confidence: Tensor, right: Tensor, bins: int) -> float:
 
 @judged("squeezing_accuracy/pair", "A pair that loses")
 def pair(answer: object) -> None:
-    """The mean lost what each of them had. Its loss, -log p, could not have risen above the average of the two; accuracy
-    has no such promise."""
+    """The mean lost what each of them had. Its loss, -log p, could not have risen above their average; accuracy has no
+    such promise."""
     try:
         first, second = (as_tensor(table).double() for table in answer)  # type: ignore[union-attr]
     except (TypeError, ValueError):
