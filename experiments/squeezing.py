@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
     question="What do ensembles, augmented copies and averaged weights gain, corrupt and cost?",
     settings={
         "smoke": Settings("digits", 2, 8, 18, networks=2, train_images=100, test_images=100, shift=1, mirror=0.0),
-        "laptop": Settings("fashion_mnist", 8, 16, 36, train_images=5_000, test_images=4_000),
+        "laptop": Settings("fashion_mnist", 8, 16, 36, train_images=4_000, test_images=4_000),
         "gpu": Settings("fashion_mnist", 20, 48, 108),
     },
     cases=cases,

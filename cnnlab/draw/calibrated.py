@@ -44,23 +44,20 @@ def reliability(
     if not calibrations:
         raise ValueError("calibrations is empty: give one or more, by the names that shall stand above them.")
     worded("alt", alt)
-    figure, axes = plt.subplots(
-        1,
-        len(calibrations),
-        figsize=size.get("size", (min(7.4, 2.9 * len(calibrations)), 3.0)),
-        sharey=True,
-        squeeze=False,
-    )
+    figsize = size or (min(7.4, 2.9 * len(calibrations)), 3.0)
+    figure, axes = plt.subplots(1, len(calibrations), figsize=figsize, sharey=True, squeeze=False)
     for axis, (name, found) in zip(axes[0], calibrations.items(), strict=True):
         edges, full = found.edges.numpy(), (found.count > 0).numpy()
         left, width = edges[:-1][full], np.diff(edges)[full]
         accuracy, confidence = found.accuracy.numpy()[full], found.confidence.numpy()[full]
         share = found.count.numpy()[full] / found.count.sum().item()
-        for at, wide, right, sure, some in zip(left, width, accuracy, confidence, share, strict=True):
-            strong = 1.0 if some >= 0.01 else 0.35
-            axis.bar(at, right, wide, align="edge", color=light("blue"), alpha=strong, edgecolor=light("paper"))
-            low, high = sorted((right, sure))
-            axis.bar(at, high - low, wide, low, align="edge", color=light("orange"), alpha=0.45 * strong)
+        low, high = np.minimum(accuracy, confidence), np.maximum(accuracy, confidence)
+        for chosen, strong in ((share >= 0.01, 1.0), (share < 0.01, 0.35)):
+            at, wide = left[chosen], width[chosen]
+            bars = {"align": "edge", "color": light("blue"), "edgecolor": light("paper")}
+            axis.bar(at, accuracy[chosen], wide, alpha=strong, **bars)
+            gap = (high - low)[chosen]
+            axis.bar(at, gap, wide, low[chosen], align="edge", color=light("orange"), alpha=0.45 * strong)
         axis.plot([0, 1], [0, 1], "--", color=light("muted"), linewidth=1.2)
         axis.set(xlim=(0, 1), ylim=(0, 1), title=f"{plain(name)}: ECE {100 * found.ece:.1f}%", xlabel="confidence")
         for scale in (axis.xaxis, axis.yaxis):
