@@ -192,7 +192,8 @@ def _shows(node: ast.AST) -> bool:
     """A call that puts a figure on the page, not one that draws into a panel."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"draw.show", "draw.bars", "draw.lines", "draw.dots", "draw.confusion"}
+        and ast.unparse(node.func)
+        in {"draw.show", "draw.bars", "draw.lines", "draw.dots", "draw.confusion", "draw.reliability"}
         and "axis" not in {keyword.arg for keyword in node.keywords}
     )
 
