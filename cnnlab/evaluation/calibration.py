@@ -29,7 +29,8 @@ class Calibration:
         confidence: the mean probability of the class that was named; NaN in an empty bin. Shape: (B,), float64.
         accuracy: the share that was right; NaN in an empty bin. Shape: (B,), float64.
         count: pictures. Shape: (B,), int64.
-        ece: expected calibration error, the mean over all pictures of their bin's |accuracy - confidence|.
+        ece: expected calibration error, the mean over all pictures of the difference between accuracy and confidence in
+            their bin.
         mce: the largest of these.
         bias: mean confidence less accuracy over all pictures: above 0 the answers are too sure.
         loss: mean of -log p(right class).
