@@ -40,6 +40,7 @@ _PACKAGES = (
     "convolutions",
     "data",
     "draw",
+    "evaluation",
     "exercises",
     "explain",
     "models",

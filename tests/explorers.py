@@ -47,3 +47,15 @@ def _more_like_this(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["more_like_this"] = _more_like_this
+
+
+def _ask_again(key: str | None = None) -> widgets.Explorer:
+    """Three networks, two ways, fifty pictures."""
+    drawn = numpy.random.default_rng(0)
+    labels = drawn.integers(4, size=50)
+    tables = drawn.random((2, 3, 50, 4)) + 1.2 * numpy.eye(4)[labels]
+    tables /= tables.sum(-1, keepdims=True)
+    return widgets.ask_again({"once": (1, tables[0]), "nine times": (9, tables[1])}, labels, key=key)
+
+
+MAKERS["ask_again"] = _ask_again

@@ -27,6 +27,7 @@ NAMES = (
     "lenet_budget",
     "separable_width",
     "general_to_specific",
+    "squeezing",
 )
 
 

@@ -428,3 +428,20 @@ def test_wrong_normalizations_of_a_pretrained_network():
     assert f"{shares} are right" in text and f"it is {bytes_}" in text
     assert find_source("tf_efficientnet_lite0", "imagenet").mean == (0.5,) * 3
     assert find_source("resnet50", "imagenet").mean == (0.485, 0.456, 0.406)
+
+
+def test_what_seven_googlenets_brought():
+    text = section("Train three to fifteen networks")
+    for one, seven in (("10.07", "8.09"), ("7.89", "6.67")):
+        assert one in text and seven in text and 1 < float(one) - float(seven) < 2
+    assert "18.2 to 16.4" in text
+
+
+def test_an_average_has_at_most_the_mean_loss_and_is_less_sure():
+    assert "the loss of the mean is at most the mean of the losses" in section("Ensembles give better probabilities")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        p = (3 * torch.randn(5, 200, 10)).softmax(2)
+    mean = p.mean(0)
+    assert (-mean.log() <= (-p.log()).mean(0) + 1e-6).all()
+    assert mean.amax(1).mean() < p.amax(2).mean()

@@ -16,6 +16,7 @@ PACKAGES = (
     "convolutions",
     "data",
     "draw",
+    "evaluation",
     "exercises",
     "models",
     "training",

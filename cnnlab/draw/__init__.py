@@ -13,6 +13,7 @@ _HOMES: dict[str, str] = {
     "lines": "cnnlab.draw.plots",
     "dots": "cnnlab.draw.plots",
     "confusion": "cnnlab.draw.plots",
+    "reliability": "cnnlab.draw.calibrated",
     "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",

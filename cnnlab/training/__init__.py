@@ -3,6 +3,7 @@
 from cnnlab.training.best import load_best
 from cnnlab.training.callbacks import Callback, EarlyStopping
 from cnnlab.training.comparison import Comparison, compare_runs
+from cnnlab.training.ema import EMA
 from cnnlab.training.errors import CheckpointError, DataError, OutOfMemory, TrainingDiverged, TrainingError
 from cnnlab.training.evaluation import Evaluation, evaluate
 from cnnlab.training.fit import fit
@@ -23,6 +24,7 @@ __all__ = [
     "Cosine",
     "DEFAULT_LR",
     "DataError",
+    "EMA",
     "EarlyStopping",
     "Evaluation",
     "OneCycle",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import reason_of
 from cnnlab.files import Damaged, own_part, read_tensors, write_tensors
+from cnnlab.training import ema
 from cnnlab.training.errors import CheckpointError
 from cnnlab.training.recipe import Recipe
 
@@ -166,6 +167,7 @@ def save(path: Path, trainer: Trainer) -> None:
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
             "scaler": trainer.scaler.state_dict(),
+            "ema": None if trainer.averaged is None else trainer.averaged.saved(),
             # The seed is the whole state of the random streams: see the trainer's first lines.
             "seed": trainer.recipe.seed,
         },
@@ -206,6 +208,9 @@ def restore(path: Path, trainer: Trainer) -> Progress:
         trainer.model.load_state_dict(content["model"])
         trainer.optimizer.load_state_dict(content["optimizer"])
         trainer.scaler.load_state_dict(content["scaler"])
+        if trainer.averaged is not None:
+            ema.restored(trainer.averaged, content.get("ema"))
+            trainer.run.ema_state = trainer.averaged.state(trainer.model)
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"The checkpoint {path} does not fit this model ({reason_of(error)}). {remedy}"

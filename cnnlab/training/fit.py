@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnnlab.data import Dataset, ImageSet
     from cnnlab.data.augment import Augmentation
     from cnnlab.training.callbacks import Callback, EpochEnd
+    from cnnlab.training.ema import EMA
     from cnnlab.training.objective import Loss, Metric
     from cnnlab.training.run import Run
     from cnnlab.training.schedules import Schedule
@@ -52,6 +53,7 @@ def fit(
     loss: Loss | None = None,
     metrics: Mapping[str, Metric] | None = None,
     accumulate: int = 1,
+    ema: float | EMA | None = None,
     batches_per_epoch: int | None = None,
     callbacks: Callback | Sequence[Callback | EpochEnd] = (),
     checkpoint: str | Path | None = None,
@@ -106,6 +108,10 @@ def fit(
             pixel_accuracy, label_accuracy or absolute_error.
         accumulate: batches whose gradients make one update, as one batch of so many times the size would (batch norm
             still looks at one batch at a time).
+        ema: keep an exponential moving average of the weights as well, batch norm's statistics with them: a decay such
+            as 0.999, or an :class:`EMA`. It is measured beside the weights themselves ("ema_loss", "ema_accuracy" in
+            the history), changes nothing about them, and is ``run.ema_state``; ``run.restore_ema(model)`` gives it to
+            the model. It is part of a checkpoint.
         batches_per_epoch: where data have no length, or an epoch shall be shorter than all of it.
         callbacks: objects with ``on_epoch_end(run, trainer)`` or ``on_batch_end(run, trainer)``, or functions of (run,
             trainer), such as :class:`EarlyStopping`, :class:`CSVLogger` and :class:`TensorBoardLogger`.

@@ -13,6 +13,7 @@ import torch
 
 from cnnlab.data.augment import as_augmentation
 from cnnlab.errors import unknown_name, whole_number
+from cnnlab.training.ema import EMA, as_ema
 from cnnlab.training.optimizers import DEFAULT_LR
 from cnnlab.training.schedules import Schedule, make_schedule
 
@@ -59,6 +60,7 @@ class Recipe:
     loss: Loss | None = None
     metrics: Mapping[str, Metric] | None = None
     accumulate: int = 1
+    ema: float | EMA | None = None
     batches_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class Recipe:
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm={self.clip_norm!r} must be greater than 0, or None for no clipping.")
         make_schedule(self.schedule)
+        object.__setattr__(self, "ema", as_ema(self.ema))
         if self.augment is not None:
             as_augmentation(self.augment)
         self._check_metrics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.training import ema
 from cnnlab.training.provenance import provenance
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def config(trainer: Trainer) -> dict[str, Any]:
 def columns(trainer: Trainer) -> list[str]:
     """The losses and measures that a row of the history will have."""
     parts = ["train"] if trainer.parts.measured is None else ["train", trainer.parts.part]
+    if trainer.averaged is not None and trainer.parts.measured is not None:
+        parts.append("ema")
     return [f"{part}_{name}" for part in parts for name in ("loss", *trainer.objective.metrics)]
 
 
@@ -47,6 +50,7 @@ def row(trainer: Trainer, evaluation: Evaluation | None) -> dict[str, Any]:
         "train_loss": done.mean("loss"),
         **{f"train_{name}": done.mean(name) for name in trainer.objective.metrics},
         **({} if evaluation is None else evaluation.row(trainer.parts.part)),
+        **({} if evaluation is None else ema.row(trainer)),
         "lr": trainer.optimizer.param_groups[0]["lr"],
         "seconds": round(done.epoch_seconds, 3),
     }

@@ -30,13 +30,16 @@ class Run:
             (means over the epoch's batches as they were trained on, augmented and in training mode),
             "test_loss", "test_accuracy" (after the epoch, in evaluation mode), "lr" (of the epoch's
             last iteration) and "seconds". With a validation set "validation_loss" and so on stand in place of
-            those of the test; other measures than accuracy have their own names.
+            those of the test; other measures than accuracy have their own names. With an average of the weights
+            (``ema=``) "ema_loss" and "ema_accuracy" are its own, on the same set.
         config: what was asked for: model, data, optimizer, batch size, seed, ...
         provenance: date, commit, device, versions, data source, wall time.
         stopped: True if the training was stopped before its last epoch.
         tested: with a validation set what the test set said in the end, by the best epoch's weights: "epoch",
-            "test_loss", "test_accuracy" or what else is measured; None before, and without one.
+            "test_loss", "test_accuracy" or what else is measured; None before, and without one. "ema_loss" and so on
+            are of the last epoch's average.
         best_state: the model's weights after the best epoch, on the CPU; not part of the JSON.
+        ema_state: the average of the weights after the last epoch, likewise; None without ``ema=``.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Run:
     stopped: bool = False
     tested: dict[str, Any] | None = None
     best_state: dict[str, Tensor] | None = field(default=None, repr=False)
+    ema_state: dict[str, Tensor] | None = field(default=None, repr=False)
 
     @property
     def measured_part(self) -> str:
@@ -105,6 +109,19 @@ class Run:
                 "and in the file given as checkpoint=, not in the run's JSON."
             )
         model.load_state_dict(self.best_state)
+
+    def restore_ema(self, model: nn.Module) -> None:
+        """Give ``model`` the average of the weights, batch norm's statistics with them.
+
+        Raises:
+            ValueError: there is none: trained without ``ema=``, loaded from JSON, or no epoch was finished.
+        """
+        if self.ema_state is None:
+            raise ValueError(
+                "This run carries no average of the weights: train with fit(..., ema=0.999), in this session or with "
+                "checkpoint=."
+            )
+        model.load_state_dict(self.ema_state)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the weights, as JSON can hold it (NaN and infinity become None)."""
@@ -191,8 +208,9 @@ class Run:
         # A marker only where a line of one point would not be seen.
         marker = "o" if len(epochs) == 1 else None
         for axis, kind in zip(axes, kinds, strict=True):
-            for of in ("train", part) if part != "train" else ("train",):
-                label = "training" if of == "train" else of
+            of_average = ("ema",) if f"ema_{kind}" in (self.history or [{}])[0] else ()
+            for of in ("train", part, *of_average) if part != "train" else ("train",):
+                label = {"train": "training", "ema": f"{part}, averaged weights"}.get(of, of)
                 axis.plot(epochs, [row[f"{of}_{kind}"] for row in self.history], label=label, marker=marker)
             axis.set(title=_words(kind).capitalize(), xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -25,13 +25,13 @@ from cnnlab.data.loaders import LoaderError
 from cnnlab.devices import keep_freed_memory
 from cnnlab.models.network import learned_from
 from cnnlab.training import checkpoint as checkpoint_file
-from cnnlab.training import failures, records, states
+from cnnlab.training import ema, failures, records, states
 from cnnlab.training.callbacks import EpochEnd, ask_columns, batch_ends, epoch_ends
 from cnnlab.training.checkpoint import Progress
 from cnnlab.training.checks import check_fit, check_model
 from cnnlab.training.devices import is_out_of_memory, prefers_channels_last, resolve_amp, resolve_device
 from cnnlab.training.errors import CheckpointError, TrainingError
-from cnnlab.training.evaluation import Evaluation, Evaluator, loss_on
+from cnnlab.training.evaluation import Evaluation, loss_on
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.objective import Objective
 from cnnlab.training.optimizers import make_optimizer
@@ -70,6 +70,7 @@ class Trainer:
         image_shape: (C, H, W), of the first batch.
         live: the epoch in progress as numbers.
         fraction, seconds_left: progress of the whole training.
+        averaged: the moving average of the weights, or None.
         last_evaluation: the :class:`Evaluation` on the measured set after the last finished epoch, or None.
     """
 
@@ -110,6 +111,7 @@ class Trainer:
             model.to(memory_format=torch.channels_last)
         self.objective = Objective(loss_on(recipe.loss, self.device), recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
+        self.averaged = ema.started(self)
         self.parts.suit(self.objective)
         ask_columns(callbacks, records.columns(self))
         learned_from(model, whole_set(data))
@@ -117,11 +119,11 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp_dtype is torch.float16)
 
         self.batches: int = self.parts.train.batches or 0
-        self.test_batches: int = 0 if self.parts.measured is None else self.parts.measured.batches or 0
+        self.test_batches: int = ema.test_batches(self)
         self.progress = Progress()
         self.last_evaluation: Evaluation | None = None
         self._source: Iterator[tuple[Tensor, Any]] | None = None
-        self._evaluator: Evaluator | None = None
+        self._evaluator: Any = None
         self._pending: list[Read] = []
         self._failed = self._in_step = self._source_ended = False
         self._saved_at = time.perf_counter()
@@ -312,9 +314,7 @@ class Trainer:
 
     def _measure(self, source: Source) -> Evaluation | None:
         """A batch of a measurement; what came out of it after the last."""
-        if self._evaluator is None:
-            where = {"device": self.device, "amp_dtype": self.amp_dtype, "channels_last": self.channels_last}
-            self._evaluator = Evaluator(self.model, source, self.objective, **where)
+        self._evaluator = self._evaluator or ema.measuring(self, source)
         if self._evaluator.step():
             return None
         evaluation, self._evaluator = self._evaluator.result(), None
@@ -328,7 +328,7 @@ class Trainer:
         with states.weights(self.model, None if at == self.epoch else state):
             evaluation = self._measure(self.parts.tested)
         if evaluation is not None:
-            self.run.tested = {"epoch": at, **evaluation.row("test")}
+            self.run.tested = {"epoch": at, **evaluation.row("test"), **ema.row(self)}
             if self.checkpoint is not None:
                 self.save(self.checkpoint)
 
@@ -339,6 +339,7 @@ class Trainer:
         self.last_evaluation = evaluation
         done = self.progress
         self.run.history.append(records.row(self, evaluation))
+        self.run.ema_state = None if self.averaged is None else self.averaged.state(self.model)
         improved = self.run.best["epoch"] == self.epoch + 1
         done.end_epoch()
         self._source, self._source_ended = None, False

@@ -66,6 +66,8 @@ def update(trainer: Trainer, pairs: Iterator[tuple[Tensor, Any]]) -> list[Read]:
         nn.utils.clip_grad_norm_(trainer.model.parameters(), recipe.clip_norm)
     scaler.step(optimizer)
     scaler.update()
+    if trainer.averaged is not None:
+        trainer.averaged.update(trainer.model)
     return read
 
 
