@@ -242,8 +242,11 @@ coins.wrong(lambda corrected, corrupted: 0.05)
 
 
 @coins.right
-def with_scipy(corrected: int, corrupted: int) -> float:
-    from scipy.stats import binom
-
-    tosses = corrected + corrupted
-    return min(1.0, 2 * float(binom.cdf(min(corrected, corrupted), tosses, 0.5)))
+def by_steps(corrected: int, corrupted: int) -> float:
+    """Each term out of the one before it."""
+    tosses, few = corrected + corrupted, min(corrected, corrupted)
+    term, tail = 0.5**tosses, 0.0
+    for heads in range(few + 1):
+        tail += term
+        term *= (tosses - heads) / (heads + 1)
+    return min(1.0, 2 * tail)
