@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
 
@@ -30,22 +31,22 @@ def libraries_of(name: str) -> tuple[ModuleType, ...]:
     return installed if library is None else (*installed, LIBRARIES[library])
 
 
-def _rows(name: str) -> list[Source]:
-    """The rows of one model, of which one is the default.
+def _rows(name: str) -> Iterator[Source]:
+    """The rows of one model, of which one is the default; a library is imported when its first row is asked for.
 
     Raises:
         ModuleNotFoundError: all of them are timm's, and it is not installed.
     """
-    rows: list[Source] = []
+    some = False
     for library in libraries_of(name):
         try:
             more = library.rows(name)
         except ModuleNotFoundError:
-            if not rows:
+            if not some:
                 raise
             continue
-        rows += [replace(row, default=row.default and not rows) for row in more]
-    return rows
+        yield from (replace(row, default=row.default and not some) for row in more)
+        some = some or bool(more)
 
 
 def sources(pattern: str = "*") -> list[Source]:
@@ -85,24 +86,25 @@ def find_source(name: str, weights: str, *, in_channels: int | None = None) -> S
         ValueError: no such checkpoint, or it was trained on another number of channels.
         ModuleNotFoundError: it is timm's, and timm is not installed.
     """
-    rows = _rows(name)
-    if not rows:
-        raise ValueError(
-            f"weights={weights!r}: there are no official weights for {name!r}. Leave weights out and train it, "
-            "or choose a network that has them, such as resnet50: cnnlab.weights.sources() lists all."
-        )
-    allowed = {row.weights: row for row in rows}
-    allowed["imagenet"] = allowed["DEFAULT"] = next(row for row in rows if row.default)
     given = getattr(weights, "name", weights)  # torchvision's enumerations have names
     key = given.rpartition(".")[2] if isinstance(given, str) else None
-    if key not in allowed:
+    # Lazily: a checkpoint of an installed package is found without importing timm, which takes seconds.
+    meant = (row for row in _rows(name) if key == row.weights or (row.default and key in ("imagenet", "DEFAULT")))
+    row = next(meant, None)
+    if row is None:
+        rows = list(_rows(name))
+        if not rows:
+            raise ValueError(
+                f"weights={weights!r}: there are no official weights for {name!r}. Leave weights out and train it, "
+                "or choose a network that has them, such as resnet50: cnnlab.weights.sources() lists all."
+            )
         if any(key in library.published(name) for library in libraries_of(name)):
             raise ValueError(
                 f"weights={given!r} of {name} belong to another network: no classifier of 1,000 classes, or one for "
                 f"images of another size. Choose one of: {', '.join(repr(row.weights) for row in rows)}."
             )
+        allowed = ["imagenet", "DEFAULT", *(row.weights for row in rows)]
         raise unknown_name("weights", given, allowed, f"cnnlab.weights.sources({name!r}) lists them.")
-    row = allowed[key]
     if in_channels is not None and in_channels != row.in_channels:
         raise ValueError(
             f"in_channels={in_channels}: the weights {row.weights} of {name} were trained on {row.in_channels} "
