@@ -16,6 +16,7 @@ from cnnlab.files import Damaged, own_part, read_tensors, write_tensors
 from cnnlab.training import ema
 from cnnlab.training.errors import CheckpointError
 from cnnlab.training.recipe import Recipe
+from cnnlab.training.records import ALL
 
 if TYPE_CHECKING:
     from cnnlab.training.run import Run
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Progress", "place", "check_place", "write", "read", "best_path", "save", "save_best", "restore"]
 
 FORMAT = 1
+# What is recorded only where it is something else.
+_DEFAULTS = {"trains": ALL}
 # What `save` writes and `restore` reads.
 _WRITTEN = ("identity", "epochs", "epoch", "batch", "sums", "seconds", "finished", "history")
 _WRITTEN += ("model", "optimizer", "scaler")
@@ -202,6 +205,7 @@ def restore(path: Path, trainer: Trainer) -> Progress:
         differing.append("epochs")
         theirs, ours = {**theirs, "epochs": content["epochs"]}, {**ours, "epochs": trainer.epochs}
     if differing:
+        theirs, ours = ({**_DEFAULTS, **side} for side in (theirs, ours))
         said = "; ".join(f"{key}: {theirs.get(key)!r} there, {ours[key]!r} here" for key in differing)
         raise CheckpointError(f"The checkpoint {path} belongs to another training ({said}). {remedy}")
     try:
@@ -234,7 +238,7 @@ def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     """The arguments in which two trainings differ. One that ``theirs`` does not know came later: it had its default."""
     if not theirs:
         return []  # written before a best file knew whose it is
-    theirs = {**Recipe(epochs=1).config(), **theirs}
+    theirs, ours = {**Recipe(epochs=1).config(), **_DEFAULTS, **theirs}, {**_DEFAULTS, **ours}
     return [key for key in ours if theirs.get(key) != ours[key]]
 
 

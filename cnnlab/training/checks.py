@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cnnlab.data.loaders import moved
 from cnnlab.errors import reason_of
-from cnnlab.modes import evaluating
+from cnnlab.modes import evaluating, is_still
 from cnnlab.training.devices import is_out_of_memory
 from cnnlab.training.evaluation import counted_output, in_float32
 
@@ -116,4 +116,6 @@ def _try_loss(objective: Objective, output: Any, y: Any, source: Source) -> None
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    """Whether one normalizes by the batch in training, which a batch of one image may be too small for."""
+    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    return any(not is_still(norm) for norm in norms)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.models.network import parts_in_order
+from cnnlab.modes import is_still
 from cnnlab.training import ema
 from cnnlab.training.provenance import provenance
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from cnnlab.training.evaluation import Evaluation
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["config", "columns", "row", "provenance_of"]
+__all__ = ["ALL", "config", "trains", "columns", "row", "provenance_of"]
+
+ALL = "all"
 
 
 def config(trainer: Trainer) -> dict[str, Any]:
@@ -30,8 +37,24 @@ def config(trainer: Trainer) -> dict[str, Any]:
         "lr": group["initial_lr"],
         "momentum": group.get("momentum", None),
         "weight_decay": group.get("weight_decay", 0.0),
+        **({} if (strategy := trains(trainer.model, trainer.optimizer)) == ALL else {"trains": strategy}),
         "precision": "float32" if trainer.amp_dtype is None else str(trainer.amp_dtype).removeprefix("torch."),
     }
+
+
+def trains(model: nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """The strategy of a training: which parts train, at which rates, and how many batch norms keep their statistics.
+
+    "all" where every parameter trains at one rate, as most networks do.
+    """
+    every = [(name, {p.requires_grad for p in part.parameters()}) for name, part in parts_in_order(model)]
+    some = [name if kinds == {True} else f"{name} in part" for name, kinds in every if True in kinds]
+    said = ALL if all(p.requires_grad for p in model.parameters()) else ", ".join(some) or "parameters of its own"
+    rates = [f"{group['initial_lr']:g}" for group in optimizer.param_groups]
+    if len(set(rates)) > 1:
+        said += f", at rates {', '.join(dict.fromkeys(rates))}"
+    still = sum(map(is_still, model.modules()))
+    return f"{said}; {still} layers stay in evaluation mode" if still else said
 
 
 def columns(trainer: Trainer) -> list[str]:

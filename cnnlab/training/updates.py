@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from cnnlab.data.batching import mixed_seed
 from cnnlab.data.loaders import LoaderSource
+from cnnlab.gradients import grid_by_grid
+from cnnlab.modes import is_still
 from cnnlab.training import failures
 from cnnlab.training.devices import is_out_of_memory, own_randomness
 from cnnlab.training.evaluation import autocast, in_float32
@@ -90,6 +92,8 @@ def _backward(trainer: Trainer, x: Tensor, y: Any, number: int, share: float, *,
             raise trainer.diverged(total.item(), number, nan)
         if first:
             trainer.optimizer.zero_grad(set_to_none=True)
+        if len(x) == 1 and any(map(is_still, model.modules())):
+            grid_by_grid(total.grad_fn)
         trainer.scaler.scale(total if share == 1.0 else total * share).backward()
     with torch.no_grad():
         measures = objective.measures(logits.detach() if isinstance(logits, Tensor) else in_float32(logits), y, len(x))
@@ -112,7 +116,8 @@ def _forward(trainer: Trainer, x: Tensor) -> Any:
         )
         raise ValueError(
             f"The model's batch norm cannot train on a batch of one image (batch_size={trainer.batch_size}, "
-            f"{trainer.parts.train.size} training images): it needs more than one number for each channel. {remedy}"
+            f"{trainer.parts.train.size} training images): it needs more than one number for each channel. {remedy} "
+            "Of a pretrained network it may keep its statistics: cnnlab.transfer.unfreeze(model, batch_norm='frozen')."
         ) from error
 
 

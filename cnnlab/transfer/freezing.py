@@ -9,7 +9,7 @@ time it is used; copies of the model carry it too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -18,11 +18,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from cnnlab.errors import unknown_name
 from cnnlab.layers import DropPath
 from cnnlab.models.network import Network
+from cnnlab.modes import is_still, keep_still, let_go
 
-__all__ = ["BATCH_NORM", "Parts", "freeze", "unfreeze", "keep_still", "parts"]
+__all__ = ["BATCH_NORM", "Parts", "freeze", "unfreeze", "batch_norms_still", "parts"]
 
 BATCH_NORM = ("frozen", "moving")
-_STILL = "_cnnlab_still"  # the handle of the hook, on the module that it keeps still
 
 
 @dataclass(frozen=True)
@@ -101,29 +101,36 @@ def freeze(
     return parts(model)
 
 
-def unfreeze(model: nn.Module) -> Parts:
+def unfreeze(model: nn.Module, *, batch_norm: Literal["frozen", "moving"] = "moving") -> Parts:
     """All of the model trains again, its batch norms and its dropout too.
 
     An optimizer knows the parameters that it was made of: make a new one, or let ``cnnlab.fit`` do so.
+
+    Args:
+        model: changed in place.
+        batch_norm: "moving", batch norms normalize by the batch and move their statistics; "frozen", they keep to the
+            statistics of the earlier training, while their weights train with the rest. That is for batches too small,
+            or too unlike the earlier pictures, to measure a mean by.
+
+    Raises:
+        ValueError: an unknown way of ``batch_norm``.
     """
+    if batch_norm not in BATCH_NORM:
+        raise unknown_name("batch_norm", batch_norm, BATCH_NORM)
     for module in model.modules():
-        handle = module.__dict__.pop(_STILL, None)
-        if handle is not None:
-            module._forward_pre_hooks.pop(handle, None)
+        if let_go(module):
             module.training = model.training
     model.requires_grad_(True)
+    if batch_norm == "frozen":
+        batch_norms_still(model)
     return parts(model)
 
 
-def keep_still(module: nn.Module) -> None:
-    """Evaluation mode for one module, whatever mode the model is put into."""
-    module.__dict__[_STILL] = module.register_forward_pre_hook(_stay).id
-    module.training = False
-
-
-def _stay(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-    if module.training:
-        module.training = False
+def batch_norms_still(model: nn.Module) -> None:
+    """Every batch norm keeps to its running statistics, those among what trains too."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is not None:
+            keep_still(module)
 
 
 def parts(model: nn.Module) -> Parts:
@@ -147,8 +154,9 @@ def parts(model: nn.Module) -> Parts:
         sizes[parameter.requires_grad] += parameter.numel()
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
     fixed = [norm for norm in norms if not any(parameter.requires_grad for parameter in norm.parameters())]
-    still = sum(_STILL in norm.__dict__ for norm in fixed)
-    return Parts(tuple(names[False]), tuple(names[True]), sizes[False], sizes[True], still, len(fixed) - still)
+    still = sum(map(is_still, norms))
+    moving = sum(not is_still(norm) for norm in fixed)
+    return Parts(tuple(names[False]), tuple(names[True]), sizes[False], sizes[True], still, moving)
 
 
 def _first_that_trains(model: nn.Module, until: str | None) -> str:

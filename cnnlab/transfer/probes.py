@@ -52,6 +52,29 @@ class Probe:
             labels = features.labels
         return (self.predict(features) == torch.as_tensor(labels)).double().mean().item()
 
+    def head(self) -> nn.Linear:
+        """The probe as a dense layer, for the network whose features it was trained on: ``model.head = found.head()``.
+
+        The network then answers as the probe does, and can be trained on from there.
+
+        Raises:
+            ValueError: its classes are not 0, 1, 2 and so on, so that they are no numbers of outputs.
+        """
+        scaler, line = self.classifier[0], self.classifier[-1]
+        if (classes := line.classes_.tolist()) != list(range(len(classes))):
+            raise ValueError(
+                f"The probe knows the classes {classes}, and a head has one output for each of 0 to "
+                f"{max(classes)}: train the probe with examples of each class, numbered from 0."
+            )
+        # With two classes there is one line, whose two sides they are.
+        ours, offset = (line.coef_, line.intercept_) if len(classes) > 2 else _two_sides(line)
+        weight = torch.as_tensor(ours / scaler.scale_)
+        bias = torch.as_tensor(offset) - weight @ torch.as_tensor(scaler.mean_)
+        layer = nn.Linear(weight.shape[1], len(classes))
+        with torch.no_grad():
+            layer.weight.copy_(weight), layer.bias.copy_(bias)
+        return layer
+
     def __repr__(self) -> str:
         best = self.validation_accuracy[self.strength]
         return f"Probe(strength={self.strength:g}, {best:.1%} in cross-validation)"
@@ -159,6 +182,11 @@ def probe_layers(
         name: probe(found["train"][name], train.labels, **options).accuracy(found["test"][name], test.labels)
         for name in names
     }
+
+
+def _two_sides(line: Any) -> tuple[numpy.ndarray, numpy.ndarray]:
+    sides = numpy.array([[-0.5], [0.5]])
+    return sides * line.coef_, sides[:, 0] * line.intercept_
 
 
 def _matrix(features: Any) -> numpy.ndarray:

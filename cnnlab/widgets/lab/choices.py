@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from cnnlab.errors import unknown_name
+from cnnlab.errors import unknown_name, whole_number
 from cnnlab.widgets.lab.panel import BATCH_SIZES
+from cnnlab.widgets.lab.runs import STARTS, TRAINS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from cnnlab.models import ModelInfo
     from cnnlab.widgets.lab.runs import Settings
 
-__all__ = ["known_models", "known_datasets", "known_optimizers", "check_start", "explain"]
+__all__ = [
+    "known_models",
+    "having_weights",
+    "known_datasets",
+    "known_optimizers",
+    "check_start",
+    "check_transfer",
+    "explain",
+]
 
 
 def known_models(entries: Sequence[str | Callable[..., nn.Module] | nn.Module]) -> dict[str, ModelInfo]:
@@ -27,7 +36,6 @@ def known_models(entries: Sequence[str | Callable[..., nn.Module] | nn.Module]) 
     """
     from torch import nn
 
-    from cnnlab.errors import unknown_name
     from cnnlab.models import OwnModel, list_models, model_info
     from cnnlab.models.own import Builder, called, copies_of, size_of
 
@@ -54,6 +62,26 @@ def known_models(entries: Sequence[str | Callable[..., nn.Module] | nn.Module]) 
             )
         chosen[info.name] = info
     return chosen
+
+
+def having_weights(known: dict[str, ModelInfo]) -> list[str]:
+    """The names of those that somebody publishes weights for: in an installed package, or behind a network."""
+    from cnnlab.models import OwnModel
+    from cnnlab.weights.table import libraries_of
+
+    return [name for name, info in known.items() if not isinstance(info, OwnModel) and libraries_of(name)]
+
+
+def check_transfer(start: str, trains: str, size: int | None) -> int | None:
+    """The size, if the panel can start with these.
+
+    Raises:
+        ValueError: it cannot; says what it offers.
+    """
+    for argument, value, offered in (("start", start, STARTS), ("trains", trains, TRAINS)):
+        if value not in offered:
+            raise unknown_name(argument, value, offered)
+    return None if size is None else whole_number("size", size, "Give pixels on a side, or None for the network's own.")
 
 
 def known_datasets(entries: Sequence[str | Dataset]) -> tuple[list[str], dict[str, Dataset]]:
@@ -119,6 +147,7 @@ def explain(error: Exception, settings: Settings, datasets: Sequence[str]) -> st
         datasets: what the panel offers.
     """
     from cnnlab.data import DatasetUnavailable
+    from cnnlab.download import DownloadError
     from cnnlab.training import OutOfMemory, TrainingDiverged
 
     said = " ".join(str(error).split()) or type(error).__name__
@@ -127,6 +156,8 @@ def explain(error: Exception, settings: Settings, datasets: Sequence[str]) -> st
         if "digits" not in datasets:
             remedy = "digits and shapes come with cnnlab: TrainingLab(datasets=['digits'])."
         return f"{said} {remedy}"
+    if isinstance(error, DownloadError | ModuleNotFoundError) and settings.start == "pretrained":
+        return f"{said} Choose fresh weights here, or tf_efficientnet_lite0, whose own come with cnnlab."
     if isinstance(error, TrainingDiverged):
         return f"{said} In this lab: choose a learning rate below {settings.lr:g} and train again."
     if isinstance(error, OutOfMemory) or "out of memory" in said.lower():

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from cnnlab.draw.palette import css
 from cnnlab.widgets.lab import pictures
 from cnnlab.widgets.lab.clocks import BUTTON_STYLE, Clock
-from cnnlab.widgets.lab.runs import AUGMENTATIONS, LabRun, Settings, duration, parts_of
+from cnnlab.widgets.lab.runs import AUGMENTATIONS, STARTS, TRAINS, LabRun, Settings, duration, parts_of
 
 __all__ = ["LEARNING_RATES", "BATCH_SIZES", "IN_A_CELL", "Panel", "alert", "progress_text"]
 
@@ -42,7 +42,8 @@ class Panel(widgets.VBox):
 
     Args:
         models, datasets, optimizers: the menus' entries.
-        epochs, batch_size: what it starts with.
+        epochs, batch_size, start, trains: what it starts with.
+        pretrained: the models that there are weights for; the menus of weights and of what trains are shown with them.
         clock: whose control is the Train button.
     """
 
@@ -55,6 +56,9 @@ class Panel(widgets.VBox):
         epochs: int,
         batch_size: int,
         clock: Clock,
+        pretrained: Sequence[str] = (),
+        start: str = STARTS[0],
+        trains: str = TRAINS[0],
     ) -> None:
         wide = widgets.Layout(flex="1 1 230px", max_width="310px", min_width="0")
         style = {"description_width": "95px"}
@@ -79,6 +83,12 @@ class Panel(widgets.VBox):
         )
         self.batch_size = menu("Batch size", BATCH_SIZES, batch_size)
         self.optimizer.observe(self._on_optimizer, "value")
+        self._pretrained = frozenset(pretrained)
+        self.start, self.trains = menu("Weights", STARTS, start), menu("Trains", TRAINS, trains)
+        for each in (self.start, self.trains):  # they come and go, the others stay
+            each.layout = widgets.Layout(flex="1 1 230px", max_width="310px", min_width="0")
+        self.model.observe(lambda _: self._show_strategies(), "value")
+        self._show_strategies()
 
         button = widgets.Layout(width="auto", min_width="84px")
         self.stop = widgets.Button(description="Stop", icon="stop", disabled=True, layout=button)
@@ -117,7 +127,17 @@ class Panel(widgets.VBox):
         self.drawn_at = self._drawing_took = 0.0
 
         row = widgets.Layout(display="flex", flex_flow="row wrap", width="100%")
-        choices = (self.model, self.data, self.optimizer, self.lr, self.augmentation, self.epochs, self.batch_size)
+        choices = (
+            self.model,
+            self.start,
+            self.trains,
+            self.data,
+            self.optimizer,
+            self.lr,
+            self.augmentation,
+            self.epochs,
+            self.batch_size,
+        )
         super().__init__(
             [
                 widgets.Box(choices, layout=row),
@@ -149,7 +169,17 @@ class Panel(widgets.VBox):
             augmentation=self.augmentation.value,
             epochs=self.epochs.value,
             batch_size=self.batch_size.value,
+            start=self.start.value if self._has_weights else STARTS[0],
+            trains=self.trains.value if self._has_weights else TRAINS[0],
         )
+
+    @property
+    def _has_weights(self) -> bool:
+        return self.model.value in self._pretrained
+
+    def _show_strategies(self) -> None:
+        for each in (self.start, self.trains):
+            each.layout.display = "" if self._has_weights else "none"
 
     def say_status(self, text: str, *, late_after: float | None = None) -> None:
         """The line below the bar.
@@ -250,7 +280,22 @@ def progress_text(run: LabRun) -> str:
 def _table(runs: Sequence[LabRun]) -> str:
     if not runs:
         return ""
-    head = ("run", "model", "data", "optimizer", "rate", "augment", "batch", "epochs", parts_of(runs), "training", "")
+    transfer = any(run.settings.transfers for run in runs)
+    more = ("weights", "trains") if transfer else ()
+    head = (
+        "run",
+        "model",
+        *more,
+        "data",
+        "optimizer",
+        "rate",
+        "augment",
+        "batch",
+        "epochs",
+        parts_of(runs),
+        "training",
+        "",
+    )
     cell = "padding:0.15rem 0.5rem;text-align:left;white-space:nowrap"
     rows = []
     for run in runs:
@@ -258,7 +303,15 @@ def _table(runs: Sequence[LabRun]) -> str:
         swatch = f'<span style="color:{css(pictures.color_of(run.number))}" aria-hidden="true">&#9632;</span> '
         last = run.history[-1] if run.history else None
         test, train = (_percent(last and last[f"{part}_accuracy"]) for part in (run.part, "train"))
-        values = (s.model, s.data, s.optimizer, f"{s.lr:g}", s.augmentation, s.batch_size)
+        values = (
+            s.model,
+            *((s.start, s.trains) if transfer else ()),
+            s.data,
+            s.optimizer,
+            f"{s.lr:g}",
+            s.augmentation,
+            s.batch_size,
+        )
         values += (f"{len(run.history)}/{s.epochs}", test, train, run.state)
         cells = "".join(f'<td style="{cell}">{html.escape(str(value))}</td>' for value in values)
         rows.append(f'<tr><th scope="row" style="{cell}">{swatch}{run.number}</th>{cells}</tr>')

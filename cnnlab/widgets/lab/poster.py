@@ -27,11 +27,17 @@ _NOTE = (
 )
 
 
-def poster(models: list[str], datasets: list[str]) -> str:
-    """The poster as HTML; the same bytes for the same lab."""
+_TRANSFER = (
+    "Here you also choose whether the network begins fresh or pretrained, and whether its head, its top or all of it "
+    "trains."
+)
+
+
+def poster(models: list[str], datasets: list[str], *, transfer: bool = False) -> str:
+    """The poster as HTML; the same bytes for the same lab. ``transfer``: the panel has menus for it."""
     figure = still_html(_panel(models[0], datasets[0]), _ALT.format(menus="model, data, optimizer and learning rate"))
     offered = f"Networks here: {', '.join(models)}. Data: {', '.join(datasets)}."
-    return framed(figure, f"{_NOTE} {offered}")
+    return framed(figure, " ".join([_NOTE, *([_TRANSFER] if transfer else []), offered]))
 
 
 def framed(figure: str, note: str) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "State",
     "AUGMENTATIONS",
+    "STARTS",
+    "TRAINS",
     "TICK_SECONDS",
     "Settings",
     "LabRun",
@@ -33,6 +35,11 @@ __all__ = [
 State = Literal["training", "finished", "stopped", "failed"]
 
 AUGMENTATIONS: tuple[str, ...] = ("none", "shift", "flip", "rotate", "cutout")
+
+# Only for networks that somebody has trained before.
+STARTS: tuple[str, ...] = ("fresh", "pretrained")
+TRAINS: tuple[str, ...] = ("all", "all, slower below", "the top", "the head")
+_STRATEGIES = {"all, slower below": "all", "the top": "top", "the head": "head"}  # those of cnnlab.transfer.prepare
 
 # The clock's tick, and so the longest that a press on Stop waits (beside one batch).
 TICK_SECONDS = 0.2
@@ -49,12 +56,20 @@ class Settings:
     augmentation: str
     epochs: int
     batch_size: int
+    start: str = "fresh"
+    trains: str = "all"
 
     @property
     def label(self) -> str:
-        """For example "lenet5_28, mnist, sgd 0.03"; the augmentation only where there is one."""
-        extra = "" if self.augmentation == "none" else f", {self.augmentation}"
-        return f"{self.model}, {self.data}, {self.optimizer} {self.lr:g}{extra}"
+        """For example "lenet5_28, mnist, sgd 0.03"; what is not as usual only where it is not."""
+        usual = {"augmentation": "none", "start": "fresh", "trains": "all"}
+        more = [getattr(self, name) for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([self.model, self.data, f"{self.optimizer} {self.lr:g}", *more])
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it begins with weights of an earlier training, or leaves some as they are."""
+        return self.start != "fresh" or self.trains != "all"
 
 
 @dataclass(eq=False)
@@ -135,25 +150,33 @@ def make_run(number: int, settings: Settings, info: ModelInfo, data: Dataset, se
         number: of the run, from 1.
         settings: what was chosen.
         info: of the network.
-        data: to train on.
+        data: to train on, at the size that the network is to see.
         seed: of the parameters and of the order of the pictures.
     """
     import torch
 
-    from cnnlab.models.factory import build_model
+    from cnnlab.models.factory import build_model, create_model
     from cnnlab.training import Trainer
+    from cnnlab.transfer import for_weights, prepare
 
     # Equal settings start from equal parameters.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_model(info, num_classes=data.num_classes, in_channels=data.shape[0])
+        if settings.start == "pretrained":
+            model = create_model(info.name, num_classes=data.num_classes, weights="imagenet")
+            data = for_weights(data, model, data.shape[1])
+        else:
+            model = build_model(info, num_classes=data.num_classes, in_channels=data.shape[0])
+    optimizer: Any = {"optimizer": settings.optimizer, "lr": settings.lr}
+    if settings.trains != "all":
+        kept = "frozen" if settings.start == "pretrained" else "moving"
+        optimizer = {"optimizer": prepare(model, _STRATEGIES[settings.trains], batch_norm=kept, **optimizer)}
     trainer = Trainer(
         model,
         data,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
-        optimizer=settings.optimizer,
-        lr=settings.lr,
+        **optimizer,
         augment=make_augmentation(settings.augmentation, data.shape[1]),
         seed=seed,
     )

@@ -17,7 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnnlab.widgets.lab.choices import check_start, explain, known_datasets, known_models, known_optimizers
+from cnnlab.widgets.lab.choices import (
+    check_start,
+    check_transfer,
+    explain,
+    having_weights,
+    known_datasets,
+    known_models,
+    known_optimizers,
+)
 from cnnlab.widgets.lab.clocks import choose_clock
 from cnnlab.widgets.lab.interrupts import hear_interrupts
 from cnnlab.widgets.lab.panel import Panel, progress_text
@@ -46,6 +54,11 @@ class TrainingLab:
         optimizers: names that `cnnlab.fit` takes.
         epochs, batch_size: what the panel starts with.
         limit: at most this many training and as many test pictures of a named set; None for all.
+        size: pixels on a side that networks see; None for each network's own. A pretrained network takes smaller ones
+            than it was trained on, a little worse and much quicker.
+        start, trains: what the panel starts with for a network that there are weights for: "fresh" or "pretrained", and
+            "all", "all, slower below", "the top" or "the head". Frozen parts keep the statistics of their batch norms;
+            so do all of a pretrained network, unless "all" trains alike.
         seed: of the parameters and of the order of the pictures, the same for every run.
 
     Attributes:
@@ -70,8 +83,11 @@ class TrainingLab:
         batch_size: int = 128,
         limit: int | None = None,
         seed: int = 0,
+        size: int | None = None,
+        start: str = "fresh",
+        trains: str = "all",
     ) -> None:
-        self.limit, self.seed = limit, seed
+        self.limit, self.seed, self.size = limit, seed, check_transfer(start, trains, size)
         self.runs: list[LabRun] = []
         self._loaded: dict[tuple[str, int | None], Dataset] = {}
         self._known = known_models(models)
@@ -86,7 +102,15 @@ class TrainingLab:
         self._busy = threading.Lock()
         self.clock = choose_clock()(press=self.train, pause=self.stop, tick=self._on_tick)
         self.panel = Panel(
-            self._models, self._datasets, optimizers, epochs=epochs, batch_size=batch_size, clock=self.clock
+            self._models,
+            self._datasets,
+            optimizers,
+            epochs=epochs,
+            batch_size=batch_size,
+            clock=self.clock,
+            pretrained=having_weights(self._known),
+            start=start,
+            trains=trains,
         )
         self.panel.stop.on_click(lambda _: self.stop())
         self.panel.one_epoch.on_click(lambda _: self.train_one_epoch())
@@ -240,7 +264,8 @@ class TrainingLab:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """The poster."""
-        return {"text/plain": repr(self), "text/html": poster(self._models, self._datasets)}
+        chosen = bool(self.panel.start.layout.display != "none")
+        return {"text/plain": repr(self), "text/html": poster(self._models, self._datasets, transfer=chosen)}
 
     def __repr__(self) -> str:
         return f"TrainingLab(models={self._models!r}, datasets={self._datasets!r})"
@@ -262,7 +287,7 @@ class TrainingLab:
         self._interrupted = False
         try:
             info = self._known[settings.model]
-            data = self._load(settings.data, info.input_size[1] if info.input_size else None)
+            data = self._load(settings.data, self.size or (info.input_size[1] if info.input_size else None))
             run = make_run(self._count + 1, settings, info, data, self.seed)
             if self._interrupted:
                 raise KeyboardInterrupt
