@@ -28,6 +28,7 @@ NAMES = (
     "separable_width",
     "general_to_specific",
     "squeezing",
+    "strategies",
 )
 
 

@@ -57,11 +57,14 @@ def test_statistics_of_what_trains_may_move():
     assert f"{top_of(model)}.bn1.running_mean" in moved and "bn1.running_mean" not in moved
 
 
-def test_rates_of_all_fall_to_the_lowest():
+def test_rates_fall_from_the_head_to_the_trunk_and_in_all_to_the_first_part():
     model = small()
-    rates = [group["lr"] for group in prepare(model, "all", lr=0.1, lowest=0.01).param_groups]
-    assert rates == sorted(rates) and rates[0] == pytest.approx(0.001) and rates[-1] == 0.1
-    assert {group["lr"] for group in prepare(model, "all", lr=0.1, lowest=1).param_groups} == {0.1}
+    rates = [group["lr"] for group in prepare(model, "all", lr=0.1, trunk=0.5, lowest=0.01).param_groups]
+    assert rates == sorted(rates) and rates[0] == pytest.approx(0.1 * 0.5 * 0.01) and rates[-2:] == [0.1, 0.1]
+    assert rates[-3] == pytest.approx(0.1 * 0.5)
+    for strategy, wanted in (("all", [0.01, 0.1]), ("top", [0.01, 0.1]), ("head", [0.1])):
+        optimizer = prepare(model, strategy, lr=0.1, lowest=1)
+        assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx(wanted)
 
 
 def test_where_the_top_begins():
@@ -88,6 +91,7 @@ def test_batch_norms_may_stay_while_all_trains():
         ({"optimizer": "adamm"}, "optimizer='adamm' is not known. Did you mean 'adam"),
         ({"batch_norm": "of"}, "batch_norm='of' is not known"),
         ({"lowest": 0}, r"lowest=0 must lie in \(0, 1\]"),
+        ({"trunk": 2}, r"trunk=2 must lie in \(0, 1\]"),
     ],
 )
 def test_what_prepare_refuses(given: dict, said: str):
@@ -146,8 +150,11 @@ def test_a_checkpoint_of_another_strategy_is_refused_in_a_line_that_says_both(tm
     assert run.config["trains"] == "fc; 19 layers stay in evaluation mode"
     assert len(train("head", epochs=2).history) == 2
     for strategy, said in (
-        ("top", r"trains: 'fc; 19 layers.*' there, 'conv4.2.*, fc; 19 layers stay in evaluation mode' here"),
-        ("all", r"trains: 'fc; .*' there, 'all, at rates 0.0001, .*, 0.001; 19 .*' here"),
+        (
+            "top",
+            r"trains: 'fc; 19 layers.*' there, 'conv4.2.*, fc, at rates 0.0001, 0.001; 19 layers .*' here",
+        ),
+        ("all", r"trains: 'fc; .*' there, 'all, at rates 1e-05, .*, 0.001; 19 .*' here"),
         (None, "trains: 'fc; 19 layers stay in evaluation mode' there, 'all' here"),
     ):
         with pytest.raises(CheckpointError, match=rf"belongs to another training \(.*{said}") as caught:

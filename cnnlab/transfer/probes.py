@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnlab.data import ImageSet
     from cnnlab.preprocessing import Preprocess
 
-__all__ = ["STRENGTHS", "Probe", "probe", "probe_layers"]
+__all__ = ["STRENGTHS", "Probe", "folded", "probe", "probe_layers"]
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))  # of the penalty: scikit-learn's C is one over it
 
@@ -68,16 +68,24 @@ class Probe:
             )
         # With two classes there is one line, whose two sides they are.
         ours, offset = (line.coef_, line.intercept_) if len(classes) > 2 else _two_sides(line)
-        weight = torch.as_tensor(ours / scaler.scale_)
-        bias = torch.as_tensor(offset) - weight @ torch.as_tensor(scaler.mean_)
-        layer = nn.Linear(weight.shape[1], len(classes))
-        with torch.no_grad():
-            layer.weight.copy_(weight), layer.bias.copy_(bias)
-        return layer
+        return folded(*(torch.as_tensor(numbers) for numbers in (ours, offset, scaler.mean_, scaler.scale_)))
 
     def __repr__(self) -> str:
         best = self.validation_accuracy[self.strength]
         return f"Probe(strength={self.strength:g}, {best:.1%} in cross-validation)"
+
+
+def folded(weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor) -> nn.Linear:
+    """A dense layer on features that does what (weight, bias) do on (features - mean) / scale.
+
+    Shape: (C, F), (C,), (F,), (F,) -> a layer (N, F) -> (N, C), in float32.
+    """
+    weight = weight.double() / scale.double()
+    layer = nn.Linear(weight.shape[1], len(weight))
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias.double() - weight @ mean.double())
+    return layer
 
 
 def probe(

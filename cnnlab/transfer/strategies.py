@@ -29,6 +29,7 @@ def prepare(
     *,
     optimizer: str = "adamw",
     lr: float | None = None,
+    trunk: float = 0.1,
     lowest: float = 0.1,
     weight_decay: float = 0.0,
     batch_norm: Literal["frozen", "moving"] = "frozen",
@@ -43,8 +44,10 @@ def prepare(
         strategy: "head", the last layer alone; "top", from :func:`top_of` on; "all", every layer.
         optimizer: "sgd" (with momentum 0.9), "adam", "adamw" or "rmsprop".
         lr: of the head; None for the optimizer's default.
-        lowest: of "all", the rate of the first part as a share of the head's; between them the rates fall evenly.
-            1 gives all the same.
+        trunk: the rate right below the head, as a share of the head's. A fresh head has a long way to go, and a trunk
+            that is good already has not.
+        lowest: of "all", the rate of the first part as a share of that; between the two the rates fall evenly. 1 gives
+            the whole trunk the same.
         weight_decay: of kernels and dense layers; norms and biases have none.
         batch_norm: "frozen", all running statistics are those of the earlier training; "moving", those of the parts
             that train move. Frozen parts keep theirs in either case.
@@ -62,18 +65,24 @@ def prepare(
         raise unknown_name("batch_norm", batch_norm, BATCH_NORM)
     if optimizer not in DEFAULT_LR:
         raise unknown_name("optimizer", optimizer, DEFAULT_LR)
-    if not 0 < lowest <= 1:
-        raise ValueError(f"lowest={lowest!r} must lie in (0, 1]: 1 gives all parts the same learning rate.")
+    for argument, value in (("trunk", trunk), ("lowest", lowest)):
+        if not 0 < value <= 1:
+            raise ValueError(f"{argument}={value!r} must lie in (0, 1]: 1 gives all parts the same learning rate.")
     if strategy == "all":
         unfreeze(model)
     else:
         freeze(model, until=None if strategy == "head" else top_of(model))
     if batch_norm == "frozen":
         batch_norms_still(model)
-    steps = len(_trainable_parts(model)) - 1
-    factor = lowest ** (1 / steps) if strategy == "all" and steps else 1.0
     rate = DEFAULT_LR[optimizer] if lr is None else lr
-    return optimizer_of(optimizer, parameter_groups(model, rate, factor=factor, weight_decay=weight_decay))
+    below = len(_trainable_parts(model)) - 1
+    factor = lowest ** (1 / (below - 1)) if strategy == "all" and below > 1 else 1.0
+    groups = parameter_groups(model, rate * trunk / factor, factor=factor, weight_decay=weight_decay)
+    head = {id(p) for p in model.get_submodule(_trainable_parts(model)[-1]).parameters()}
+    for group in groups:
+        if any(id(p) in head for p in group["params"]):
+            group["lr"] = rate
+    return optimizer_of(optimizer, groups)
 
 
 def top_of(model: nn.Module) -> str:
