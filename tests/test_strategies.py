@@ -152,7 +152,7 @@ def test_a_checkpoint_of_another_strategy_is_refused_in_a_line_that_says_both(tm
     for strategy, said in (
         (
             "top",
-            r"trains: 'fc; 19 layers.*' there, 'conv4.2.*, fc, at rates 0.0001, 0.001; 19 layers .*' here",
+            r"trains: 'fc; 19 layers.*' there, 'stage3.0, .*, fc, at rates 0.0001, 0.001; 19 layers .*' here",
         ),
         ("all", r"trains: 'fc; .*' there, 'all, at rates 1e-05, .*, 0.001; 19 .*' here"),
         (None, "trains: 'fc; 19 layers stay in evaluation mode' there, 'all' here"),
