@@ -103,11 +103,11 @@ def test_what_prepare_refuses(given: dict, said: str):
 # --- a probe as a head -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_a_probe_as_a_head_answers_as_the_probe_does(classes: int):
+@pytest.mark.parametrize(("classes", "standardize"), [(2, True), (3, True), (3, False)])
+def test_a_probe_as_a_head_answers_as_the_probe_does(classes: int, standardize: bool):
     x = torch.randn(30, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 9, 0.1, 3, 1]) + 2
     y = torch.arange(30) % classes
-    found = probe(x, y, strengths=[1.0])
+    found = probe(x, y, strengths=[1.0], standardize=standardize)
     wanted = torch.as_tensor(found.classifier.predict_proba(x.numpy())).float()
     torch.testing.assert_close(found.head()(x).softmax(1), wanted, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match=r"The probe knows the classes \[1, 2"):

@@ -60,7 +60,7 @@ class Probe:
         Raises:
             ValueError: its classes are not 0, 1, 2 and so on, so that they are no numbers of outputs.
         """
-        scaler, line = self.classifier[0], self.classifier[-1]
+        *scalers, line = self.classifier
         if (classes := line.classes_.tolist()) != list(range(len(classes))):
             raise ValueError(
                 f"The probe knows the classes {classes}, and a head has one output for each of 0 to "
@@ -68,7 +68,9 @@ class Probe:
             )
         # With two classes there is one line, whose two sides they are.
         ours, offset = (line.coef_, line.intercept_) if len(classes) > 2 else _two_sides(line)
-        return folded(*(torch.as_tensor(numbers) for numbers in (ours, offset, scaler.mean_, scaler.scale_)))
+        dim = line.coef_.shape[1]
+        mean, scale = (scalers[0].mean_, scalers[0].scale_) if scalers else (numpy.zeros(dim), numpy.ones(dim))
+        return folded(*(torch.as_tensor(numbers) for numbers in (ours, offset, mean, scale)))
 
     def __repr__(self) -> str:
         best = self.validation_accuracy[self.strength]
