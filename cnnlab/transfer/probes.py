@@ -31,7 +31,7 @@ class Probe:
 
     Attributes:
         strength: of the L2 penalty, chosen by cross-validation on the training features alone.
-        validation_accuracy: by strength, the mean over the folds.
+        validation_accuracy: by strength, the mean over the folds, or of the validation pictures.
         classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1, then logistic regression.
     """
 
@@ -53,7 +53,7 @@ class Probe:
 
     def __repr__(self) -> str:
         best = self.validation_accuracy[self.strength]
-        return f"Probe(strength={self.strength:g}, {best:.1%} in cross-validation)"
+        return f"Probe(strength={self.strength:g}, {best:.1%} in validation)"
 
 
 def probe(
@@ -64,6 +64,7 @@ def probe(
     folds: int = 5,
     seed: int = 0,
     iterations: int = 2000,
+    validation: tuple[Any, Any] | None = None,
 ) -> Probe:
     """Multinomial logistic regression, its penalty chosen by stratified cross-validation.
 
@@ -74,6 +75,8 @@ def probe(
         folds: of the cross-validation; fewer where the smallest class has fewer pictures.
         seed: of the folds.
         iterations: at most, of the solver.
+        validation: features and labels to choose by in place of cross-validation, whose folds know nothing of groups:
+            two pictures of one visit in two folds would choose for each other.
 
     Raises:
         ValueError: one class alone, a class with a single picture, or shapes that do not agree.
@@ -101,7 +104,7 @@ def probe(
         raise ValueError(
             f"All {len(y)} labels are {kinds[0]}: there is nothing to tell apart. Give two classes or more."
         )
-    if counts.min() < 2:
+    if counts.min() < 2 and validation is None:
         raise ValueError(
             f"Class {kinds[counts.argmin()]} has one picture: cross-validation needs two of each class or more."
         )
@@ -109,12 +112,16 @@ def probe(
     def classifier(strength: float) -> Any:
         return make_pipeline(StandardScaler(), LogisticRegression(C=1 / strength, max_iter=iterations))
 
-    splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
+    if validation is None:
+        splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
+        trials = [(x[a], y[a], x[b], y[b]) for a, b in splits.split(x, y)]
+    else:
+        trials = [(x, y, _matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))]
     found: dict[float, float] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
         for strength in strengths:
-            right = [classifier(strength).fit(x[a], y[a]).score(x[b], y[b]) for a, b in splits.split(x, y)]
+            right = [classifier(strength).fit(xs, ys).score(*other) for xs, ys, *other in trials]
             found[strength] = float(numpy.mean(right))
         # Of equal ones the strongest penalty: the simplest classifier.
         best = max(sorted(found, reverse=True), key=lambda strength: round(found[strength], 6))
