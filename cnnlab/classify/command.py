@@ -151,8 +151,8 @@ def _checked_out(out: Path, folder: Path) -> None:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    said = [f"{name} {count}" for name, count in list(counts.items())[:6]]
-    return ", ".join(said) + (f" and {len(counts) - 6} more classes" if len(counts) > 6 else "")
+    said = [f"{name} {count}" for name, count in list(counts.items())[:8]]
+    return ", ".join(said) + (f" and {len(counts) - 8} more" if len(counts) > 8 else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["STRATEGIES", "STRENGTHS", "Classifier", "learn", "put_probe"]
 
 STRATEGIES = ("probe", "tune")
-STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the probe's penalty
+STRENGTHS = (10.0, 100.0, 1000.0)  # of the probe's penalty
+_ITERATIONS = 300  # of its solver; where it has not arrived by then, a stronger penalty does better
 _RATE = 3e-4  # of the head; each part before it moves half as fast as the one after it
 
 
@@ -110,7 +111,7 @@ def learn(
     say(f"features: {features.dim} numbers a picture from {features.fingerprint.model}, kept in {features.path.name}")
     x, y = features.features, photos.labels
     judges = (x[split.validation], y[split.validation])
-    chosen = probe(x[split.train], y[split.train], strengths=STRENGTHS, validation=judges)
+    chosen = probe(x[split.train], y[split.train], strengths=STRENGTHS, validation=judges, iterations=_ITERATIONS)
     validation = {"probe": chosen.validation_accuracy[chosen.strength]}
     done("probe")
     say(f"probe: penalty {chosen.strength:g}, {validation['probe']:.1%} of the validation pictures")
@@ -127,7 +128,9 @@ def learn(
         taken, model = "tune", tuned
     else:
         both = torch.cat([split.train, split.validation])
-        again = probe(x[both], y[both], strengths=[chosen.strength], validation=(x[both], y[both]))
+        again = probe(
+            x[both], y[both], strengths=[chosen.strength], validation=(x[both], y[both]), iterations=_ITERATIONS
+        )
         taken, model, run = "probe", put_probe(started, again, photos), None
     test = evaluate(model, data, batch_size=64)
     done("test")

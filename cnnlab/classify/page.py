@@ -28,7 +28,7 @@ main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 4rem}
 h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0 1.25rem}
 h2{font-size:1.15rem;margin:2.5rem 0 .5rem}
 p{margin:.5rem 0;max-width:44rem}
-.lead{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;margin:0;padding:0}
+.lead{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.2rem,1fr));gap:.75rem;margin:0;padding:0}
 .lead div{background:var(--cnnlab-surface);border-radius:10px;padding:.75rem 1rem}
 .lead dt{color:var(--cnnlab-muted);font-size:.85rem}
 .lead dd{margin:0;font-size:1.6rem;font-weight:650;font-variant-numeric:tabular-nums}
@@ -38,7 +38,8 @@ ul.say li{border-left:4px solid var(--cnnlab-gold);padding:.1rem 0 .1rem .8rem;m
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.2rem .7rem .2rem 0;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;white-space:normal;overflow-wrap:anywhere}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:6.5rem;overflow-wrap:anywhere}
+@media(max-width:480px){th,td{padding-right:.45rem}table{font-size:.82rem}}
 td.words{text-align:left;white-space:normal}
 thead{border-bottom:1px solid var(--cnnlab-muted)}
 tbody tr+tr{border-top:1px solid var(--cnnlab-grid)}
@@ -82,7 +83,7 @@ def page(
         f"{escape(getattr(found.model, 'name', 'a network'))}</h1>",
         '<dl class="lead">',
         _fact("right", f"{numbers['accuracy']:.1%}", f"{numbers['right']} of {count} test pictures"),
-        _fact("likely between", f"{low:.0%} and {high:.0%}", "95 %, if pictures were independent"),
+        _fact("likely", f"{100 * low:.0f}–{100 * high:.0f}%", "95 % interval, were pictures independent"),
         _fact("guessing the commonest class", f"{numbers['most_frequent_class']:.0%}", "what any classifier must beat"),
         _fact(
             "pictures",

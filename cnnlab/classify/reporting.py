@@ -221,7 +221,7 @@ def _confusion(found: Classifier) -> str:
 
     with matplotlib.rc_context():
         draw.use_style()
-        side = min(8.0, 3.2 + 0.28 * len(found.photos.classes))
+        side = min(8.0, 2.2 + 0.3 * len(found.photos.classes))
         figure = Figure(figsize=(side + 0.6, side))
         draw.confusion(found.test.confusion, found.photos.classes, axis=figure.subplots())
         return figure_svg(figure, salt="confusion")

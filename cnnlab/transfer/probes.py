@@ -118,14 +118,18 @@ def probe(
     else:
         trials = [(x, y, _matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))]
     found: dict[float, float] = {}
+    learned: dict[float, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
         for strength in strengths:
-            right = [classifier(strength).fit(xs, ys).score(*other) for xs, ys, *other in trials]
+            fitted = [classifier(strength).fit(xs, ys) for xs, ys, *_ in trials]
+            right = [one.score(*other) for one, (_, _, *other) in zip(fitted, trials, strict=True)]
             found[strength] = float(numpy.mean(right))
+            if validation is not None:  # it has seen all that there is to learn from
+                learned[strength] = fitted[0]
         # Of equal ones the strongest penalty: the simplest classifier.
         best = max(sorted(found, reverse=True), key=lambda strength: round(found[strength], 6))
-        return Probe(best, found, classifier(best).fit(x, y))
+        return Probe(best, found, learned.get(best) or classifier(best).fit(x, y))
 
 
 def probe_layers(
