@@ -37,6 +37,7 @@ _HOMES: dict[str, str] = {
 _PACKAGES = (
     "analysis",
     "catalog",
+    "classify",
     "convolutions",
     "data",
     "draw",

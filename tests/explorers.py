@@ -59,3 +59,19 @@ def _ask_again(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["ask_again"] = _ask_again
+
+
+def _split_leaks(key: str | None = None) -> widgets.Explorer:
+    """Three classes of one color each, four visits, two shots; a shot is nearest to its sibling, then to its class."""
+    visits = {
+        name: [
+            [numpy.full((8, 8, 3), 40 * row + 20 * visit + shot, "uint8") for shot in range(2)] for visit in range(4)
+        ]
+        for row, name in enumerate(("brick", "grass", "moon"))
+    }
+    features = [[100.0 * (row == c) for c in range(3)] + [8.0 * (visit == v) for v in range(4)] + [float(shot)]
+                for row in range(3) for visit in range(4) for shot in range(2)]  # fmt: skip
+    return widgets.split_leaks(visits, features, key=key)
+
+
+MAKERS["split_leaks"] = _split_leaks

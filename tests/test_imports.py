@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     "analysis",
     "catalog",
+    "classify",
     "convolutions",
     "data",
     "draw",

@@ -23,6 +23,7 @@ _HOMES: dict[str, str] = {
     "draw_shapes": "cnnlab.data.shapes",
     "moving_shapes": "cnnlab.data.clips",
     "sample_photos": "cnnlab.data.bundled",
+    "write_visits": "cnnlab.data.visits",
     "read_idx": "cnnlab.data.idx",
     "Batches": "cnnlab.data.batching",
     "batches": "cnnlab.data.batching",

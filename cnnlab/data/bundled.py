@@ -12,7 +12,7 @@ from torch import Tensor
 from cnnlab.data.dataset import Dataset, ImageSet, stratified_order
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 
-__all__ = ["DIGITS", "load_digits", "sample_photos", "TEXTURES", "load_textures"]
+__all__ = ["DIGITS", "load_digits", "sample_photos", "TEXTURE_PHOTOS", "TEXTURES", "load_textures"]
 
 DIGITS = DatasetInfo(
     name="digits",
@@ -98,7 +98,7 @@ def _photos() -> dict[str, numpy.ndarray]:
 
 
 # Class -> photograph. Gray throughout: with color, a single pixel would give half of the classes away.
-_TEXTURES = {
+TEXTURE_PHOTOS = {
     "brick": "brick",
     "grass": "grass",
     "gravel": "gravel",
@@ -114,7 +114,7 @@ TEXTURES = DatasetInfo(
     title="Texture patches from the photographs inside scikit-image",
     year=2026,
     shape=(1, 32, 32),
-    num_classes=len(_TEXTURES),
+    num_classes=len(TEXTURE_PHOTOS),
     train=1400,
     test=420,
     bundled=True,
@@ -133,7 +133,7 @@ def load_textures(request: Request) -> Dataset:
     generator = torch.Generator().manual_seed(request.seed)
     photos = _photos()
     parts: dict[str, list[Tensor]] = {"train": [], "test": []}
-    for name, photo in _TEXTURES.items():
+    for name, photo in TEXTURE_PHOTOS.items():
         if photo not in photos:
             raise FileNotFoundError(
                 f"the installed scikit-image does not carry the photograph {_PHOTOS[photo]!r}: "
@@ -158,5 +158,5 @@ def load_textures(request: Request) -> Dataset:
     sets = []
     for patches in parts.values():
         labels = torch.arange(len(patches)).repeat_interleave(len(patches[0]))
-        sets.append(ImageSet(torch.cat(patches), labels, tuple(_TEXTURES)))
+        sets.append(ImageSet(torch.cat(patches), labels, tuple(TEXTURE_PHOTOS)))
     return Dataset.from_sets("textures", *sets, source=TEXTURES.source)

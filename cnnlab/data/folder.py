@@ -21,7 +21,8 @@ from cnnlab.errors import reason_of, unknown_name, whole_number
 from cnnlab.pictures import SUFFIXES, BrokenImage, read_picture
 from cnnlab.preprocessing import plain_preprocess
 
-__all__ = ["ON_ERROR", "FITS", "Tree", "load_images", "read_tree"]
+__all__ = ["ON_ERROR", "FITS", "Listing", "Tree", "list_classes", "load_images", "part_folders", "read_tree"]
+__all__ += ["refuse_splits"]
 
 # Of the folders that hold a split; of several, the first in this order. Case, "-" and " " make no difference.
 _TRAIN_NAMES = ("train", "training", "train_set", "training_set", "seg_train")
@@ -123,14 +124,12 @@ def read_tree(
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"folder={str(folder)!r} {what}; give a folder with one subfolder for each class.")
 
-    subfolders = {_plain_name(entry): entry for entry in folder.iterdir() if entry.is_dir()}
-    train_folder = next((subfolders[name] for name in _TRAIN_NAMES if name in subfolders), None)
-    test_folder = next((subfolders[name] for name in _TEST_NAMES if name in subfolders), None)
+    train_folder, test_folder = part_folders(folder)
     has_split = train_folder is not None and test_folder is not None
     parts = [train_folder, test_folder] if has_split else [folder]
-    listings = [_list_classes(_inner(part) if has_split else part) for part in parts]
+    listings = [list_classes(_inner(part) if has_split else part) for part in parts]
     if not has_split:
-        _refuse_splits(folder, listings[0])
+        refuse_splits(folder, listings[0])
     left_out = [reason for listing in listings for reason in listing.left_out]
     if has_split:
         other = sorted(entry.name for entry in folder.iterdir() if _is_visible_folder(entry) and entry not in (*parts,))
@@ -194,7 +193,7 @@ def read_tree(
 
 
 @dataclass(frozen=True)
-class _Listing:
+class Listing:
     """Paths are plain strings here: for sixty thousand files, Path objects would cost seconds.
 
     Attributes:
@@ -210,6 +209,15 @@ class _Listing:
     left_out: tuple[str, ...]
 
 
+def part_folders(folder: Path) -> tuple[Path | None, Path | None]:
+    """The subfolders that hold training and test pictures, by their names; None where there is none."""
+    subfolders = {_plain_name(entry): entry for entry in folder.iterdir() if entry.is_dir()}
+    train, test = (
+        next((subfolders[name] for name in names if name in subfolders), None) for names in (_TRAIN_NAMES, _TEST_NAMES)
+    )
+    return train, test
+
+
 def _plain_name(entry: Path) -> str:
     return entry.name.lower().replace("-", "_").replace(" ", "_")
 
@@ -220,7 +228,7 @@ def _inner(part: Path) -> Path:
     return below[0] if len(below) == 1 and _plain_name(below[0]) == _plain_name(part) else part
 
 
-def _refuse_splits(folder: Path, listing: _Listing) -> None:
+def refuse_splits(folder: Path, listing: Listing) -> None:
     """Raises: ValueError: the "classes" hold no pictures of their own and all the same subfolders: they are splits."""
     inside = {}
     for name, files in listing.files.items():
@@ -243,7 +251,12 @@ def _is_visible_folder(entry: Path) -> bool:
     return entry.is_dir() and not entry.name.startswith(".") and entry.name not in _SYSTEM_FOLDERS
 
 
-def _list_classes(folder: Path) -> _Listing:
+def list_classes(folder: Path) -> Listing:
+    """The subfolders that hold pictures, at whatever depth, each a class.
+
+    Raises:
+        ValueError: a name that is not UTF-8.
+    """
     files: dict[str, list[str]] = {}
     folders: dict[str, int] = {}
     suffixes: set[str] = set()
@@ -283,7 +296,7 @@ def _list_classes(folder: Path) -> _Listing:
         elif not refused:
             holds = f"only files of other kinds ({', '.join(sorted(others)[:3])})" if others else "no files"
             left_out.append(f"{folder.name}/{entry.name} holds {holds} and is no class.")
-    return _Listing(files, folders, frozenset(suffixes), ignored, tuple(left_out))
+    return Listing(files, folders, frozenset(suffixes), ignored, tuple(left_out))
 
 
 def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -305,7 +318,7 @@ def _split(images: ImageSet, test_fraction: float, seed: int) -> tuple[ImageSet,
 
 
 def _decode_cached(
-    folder: Path, listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
+    folder: Path, listing: Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
 ) -> tuple[ImageSet, tuple[str, ...]]:
     """The decoded pictures, from the cache when the folder is unchanged, and the files that could not be read."""
     # The last number is that of the way in which pictures are decoded and fitted: another one, another copy.
@@ -330,7 +343,7 @@ def _decode_cached(
 
 
 def _decode(
-    listing: _Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
+    listing: Listing, classes: tuple[str, ...], size: int, channels: int, fit: str, on_error: str
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     from concurrent.futures import ThreadPoolExecutor
 

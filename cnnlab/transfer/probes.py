@@ -31,7 +31,7 @@ class Probe:
 
     Attributes:
         strength: of the L2 penalty, chosen by cross-validation on the training features alone.
-        validation_accuracy: by strength, the mean over the folds.
+        validation_accuracy: by strength, the mean over the folds, or of the validation pictures.
         classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1 if so wanted, then logistic
             regression.
     """
@@ -74,7 +74,7 @@ class Probe:
 
     def __repr__(self) -> str:
         best = self.validation_accuracy[self.strength]
-        return f"Probe(strength={self.strength:g}, {best:.1%} in cross-validation)"
+        return f"Probe(strength={self.strength:g}, {best:.1%} in validation)"
 
 
 def folded(weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor) -> nn.Linear:
@@ -99,6 +99,7 @@ def probe(
     folds: int = 5,
     seed: int = 0,
     iterations: int = 2000,
+    validation: tuple[Any, Any] | None = None,
 ) -> Probe:
     """Multinomial logistic regression, its penalty chosen by stratified cross-validation.
 
@@ -111,6 +112,8 @@ def probe(
         folds: of the cross-validation; fewer where the smallest class has fewer pictures.
         seed: of the folds.
         iterations: at most, of the solver.
+        validation: features and labels to choose by in place of cross-validation, whose folds know nothing of groups:
+            two pictures of one visit in two folds would choose for each other.
 
     Raises:
         ValueError: one class alone, a class with a single picture, or shapes that do not agree.
@@ -138,7 +141,7 @@ def probe(
         raise ValueError(
             f"All {len(y)} labels are {kinds[0]}: there is nothing to tell apart. Give two classes or more."
         )
-    if counts.min() < 2:
+    if counts.min() < 2 and validation is None:
         raise ValueError(
             f"Class {kinds[counts.argmin()]} has one picture: cross-validation needs two of each class or more."
         )
@@ -147,16 +150,24 @@ def probe(
         scale = [StandardScaler()] if standardize else []
         return make_pipeline(*scale, LogisticRegression(C=1 / strength, max_iter=iterations))
 
-    splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
+    if validation is None:
+        splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
+        trials = [(x[a], y[a], x[b], y[b]) for a, b in splits.split(x, y)]
+    else:
+        trials = [(x, y, _matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))]
     found: dict[float, float] = {}
+    learned: dict[float, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
         for strength in strengths:
-            right = [classifier(strength).fit(x[a], y[a]).score(x[b], y[b]) for a, b in splits.split(x, y)]
+            fitted = [classifier(strength).fit(xs, ys) for xs, ys, *_ in trials]
+            right = [one.score(*other) for one, (_, _, *other) in zip(fitted, trials, strict=True)]
             found[strength] = float(numpy.mean(right))
+            if validation is not None:  # it has seen all that there is to learn from
+                learned[strength] = fitted[0]
         # Of equal ones the strongest penalty: the simplest classifier.
         best = max(sorted(found, reverse=True), key=lambda strength: round(found[strength], 6))
-        return Probe(best, found, classifier(best).fit(x, y))
+        return Probe(best, found, learned.get(best) or classifier(best).fit(x, y))
 
 
 def probe_layers(

@@ -1,0 +1,7 @@
+"""The command itself."""
+
+import sys
+
+from cnnlab.classify.command import main
+
+sys.exit(main())
