@@ -182,9 +182,9 @@ EXPERIMENT = Experiment(
         "smoke": Settings((Task(LITE, "digits"),), ((20, 1),), size=32, test_images=20, pool=100),
         "laptop": Settings(
             (Task(LITE, "textures", 64), Task(LITE, "fashion_mnist"), Task(LITE, "cifar10"), Task(LITE, "digits")),
-            ((20, 10), (100, 5), (400, 2)),
+            ((20, 8), (100, 4), (400, 2)),
             size=64,
-            test_images=200,
+            test_images=150,
         ),
         "gpu": Settings(
             (
