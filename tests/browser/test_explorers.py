@@ -482,7 +482,11 @@ def test_every_control_has_a_name_and_shows_its_focus(opened, name):
             if now is None:
                 break
             seen.append(now)
-        assert len(seen) >= 6
+        there = page.evaluate(
+            """() => [...document.querySelectorAll('.cnnlab-explorer :is(button, input, select, summary, [tabindex])')]
+            .filter((node) => node.tabIndex >= 0 && !node.disabled && node.getClientRects().length).length"""
+        )
+        assert len(seen) >= min(there, 6) >= 4
         for tag, label, focused, shielded in seen:
             assert label and focused and shielded, (tag, label, focused, shielded)
 
