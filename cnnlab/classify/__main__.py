@@ -4,4 +4,6 @@ import sys
 
 from cnnlab.classify.command import main
 
+__all__ = []
+
 sys.exit(main())

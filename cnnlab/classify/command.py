@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cnnlab.classify.learning import Classifier
     from cnnlab.models.network import Network
 
-__all__ = ["classify_folder", "main", "pretrained"]
+__all__ = ["MODEL", "STRATEGIES", "classify_folder", "main", "pretrained"]
 
 MODEL = "tf_efficientnet_lite0"
 STRATEGIES = ("probe", "tune")
-STORE, MARK = "features.h5", "settings.json"
+_STORE, _MARK = "features.h5", "settings.json"
 _MARKED = "cnnlab_classify"
 
 
@@ -98,10 +98,10 @@ def classify_folder(
         "no group is in two of these"
     )
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / MARK) as part:
+    with replacing(out / _MARK) as part:
         part.write_text(json.dumps({_MARKED: 1, "folder": folder.name, **settings}, indent=2), encoding="utf-8")
     found = learn(
-        photos, split, out / STORE, network, strategy=strategy, epochs=epochs, seed=seed, progress=progress, say=tell
+        photos, split, out / _STORE, network, strategy=strategy, epochs=epochs, seed=seed, progress=progress, say=tell
     )
     report = write_report(found, out, export=export, settings=settings)
     tell(f"report: {report}")
@@ -135,7 +135,7 @@ def _checked_out(out: Path, folder: Path) -> None:
         raise ValueError(f"out={str(out)!r} is a file; give a folder for the report.")
     if out.is_dir() and any(out.iterdir()):
         try:
-            mark: Any = json.loads((out / MARK).read_text(encoding="utf-8"))
+            mark: Any = json.loads((out / _MARK).read_text(encoding="utf-8"))
             ours = mark[_MARKED] == 1
         except (OSError, ValueError, KeyError, TypeError):
             ours = False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from cnnlab.classify.command import STRATEGIES
 from cnnlab.classify.photos import Photos, seen_as_they_are
 from cnnlab.classify.splitting import NAMES, Split
 from cnnlab.data import Dataset, augment
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from cnnlab.models.network import Network
     from cnnlab.training import Evaluation, Run
 
-__all__ = ["STRATEGIES", "STRENGTHS", "Classifier", "learn", "put_probe"]
+__all__ = ["STRENGTHS", "Classifier", "learn", "put_probe"]
 
-STRATEGIES = ("probe", "tune")
 STRENGTHS = (10.0, 100.0, 1000.0)  # of the probe's penalty
 _ITERATIONS = 300  # of its solver; where it has not arrived by then, a stronger penalty does better
 _RATE = 3e-4  # of the head; each part before it moves half as fast as the one after it

@@ -188,7 +188,7 @@ def _said(numbers: dict[str, Any]) -> str:
 
 
 def _classes(numbers: dict[str, Any]) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("class", "precision", "recall", "F1", "test pictures"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("class", "precision", "recall", "F1", "tested"))
     rows = []
     for row in numbers["per_class"]:
         shares = "".join(

@@ -23,7 +23,7 @@ from cnnlab.pictures import SUFFIXES, BrokenImage, open_picture
 if TYPE_CHECKING:
     from cnnlab.preprocessing import Preprocess
 
-__all__ = ["MOST_BROKEN", "Photos", "look"]
+__all__ = ["MOST_BROKEN", "Photos", "look", "seen_as_they_are"]
 
 MOST_BROKEN = 0.1  # of the files: more than that is no accident
 _TOLD = 3  # names in a message

@@ -21,8 +21,17 @@ from cnnlab.errors import reason_of, unknown_name, whole_number
 from cnnlab.pictures import SUFFIXES, BrokenImage, read_picture
 from cnnlab.preprocessing import plain_preprocess
 
-__all__ = ["ON_ERROR", "FITS", "Listing", "Tree", "list_classes", "load_images", "part_folders", "read_tree"]
-__all__ += ["refuse_splits"]
+__all__ = [
+    "ON_ERROR",
+    "FITS",
+    "Listing",
+    "Tree",
+    "list_classes",
+    "load_images",
+    "part_folders",
+    "read_tree",
+    "refuse_splits",
+]
 
 # Of the folders that hold a split; of several, the first in this order. Case, "-" and " " make no difference.
 _TRAIN_NAMES = ("train", "training", "train_set", "training_set", "seg_train")

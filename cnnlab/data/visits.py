@@ -9,7 +9,7 @@ from cnnlab.errors import whole_number
 
 __all__ = ["write_visits"]
 
-NEAR, FAR = 0.45, 2.6  # how much larger than in the photograph things are
+_NEAR, _FAR = 0.45, 2.6  # how much larger than in the photograph things are
 _SHAKE = 8  # pixels by which the camera moves between two shots
 
 
@@ -48,7 +48,7 @@ def write_visits(folder: str | Path, visits: int = 6, shots: int = 5, size: int 
     for number, (name, photo) in enumerate(TEXTURE_PHOTOS.items()):
         whole = Image.fromarray(photos[photo]).convert("L")
         for visit in range(visits):
-            side = min(round(64 * np.exp(random.uniform(np.log(NEAR), np.log(FAR)))), *(n - 12 for n in whole.size))
+            side = min(round(64 * np.exp(random.uniform(np.log(_NEAR), np.log(_FAR)))), *(n - 12 for n in whole.size))
             left, top = (int(random.integers(0, n - side - _SHAKE)) for n in whole.size)
             contrast, brightness = random.uniform(0.4, 1.3), random.uniform(-40, 60)
             color = random.uniform(0.75, 1.25, 3)
