@@ -161,29 +161,21 @@ def _in_parts(photos: Photos, split: Split) -> Dataset:
 def put_probe(model: Network, found: Probe, photos: Photos) -> Network:
     """The network with the probe as its head, so that it is one network again that can be saved, asked and explained.
 
-    A probe scales its features and takes a weighted sum of them; both together are one dense layer. Of two classes it
-    has one sum, whose sign decides: each class gets half of it.
-
     Args:
         model: changed in place.
         found: on what enters its head.
         photos: whose classes it knows from now on.
+
+    Raises:
+        ValueError: its head is no dense layer, or the probe lacks a class.
     """
-    scaler, regression = (step for _, step in found.classifier.steps)
-    weight = torch.from_numpy(regression.coef_ / scaler.scale_)  # (K or 1, features)
-    bias = torch.from_numpy(regression.intercept_) - weight @ torch.from_numpy(scaler.mean_)
-    if len(weight) == 1:
-        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-    head = model.new_head(len(photos.classes))
-    dense = head if isinstance(head, nn.Linear) else None
-    if dense is None:
+    if not isinstance(model.head, nn.Linear):
         raise ValueError(
-            f"The head of {model.name} is a {type(head).__name__}; a probe can take the place of a dense layer alone. "
-            "Take another network, such as tf_efficientnet_lite0."
+            f"The head of {model.name} is a {type(model.head).__name__}; a probe can take the place of a dense layer "
+            "alone. Take another network, such as tf_efficientnet_lite0."
         )
-    with torch.no_grad():
-        dense.weight.copy_(weight)
-        dense.bias.copy_(bias)
+    like = model.head.weight
+    model.head = found.head().to(like.device, like.dtype)
     model.classes, model.preprocess = photos.classes, photos.preprocess
     return model.eval()
 
