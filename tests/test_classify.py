@@ -25,7 +25,7 @@ from cnnlab.classify import command
 from cnnlab.classify.reporting import interval
 from cnnlab.data import write_visits
 from cnnlab.preprocessing import Preprocess
-from cnnlab.transfer import Probe
+from cnnlab.transfer import Probe, extract_features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -348,6 +348,28 @@ def test_features_are_computed_once(tmp_path: Path, monkeypatch, capsys):
     said: list[str] = []
     classify.classify_folder(folder, tmp_path / "report", **options | {"say": said.append})
     assert sum(passes) == 36 + 37 and any("computed anew" in line for line in said)
+
+
+def test_what_an_interrupted_call_left_of_other_features_is_computed_anew(tmp_path: Path, monkeypatch):
+    photos = classify.look(make_folder(tmp_path / "photos"), SEEN)
+    other, store, said = network(), tmp_path / "f.h5", []
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    trunk, passes = type(other).features, iter(range(9))
+
+    def stops(self: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if next(passes) == 2:
+            raise KeyboardInterrupt
+        return trunk(self, x)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(other), "features", stops)
+        extract_features(other, photos.pictures, store, preprocess=SEEN, batch_size=8, progress=False)
+    left = list(tmp_path.glob("f.h5.*"))
+    assert left and not store.exists()
+    split = classify.split_by_group(photos.labels, photos.groups)
+    classify.learn(photos, split, store, network(), progress=False, say=said.append)
+    assert "computed anew" in said[0] and store.exists() and not any(path.exists() for path in left)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, monkeypatch, capsys):

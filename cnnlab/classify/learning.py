@@ -18,7 +18,7 @@ from cnnlab.classify.splitting import NAMES, Split
 from cnnlab.data import Dataset, augment
 from cnnlab.errors import unknown_name, whole_number
 from cnnlab.training import evaluate, fit
-from cnnlab.transfer import FeatureError, FeatureStore, Probe, extract_features, parameter_groups, probe, unfreeze
+from cnnlab.transfer import FeatureStore, Probe, StaleFeatures, extract_features, parameter_groups, probe, unfreeze
 
 if TYPE_CHECKING:
     from cnnlab.models.network import Network
@@ -141,14 +141,14 @@ def learn(
 def _features(photos: Photos, store: Path, model: Network, progress: bool, say: Callable[[str], None]) -> FeatureStore:
     """Of all pictures, from the store if they are there."""
     asked = {"preprocess": seen_as_they_are(photos.preprocess), "progress": progress}
-    try:
-        return extract_features(model, photos.pictures, store, **asked)
-    except FeatureError as error:
-        if "other features" not in str(error):
-            raise
-    say(f"features: the pictures or the network have changed since {store.name} was written: computed anew")
-    store.unlink()
-    return extract_features(model, photos.pictures, store, **asked)
+    while True:
+        try:
+            return extract_features(model, photos.pictures, store, **asked)
+        except StaleFeatures as stale:  # those of the file, or those that an interrupted call has left beside it
+            say(
+                f"features: the pictures or the network have changed since {stale.path.name} was written: computed anew"
+            )
+            stale.path.unlink()
 
 
 def _in_parts(photos: Photos, split: Split) -> Dataset:

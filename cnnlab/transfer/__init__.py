@@ -9,11 +9,12 @@ from cnnlab.transfer.freezing import Parts, freeze, parts, unfreeze
 from cnnlab.transfer.grafts import graft, halves, trial_network
 from cnnlab.transfer.probes import Probe, probe, probe_layers
 from cnnlab.transfer.rates import parameter_groups
-from cnnlab.transfer.store import FeatureError, FeatureStore
+from cnnlab.transfer.store import FeatureError, FeatureStore, StaleFeatures
 from cnnlab.transfer.strategies import for_weights, prepare, top_of
 
 __all__ = [
     "FeatureError",
+    "StaleFeatures",
     "FeatureStore",
     "Parts",
     "Probe",

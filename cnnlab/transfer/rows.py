@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cnnlab.files import replacing
 from cnnlab.training.provenance import provenance
-from cnnlab.transfer.store import FORMAT, FeatureError, Fingerprint, opened
+from cnnlab.transfer.store import FORMAT, Fingerprint, StaleFeatures, opened
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class RowFile:
         dim: numbers in each; 0 before the first.
 
     Raises:
-        FeatureError: there are rows of other features.
+        StaleFeatures: there are rows of other features.
     """
 
     def __init__(self, target: Path, part: str, fingerprint: Fingerprint, half: bool) -> None:
@@ -84,7 +84,7 @@ class RowFile:
         self.dim, self._start = dim, len(header)
 
     def _take_up(self) -> None:
-        """Rows of an earlier call. Raises: FeatureError: they are of other features, and would be lost."""
+        """Rows of an earlier call. Raises: StaleFeatures: they are of other features, and would be lost."""
         if not self.path.is_file():
             return
         with self.path.open("rb") as file:
@@ -98,9 +98,10 @@ class RowFile:
         if dtype != self.dtype:
             different = ", ".join(filter(None, [different, f"half ({dtype} there, {self.dtype} here)"]))
         if different:
-            raise FeatureError(
+            raise StaleFeatures(
+                self.path,
                 f"{self.path} holds what an interrupted call has computed of other features: {different}. Finish that "
-                "one, delete the file, or give another path."
+                "one, delete the file, or give another path.",
             )
         self.dim, self._start = dim, len(header)
         self.done = (self.path.stat().st_size - self._start) // self._row.itemsize

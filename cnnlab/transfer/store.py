@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT",
     "FeatureError",
+    "StaleFeatures",
     "Fingerprint",
     "digest_of",
     "weights_digest",
@@ -39,6 +40,18 @@ FORMAT = 1
 
 class FeatureError(RuntimeError):
     """A file of features is damaged, unfinished, or belongs to something else."""
+
+
+class StaleFeatures(FeatureError):
+    """A file holds other features than those that were asked for.
+
+    Attributes:
+        path: the file; without it they are computed.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -190,9 +203,9 @@ class FeatureStore(torch.utils.data.Dataset):
         return f"FeatureStore({str(self.path)!r}, {self.part!r}: {len(self)} x {self.dim} of {self.fingerprint.model})"
 
 
-def stale(path: Path, different: str) -> FeatureError:
-    return FeatureError(
-        f"{path} holds other features: {different}. Delete the file, or give another path for these features."
+def stale(path: Path, different: str) -> StaleFeatures:
+    return StaleFeatures(
+        path, f"{path} holds other features: {different}. Delete the file, or give another path for these features."
     )
 
 
