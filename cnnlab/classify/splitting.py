@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +67,8 @@ def split_by_group(
     names = list(members)
     shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(operator.index(seed))).tolist()
     left = [names[i] for i in shuffled]
-    held = {name: _counts(kinds, own) for name, own in members.items()}
-    total = _counts(kinds, range(len(kinds)))
+    held = {name: Counter(kinds[i] for i in own) for name, own in members.items()}
+    total = Counter(kinds)
     missing = [{kind: share * count for kind, count in total.items()} for share in shares]
     part_of: dict[Any, int] = {}
 
@@ -96,10 +97,3 @@ def split_by_group(
         put(name, max(range(3), key=lambda part: (wanted[part], sum(missing[part].values()))))
     chosen = [[i for i, group in enumerate(groups) if part_of[group] == part] for part in range(3)]
     return Split(*(torch.tensor(part, dtype=torch.int64) for part in chosen))
-
-
-def _counts(kinds: Sequence[int], members: Any) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for index in members:
-        found[kinds[index]] = found.get(kinds[index], 0) + 1
-    return found

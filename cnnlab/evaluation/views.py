@@ -21,6 +21,7 @@ from cnnlab.evaluation.crops import Crop, Crops, check_sides, scheme_of
 from cnnlab.evaluation.photos import images_of, named
 from cnnlab.pictures import resized_sides
 from cnnlab.preprocessing import pixels_of
+from cnnlab.training.devices import is_out_of_memory
 
 if TYPE_CHECKING:
     from cnnlab.preprocessing import Preprocess
@@ -155,6 +156,8 @@ def dense(
     try:
         return _seen(model, pictures, of, lambda crop: crop.resized, keep_views, said, **how)
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"This {type(model).__name__} takes pictures of one size alone, which dense evaluation cannot give it "
             f"({str(error).splitlines()[0]}): use multi_crop, or a network that ends in an average over all places."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,21 +150,29 @@ def probe(
         scale = [StandardScaler()] if standardize else []
         return make_pipeline(*scale, LogisticRegression(C=1 / strength, max_iter=iterations))
 
-    if validation is None:
+    judges = None if validation is None else (_matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))
+
+    def trials() -> Iterator[tuple[Any, ...]]:
+        """(features, labels, features to judge by, their labels); one at a time, since each is a copy."""
+        if judges is not None:
+            yield x, y, *judges
+            return
         splits = StratifiedKFold(min(max(folds, 2), int(counts.min())), shuffle=True, random_state=seed)
-        trials = [(x[a], y[a], x[b], y[b]) for a, b in splits.split(x, y)]
-    else:
-        trials = [(x, y, _matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))]
+        for a, b in splits.split(x, y):
+            yield x[a], y[a], x[b], y[b]
+
     found: dict[float, float] = {}
     learned: dict[float, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
         for strength in strengths:
-            fitted = [classifier(strength).fit(xs, ys) for xs, ys, *_ in trials]
-            right = [one.score(*other) for one, (_, _, *other) in zip(fitted, trials, strict=True)]
+            right = []
+            for xs, ys, *others in trials():
+                fitted = classifier(strength).fit(xs, ys)
+                right.append(fitted.score(*others))
             found[strength] = float(numpy.mean(right))
-            if validation is not None:  # it has seen all that there is to learn from
-                learned[strength] = fitted[0]
+            if judges is not None:  # it has seen all that there is to learn from
+                learned[strength] = fitted
         # Of equal ones the strongest penalty: the simplest classifier.
         best = max(sorted(found, reverse=True), key=lambda strength: round(found[strength], 6))
         return Probe(best, found, learned.get(best) or classifier(best).fit(x, y))
