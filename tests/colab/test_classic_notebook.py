@@ -34,6 +34,16 @@ from cnnlab.widgets import TrainingLab
 lab = TrainingLab(datasets=["digits"], epochs=100, batch_size=32, limit=300)
 lab
 """
+STRATEGIES = """\
+import torch
+torch.set_num_threads(1)
+from cnnlab.widgets import TrainingLab
+lab = TrainingLab(
+    models=["tf_efficientnet_lite0"], datasets=["textures", "digits"], optimizers=("adam", "sgd"), epochs=2,
+    batch_size=16, limit=70, size=48, start="pretrained", trains="the head",
+)
+lab
+"""
 WITHOUT_PANEL = """\
 from IPython.display import HTML
 alone = TrainingLab(datasets=["digits"], epochs=2, limit=200)
@@ -77,6 +87,7 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("classic")
     (home / "work").mkdir()
     (home / "work" / "lab.ipynb").write_text(notebook(LAB))
+    (home / "work" / "strategies.ipynb").write_text(notebook(STRATEGIES))
     (home / "work" / "colab.ipynb").write_text(notebook(COLAB_IN_PYTHON, LAB, WITHOUT_PANEL))
     command = [str(python), "-m", "notebook", f"--NotebookApp.token={TOKEN}", "--NotebookApp.port_retries=0"]
     with serving(command, home) as address:
@@ -215,3 +226,22 @@ def test_lab_by_colabs_callbacks(browser: Browser, classic: str, record_property
         page.get_by_text("Run this cell again").wait_for()
         if folder := os.environ.get("CNNLAB_SCREENSHOTS"):
             page.screenshot(path=f"{folder}/lab-colab.png")
+
+
+def test_strategies_in_classic_notebook(browser: Browser, classic: str) -> None:  # noqa: F811
+    """A pretrained network of which the head trains, then everything, then a fresh one: chosen by hand from the menus."""
+    with opened(browser, classic, "strategies.ipynb") as page:
+        for start, trains in (("pretrained", "the head"), ("pretrained", "all"), ("fresh", "all")):
+            menus = {label: page.get_by_label(label, exact=True).first for label in ("Weights", "Trains")}
+            menus["Weights"].select_option(start)
+            menus["Trains"].select_option(trains)
+            button(page, "Train").click()
+            wait_for_status(page, "finished after 2 of 2")
+            page.wait_for_function("() => !document.querySelector('.cnnlab-lab-play button').disabled")
+        rows = page.locator("[aria-label='Runs'] tbody tr")
+        assert rows.count() == 3
+        said = [rows.nth(row).inner_text() for row in range(3)]
+        assert len(set(said)) == 3 and "head" in said[0] and "fresh" in said[2], said
+        if folder := os.environ.get("CNNLAB_SCREENSHOTS"):
+            page.set_viewport_size({"width": 1100, "height": 1400})
+            page.screenshot(path=f"{folder}/lab-strategies.png")
