@@ -127,7 +127,8 @@ def _curves(runs: Sequence[LabRun], kind: str) -> tuple[Figure, str]:
         Line2D([], [], color=ink, linestyle=line, label=name)
         for line, name in (("-", parts_of(shown)), (_DASHED, "training"))
     ]
-    axis.legend(handles=keys, loc="lower right" if kind == "accuracy" else "upper right")
+    # Beside the title, where no curve comes.
+    axis.legend(handles=keys, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, borderaxespad=0.4)
     said = [f"run {run.label}, {_reached(run, kind)}" for run in shown]
     return figure, f"Line chart of {kind} by epoch, training and {parts_of(shown)}. {'; '.join(said)}."
 
