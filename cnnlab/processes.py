@@ -6,7 +6,9 @@ the few small messages by which they keep in step.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +111,7 @@ def joined() -> Processes:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
             dist.init_process_group(backend)
+            atexit.register(_leave)
         except RuntimeError as error:
             raise PeerLost(
                 f"Process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} could not reach the others at "
@@ -121,6 +124,12 @@ def joined() -> Processes:
         local = int(os.environ.get("LOCAL_RANK", rank))
         _joined["all"] = Processes(rank, size, local, dist.new_group(backend="gloo"))
     return _joined["all"]
+
+
+def _leave() -> None:
+    """At the end of a program that ended well; NCCL complains without it. Otherwise the others may not answer."""
+    if dist.is_initialized() and not hasattr(sys, "last_value"):
+        dist.destroy_process_group()
 
 
 def is_lost(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from cnnlab import load
 from cnnlab.training import evaluate
 from tests import two_processes
 from tests.two_processes import ACCUMULATED, PLAIN, Gradients, StopAt, make_data, make_model, tensors, trained
@@ -25,6 +26,7 @@ CLOSE = {"rtol": 0.0, "atol": 1e-6}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes have written; they are started once, and once more to be killed."""
     folder = tmp_path_factory.mktemp("two")
+    two_processes.write_pictures(folder)
     with torch.random.fork_rng(devices=[]):
         stops = [StopAt(1, 2)]
         trained(make_model(), make_data(), checkpoint=folder / "one.pt", callbacks=stops, **PLAIN)
@@ -138,6 +140,14 @@ def test_thirteen_pictures_are_measured_once_each(ranks: tuple[dict, dict]) -> N
         assert count == 1 and torch.allclose(logits, alone.logits[:1], atol=1e-6)
         assert rank["measuring"]["maps"][2] == 13
     assert ranks[0]["measuring"]["maps"][0] == pytest.approx(ranks[1]["measuring"]["maps"][0])
+
+
+def test_the_command_trains_in_two_processes_of_which_the_first_writes(folder: Path, ranks: tuple[dict, dict]) -> None:
+    assert all(rank["commanded"] == {"code": 0, "again": 0} for rank in ranks)
+    found = json.loads((folder / "out" / "run.json").read_text())
+    assert found["provenance"]["processes"] == 2 and found["config"]["train_images"] == 24
+    assert found["config"]["batch_size"] == 8 and len(found["history"]) == 2
+    assert load(folder / "out" / "model.pt").classes == ("bright", "dark")
 
 
 # --- stop, resume, fail ----------------------------------------------------------------------------------------------

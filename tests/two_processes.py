@@ -17,18 +17,35 @@ from typing import Any
 
 import torch
 import torch._dynamo  # which DistributedDataParallel imports, for two seconds, when it is first made
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import cnnlab
 from cnnlab.data import Dataset, ImageSet
 from cnnlab.processes import joined
+from cnnlab.train.command import main
 from cnnlab.training import Trainer, TrainingError, evaluate
 
 CLASSES = ("dark", "medium", "bright")
 # 99 pictures in batches of 32: the last batch of an epoch holds three, two for one process and one for the other.
 PLAIN = {"epochs": 2, "batch_size": 32, "lr": 0.05, "progress": False, "device": "cpu"}
 ACCUMULATED = {**PLAIN, "accumulate": 2, "clip_norm": 0.5, "ema": 0.9, "weight_decay": 0.01}
+
+TINY = """
+[model]
+name = "lenet5"
+[data]
+folder = "{folder}/tiny"
+workers = 0
+crop_scale = [0.5, 1.0]
+[recipe]
+epochs = 2
+batch_size = 8
+device = "cpu"
+[output]
+folder = "{folder}/out"
+"""
 
 
 def make_data(train: int = 99, test: int = 13) -> Dataset:
@@ -56,6 +73,20 @@ def make_model(*, norm: bool = False, dropout: float = 0.0) -> nn.Module:
 def tensors(data: Dataset) -> TensorDataset:
     """The training set, normalized: what a loader gives."""
     return TensorDataset(data.train.images.float() / 255 - 0.5, data.train.labels)
+
+
+def write_pictures(folder: Path) -> Path:
+    """Twelve dark and twelve bright pictures to learn from, three of each to measure; the file that says so."""
+    for part, count in (("train", 12), ("val", 3)):
+        for number, name in enumerate(("bright", "dark")):
+            (folder / "tiny" / part / name).mkdir(parents=True)
+            for at in range(count):
+                noise = torch.randint(0, 60, (20, 24, 3), generator=torch.Generator().manual_seed(at))
+                picture = Image.fromarray((noise + 180 * (1 - number)).to(torch.uint8).numpy())
+                picture.save(folder / "tiny" / part / name / f"{at}.png")
+    config = folder / "tiny.toml"
+    config.write_text(TINY.format(folder=folder))
+    return config
 
 
 class Gradients:
@@ -200,7 +231,11 @@ def failing(folder: Path) -> dict[str, Any]:
 
 
 def living(folder: Path) -> dict[str, Any]:
-    return {work.__name__: work(folder) for work in (learning, measuring, refused, resuming, failing)}
+    return {work.__name__: work(folder) for work in (learning, measuring, refused, resuming, failing, commanded)}
+
+
+def commanded(folder: Path) -> dict[str, Any]:
+    return {"code": main([str(folder / "tiny.toml")]), "again": main([str(folder / "tiny.toml")])}
 
 
 class Killed:
