@@ -43,7 +43,17 @@ setup(
     packages=packages,
     package_dir=folders,
     package_data={
-        "cnnlab": ["py.typed", "**/*.json", "**/*.npz", "**/*.csv", "**/*.txt", "**/*.js", "**/*.css", "**/*.svg"],
+        "cnnlab": [
+            "py.typed",
+            "**/*.json",
+            "**/*.npz",
+            "**/*.csv",
+            "**/*.txt",
+            "**/*.js",
+            "**/*.css",
+            "**/*.svg",
+            "**/*.toml",
+        ],
         "cnnlab.recorded_results": ["*.json"],
     },
 )

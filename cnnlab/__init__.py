@@ -45,6 +45,7 @@ _PACKAGES = (
     "exercises",
     "explain",
     "models",
+    "train",
     "training",
     "transfer",
     "weights",

@@ -12,6 +12,7 @@ from torch import Tensor
 from cnnlab.data.augment import moving_first, with_classes
 from cnnlab.data.dataset import ImageSet
 from cnnlab.pictures import scale_and_shift
+from cnnlab.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
@@ -59,6 +60,7 @@ def batches(
     augment: Augmentation | None = None,
     device: torch.device | str | None = None,
     drop_last: bool = False,
+    processes: Processes = ALONE,
 ) -> Batches:
     """One pass over ``image_set``. Shape: uint8 or float32 (N, C, H, W) -> float32 (batch, C, H, W), normalized.
 
@@ -73,6 +75,8 @@ def batches(
             picture, such as torchvision's transforms, see :class:`cnnlab.data.augment.PerPicture`. First steps that
             only move pixels (``Crop``, ``Flip``) move bytes, which is quicker; what comes out is the same.
         device: where batches are wanted; None means where the set is.
+        processes: those that divide each batch among them: of its pictures this one gets every ``size``-th, from its
+            ``rank``, and of those that are too few for all perhaps none. Each augments in its own way.
 
     Returns:
         A sized iterator over (x, y); y is int64 (batch,), or float (batch, K) after Mixup or CutMix.
@@ -108,11 +112,14 @@ def batches(
             generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
             order = torch.randperm(n, generator=generator).to(resident.device)
         for number in range(length):
-            start, stop = number * batch_size, min((number + 1) * batch_size, n)
+            first, stop = number * batch_size + processes.rank, min((number + 1) * batch_size, n)
+            if first >= stop:
+                return  # the last few are the other processes'
+            mine = slice(first, stop, processes.size)
             if order is None:
-                x, y = resident.images[start:stop], resident.labels[start:stop]
+                x, y = resident.images[mine], resident.labels[mine]
             else:
-                chosen = order[start:stop]
+                chosen = order[mine]
                 # Whole rows are copied: several times faster than indexing with [chosen].
                 x, y = resident.images.index_select(0, chosen), resident.labels.index_select(0, chosen)
             x, y = x.to(target, non_blocking=True), y.to(target, non_blocking=True)
@@ -120,7 +127,8 @@ def batches(
                 # A whole set in one batch may be the set itself: floats are multiplied into new memory.
                 yield (x.to(torch.float32).mul_(plain_scale) if bytes_held else x * plain_scale).add_(shift), y
             else:
-                generator = torch.Generator().manual_seed(mixed_seed(seed, epoch, number + 1))
+                own = processes.others_seed()
+                generator = torch.Generator().manual_seed(mixed_seed(seed, epoch, number + 1, *own))
                 for step in moving:
                     x = step.move(x, generator)
                 x = x.to(torch.float32).div_(255) if bytes_held else x

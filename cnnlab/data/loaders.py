@@ -22,11 +22,12 @@ from cnnlab.data.augment import ColorShift, Compose, OneOf, PCAColor, as_augment
 from cnnlab.data.batching import mixed_seed
 from cnnlab.data.streams import own_streams
 from cnnlab.errors import reason_of
+from cnnlab.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
 
-__all__ = ["LoaderError", "LoaderSource", "at_most", "length_of", "moved", "pair", "tensors"]
+__all__ = ["LoaderError", "LoaderSource", "at_most", "together", "length_of", "moved", "pair", "tensors"]
 
 
 class LoaderError(ValueError):
@@ -45,9 +46,12 @@ class LoaderSource:
         seed: int = 0,
         augment: Augmentation | None = None,
         batches_per_epoch: int | None = None,
+        processes: Processes = ALONE,
+        whole_batch: int | None = None,
     ) -> None:
         held = getattr(loader, "dataset", loader)
         self.loader, self.device, self.argument, self.seed = loader, device, argument, seed
+        self.processes, self._whole_batch = processes, whole_batch
         self.name = type(held).__name__
         self.augment = None if augment is None else as_augmentation(augment)
         self.classes = tuple(map(str, getattr(held, "classes", None) or ())) or None
@@ -63,8 +67,8 @@ class LoaderSource:
 
     @property
     def batch_size(self) -> int:
-        """As the loader says, or as its first batch is."""
-        return getattr(self.loader, "batch_size", None) or self._first_size
+        """As the loader says, or as its first batch is; of all processes together."""
+        return self._whole_batch or getattr(self.loader, "batch_size", None) or self._first_size
 
     def first(self) -> tuple[Tensor, Any]:
         """The first batch of the first epoch, where the loader left it."""
@@ -80,7 +84,8 @@ class LoaderSource:
             if not self.not_repeatable:
                 # The targets alone: what a picture is decoded to may differ in its last bit elsewhere.
                 for tensor in tensors(batch[1]):
-                    held = tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.numel() else b""
+                    tensor = together(tensor.detach().cpu(), self.processes)
+                    held = tensor.contiguous().view(torch.uint8).numpy() if tensor.numel() else b""
                     self.fingerprint = zlib.crc32(bytes(held), self.fingerprint)
         return self._first
 
@@ -89,7 +94,8 @@ class LoaderSource:
             self.check(y)
             x, y = x.to(self.device, non_blocking=True), moved(y, self.device)
             if self.augment is not None:
-                generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, number + 1))
+                own = self.processes.others_seed()
+                generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, number + 1, *own))
                 x, y = self.augment(x, y, generator)
             yield x, y
 
@@ -138,7 +144,7 @@ class LoaderSource:
         """An epoch opened anew, under random streams of its own."""
         number, iterator = 0, None
         while True:
-            with own_streams(mixed_seed(self.seed, epoch, number, 0x10AD)):
+            with own_streams(mixed_seed(self.seed, epoch, number, 0x10AD, *self.processes.others_seed())):
                 with self._shuffled_by(epoch) if number == 0 else nullcontext():
                     if iterator is None:
                         iterator = self._iterator()
@@ -173,11 +179,11 @@ class LoaderSource:
         given = {id(g): g for g in (getattr(self.loader, "generator", None), getattr(sampler, "generator", None)) if g}
         before = [(generator, generator.get_state()) for generator in given.values()]
         for generator in given.values():
-            generator.manual_seed(mixed_seed(self.seed, epoch))
+            generator.manual_seed(mixed_seed(self.seed, epoch, *self.processes.others_seed()))
         ours = isinstance(sampler, RandomSampler) and sampler.generator is None
         if ours:
             sampler.generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
-        if hasattr(sampler, "set_epoch"):  # of a DistributedSampler
+        if hasattr(sampler, "set_epoch"):  # of a DistributedSampler or a Shard
             sampler.set_epoch(epoch)
         try:
             yield
@@ -196,6 +202,18 @@ def at_most(batches_per_epoch: int | None, there: int | None) -> int | None:
             "or train for more epochs."
         )
     return there if batches_per_epoch is None else batches_per_epoch
+
+
+def together(mine: Tensor, processes: Processes) -> Tensor:
+    """What belongs to pictures that were dealt one to each process in turn, in their order again."""
+    if not processes.several:
+        return mine
+    parts = processes.gathered(mine)
+    whole = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for rank, part in enumerate(parts):
+        if len(part):
+            whole[rank :: processes.size] = part
+    return whole
 
 
 def length_of(data: Any) -> int | None:

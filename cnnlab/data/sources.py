@@ -16,6 +16,8 @@ from torch.utils.data import Dataset as TorchDataset
 from cnnlab.data.batching import batches
 from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.loaders import LoaderSource, at_most
+from cnnlab.data.shards import check_enough, dealt, left_out, per_process
+from cnnlab.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
@@ -69,16 +71,15 @@ class MemorySource:
         seed: int = 0,
         augment: Augmentation | None = None,
         batches_per_epoch: int | None = None,
-        drop_last_of_one: bool = False,
+        least: int = 1,
+        processes: Processes = ALONE,
     ) -> None:
         self.images, self.name = images, name
         self.size, self.classes = len(images), images.classes
-        # Batch norm cannot train on one image whose feature map is a single pixel.
-        drop_last = drop_last_of_one and self.size > batch_size and self.size % batch_size == 1
-        self.batches = self.size // batch_size if drop_last else -(-self.size // batch_size)
+        self.batches = -(-(self.size - left_out(self.size, batch_size, least)) // batch_size)
         self.batches = at_most(batches_per_epoch, self.batches)
         self._arguments = {"mean": mean, "std": std, "device": device}
-        self._shuffling = {"shuffle": shuffle, "seed": seed, "augment": augment}
+        self._dealing = {"shuffle": shuffle, "seed": seed, "augment": augment, "processes": processes}
         self.batch_size = batch_size
 
     def first(self) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ class MemorySource:
         return next(batches(self.images[:2], 2, **self._arguments))
 
     def open(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        every = batches(self.images, self.batch_size, epoch=epoch, **self._arguments, **self._shuffling)
+        every = batches(self.images, self.batch_size, epoch=epoch, **self._arguments, **self._dealing)
         return islice(every, self.batches)
 
     @cached_property
@@ -110,19 +111,30 @@ def source_of(
     seed: int = 0,
     augment: Augmentation | None = None,
     batches_per_epoch: int | None = None,
-    drop_last_of_one: bool = False,
+    least: int = 1,
+    processes: Processes = ALONE,
 ) -> Source:
     """The source for what ``fit`` and ``evaluate`` take.
 
     Args:
         argument: what the caller calls it, for messages.
+        batch_size: of all processes together.
         mean, std: of an image set, and of nothing else.
+        shuffle: whether it is trained on; else each picture is measured once.
+        least: pictures of this process below which a last batch is left out.
 
     Raises:
         TypeError: it is nothing that gives batches.
+        ValueError: it is empty, or cannot be dealt to the processes.
     """
+    least *= processes.size if shuffle else 1
+    if not shuffle:
+        batch_size = -(-batch_size // processes.size) * processes.size
     if isinstance(data, ImageSet):
         assert mean is not None and std is not None
+        if shuffle:
+            per_process(batch_size, processes)
+            check_enough(len(data), processes, name or argument)
         return MemorySource(
             data,
             batch_size,
@@ -134,21 +146,31 @@ def source_of(
             seed=seed,
             augment=augment,
             batches_per_epoch=batches_per_epoch,
-            drop_last_of_one=drop_last_of_one,
+            least=least,
+            processes=processes,
         )
     ways = {"device": device, "argument": argument, "seed": seed, "augment": augment}
-    ways["batches_per_epoch"] = batches_per_epoch
+    ways |= {"batches_per_epoch": batches_per_epoch, "processes": processes}
+
+    def part_of(loader: Any) -> LoaderSource:
+        if not processes.several:
+            return LoaderSource(loader, **ways)
+        mine, whole = dealt(loader, processes, argument=argument, train=shuffle, seed=seed, least=least)
+        return LoaderSource(mine, whole_batch=whole, **ways)
+
     if isinstance(data, DataLoader) or _is_iterable_of_batches(data):
-        return LoaderSource(data, **ways)
+        return part_of(data)
     if isinstance(data, IterableDataset):
-        return LoaderSource(DataLoader(data, batch_size), **ways)
+        return part_of(DataLoader(data, batch_size))
     if isinstance(data, TorchDataset) or (
         _is_plain(data) and hasattr(data, "__getitem__") and hasattr(data, "__len__")
     ):
         if len(data) == 0:
             raise ValueError(f"{argument} ({type(data).__name__}) is empty.")
-        drop_last = drop_last_of_one and len(data) > batch_size and len(data) % batch_size == 1
-        return LoaderSource(DataLoader(data, batch_size, shuffle=shuffle, drop_last=drop_last), **ways)
+        if shuffle:
+            per_process(batch_size, processes)
+        drop_last = shuffle and left_out(len(data), batch_size, least) > 0
+        return part_of(DataLoader(data, batch_size, shuffle=shuffle, drop_last=drop_last))
     raise TypeError(
         f"{argument} must be a data set, a torch DataLoader or Dataset, or an iterable of batches (x, y), not "
         f"{type(data).__name__}. cnnlab.load_dataset(name) and cnnlab.data.load_images(folder) make a data set, and "

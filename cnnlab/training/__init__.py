@@ -4,7 +4,7 @@ from cnnlab.training.best import load_best
 from cnnlab.training.callbacks import Callback, EarlyStopping
 from cnnlab.training.comparison import Comparison, compare_runs
 from cnnlab.training.ema import EMA
-from cnnlab.training.errors import CheckpointError, DataError, OutOfMemory, TrainingDiverged, TrainingError
+from cnnlab.training.errors import CheckpointError, DataError, OutOfMemory, ProcessLost, TrainingDiverged, TrainingError
 from cnnlab.training.evaluation import Evaluation, evaluate
 from cnnlab.training.fit import fit
 from cnnlab.training.loggers import CSVLogger, TensorBoardLogger
@@ -29,6 +29,7 @@ __all__ = [
     "Evaluation",
     "OneCycle",
     "OutOfMemory",
+    "ProcessLost",
     "Recipe",
     "Run",
     "SCHEDULES",

@@ -26,7 +26,7 @@ __all__ = ["FORMAT", "Progress", "place", "check_place", "write", "read", "best_
 
 FORMAT = 1
 # What is recorded only where it is something else.
-_DEFAULTS = {"trains": ALL}
+_DEFAULTS = {"trains": ALL, "sync_batch_norm": False}
 # What `save` writes and `restore` reads.
 _WRITTEN = ("identity", "epochs", "epoch", "batch", "sums", "seconds", "finished", "history")
 _WRITTEN += ("model", "optimizer", "scaler")

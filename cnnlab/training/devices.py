@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from statistics import median_low
+from typing import Any
 
 import torch
 from torch import nn
 
 from cnnlab.devices import device as default_device
+from cnnlab.processes import ALONE, Processes
 
 __all__ = [
     "resolve_device",
@@ -22,8 +24,8 @@ __all__ = [
 ]
 
 
-def resolve_device(device: torch.device | str | None) -> torch.device:
-    """The device for ``fit``'s argument; None is the best there is.
+def resolve_device(device: torch.device | str | None, processes: Processes = ALONE) -> torch.device:
+    """The device for ``fit``'s argument; None is the best there is. Of several processes each has a GPU of its own.
 
     Raises:
         ValueError: it is not here.
@@ -44,7 +46,25 @@ def resolve_device(device: torch.device | str | None) -> torch.device:
         )
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"device={str(device)!r} is not here. Leave device out to take the best there is.")
-    return chosen
+    return _own_device(chosen, device, processes) if processes.several else chosen
+
+
+def _own_device(chosen: torch.device, given: Any, processes: Processes) -> torch.device:
+    if chosen.type == "mps":
+        if given is not None:
+            raise ValueError("device='mps': torch trains in several processes on CUDA and on 'cpu' alone.")
+        return torch.device("cpu")
+    if chosen.type != "cuda":
+        return chosen
+    own = processes.local_rank if chosen.index is None else chosen.index
+    if own >= torch.cuda.device_count():
+        raise ValueError(
+            f"Process {processes.rank} would take CUDA device {own}, and torch sees {torch.cuda.device_count()} on its "
+            f"machine: start as many processes there (--nproc-per-node={torch.cuda.device_count()}), or give "
+            "device='cpu', or 'cuda:0' where each process sees one of its own."
+        )
+    torch.cuda.set_device(own)
+    return torch.device("cuda", own)
 
 
 def resolve_amp(amp: bool | None, device: torch.device) -> torch.dtype | None:

@@ -132,6 +132,10 @@ class Average:
             mine.copy_(saved["tensors"][name])
         self.updates = saved["updates"]
 
+    def buffers(self) -> list[Tensor]:
+        """Its numbers that are not trained."""
+        return [tensor for name, tensor in self._tensors.items() if name not in self._trained]
+
     def lent(self, model: nn.Module) -> nn.Module:
         """The model as it computes with these weights; it shares all else, and its own weights stay."""
         return _Lent(model, self._tensors)
@@ -174,7 +178,7 @@ def measuring(trainer: Trainer, source: Source) -> Evaluator | _Both:
 
     def of(model: nn.Module) -> Evaluator:
         where = {"device": trainer.device, "amp_dtype": trainer.amp_dtype, "channels_last": trainer.channels_last}
-        return Evaluator(model, source, trainer.objective, **where)
+        return Evaluator(model, source, trainer.objective, processes=trainer.processes, **where)
 
     if trainer.averaged is None:
         return of(trainer.model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cnnlab.training.run import Run
 
-__all__ = ["TrainingError", "TrainingDiverged", "DataError", "OutOfMemory", "CheckpointError"]
+__all__ = ["TrainingError", "TrainingDiverged", "DataError", "OutOfMemory", "ProcessLost", "CheckpointError"]
 
 
 class TrainingError(RuntimeError):
@@ -34,6 +34,10 @@ class DataError(TrainingError):
 
 class OutOfMemory(TrainingError):
     """The device had no memory left for a batch. The model holds the weights of the batch before."""
+
+
+class ProcessLost(TrainingError):
+    """Another process of a data-parallel training failed or was killed; the last checkpoint stands."""
 
 
 class CheckpointError(TrainingError):

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.data.dataset import Dataset, ImageSet
-from cnnlab.data.loaders import LoaderError, LoaderSource
+from cnnlab.data.loaders import LoaderError, LoaderSource, together
 from cnnlab.data.sources import MemorySource, source_of
 from cnnlab.modes import evaluating
 from cnnlab.prediction import unwrapped
 from cnnlab.preprocessing import Preprocess
+from cnnlab.processes import ALONE, Processes, joined
 from cnnlab.training.measures import ClassTable, class_table, plot_confusion
 from cnnlab.training.objective import Loss, Metric, Objective
 
@@ -181,7 +182,10 @@ def in_float32(output: Any) -> Any:
 
 
 class Evaluator:
-    """One pass over a source, a batch at a time, so that whoever drives it can stop in between."""
+    """One pass over a source, a batch at a time, so that whoever drives it can stop in between.
+
+    Of several processes each measures its part, and :meth:`result` puts them together: to be called by all.
+    """
 
     def __init__(
         self,
@@ -192,8 +196,9 @@ class Evaluator:
         device: torch.device,
         amp_dtype: torch.dtype | None = None,
         channels_last: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
-        self.model, self.source, self.objective = model, source, objective
+        self.model, self.source, self.objective, self.processes = model, source, objective, processes
         self.device, self.amp_dtype, self.channels_last = device, amp_dtype, channels_last
         self.batch = 0
         self._batches = source.open(0)
@@ -247,20 +252,40 @@ class Evaluator:
         Raises:
             LoaderError: there were none.
         """
-        if self._count == 0:
+        logits = torch.cat(self._outputs) if self._outputs else None
+        labels = torch.cat(self._targets) if self._outputs else None
+        count, sums = self._count, self._sums
+        if self.processes.several:
+            logits, labels, sums, count = self._of_all(logits, labels)
+        if count == 0:
             raise LoaderError(f"{self.source.name} gave no batch at all: there is nothing to measure on.")
-        if not self._outputs:
-            means = {name: value / self._count for name, value in self._sums.items()}
+        if logits is None:
+            means = {name: value / count for name, value in sums.items()}
             loss = means.pop("loss")
-            return Evaluation(loss, means.get("accuracy"), None, None, self._classes(None), means, self._count)
-        logits, labels = torch.cat(self._outputs), torch.cat(self._targets)
+            return Evaluation(loss, means.get("accuracy"), None, None, self._classes(None), means, count)
         with torch.no_grad():  # where the model is: a loss may hold tensors of its own, such as class weights
             loss = self.objective.criterion(logits, labels).item()
         logits, labels = logits.cpu(), labels.cpu()
         # Made outside inference mode, so that callers may use it as an ordinary tensor.
         logits = logits.clone() if logits.is_inference() else logits
-        means = self.objective.means(logits, labels, self._count)
-        return Evaluation(loss, means.get("accuracy"), logits, labels, self._classes(logits), means, self._count)
+        means = self.objective.means(logits, labels, count)
+        return Evaluation(loss, means.get("accuracy"), logits, labels, self._classes(logits), means, count)
+
+    def _of_all(self, logits: Tensor | None, labels: Tensor | None) -> tuple[Any, Any, dict[str, float], int]:
+        """What all processes have found, each picture where it is in the set: every one of them has the same."""
+        kinds = self.processes.gathered(None if logits is None else (logits[:0].cpu(), labels[:0].cpu()))
+        kind = next(filter(None, kinds), None)
+        sums: dict[str, float] = {}
+        for part in self.processes.gathered(self._sums):
+            for name, value in part.items():
+                sums[name] = sums.get(name, 0.0) + value
+        count = sum(self.processes.gathered(self._count))
+        if kind is None:
+            return None, None, sums, count
+        mine = kind if logits is None else (logits.cpu(), labels.cpu())
+        logits, labels = (together(tensor, self.processes).to(self.device) for tensor in mine)
+        self.objective.settle(logits, labels, "The set")  # a process without pictures has seen nothing
+        return logits, labels, sums, count
 
     def _classes(self, logits: Tensor | None) -> tuple[str, ...]:
         named = self.source.classes
@@ -281,6 +306,9 @@ def evaluate(
     metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
     """Run ``model`` over ``data`` in evaluation mode and without gradients; its training flags come back as they were.
+
+    Under ``torchrun`` each process measures its part of the pictures, every one of them once, and all get the same
+    evaluation of the whole: so each of them has to call this.
 
     Args:
         data: a data set, of which the test set is measured with its own mean and std; one image set; or what gives
@@ -306,11 +334,15 @@ def evaluate(
     where = torch.device(device) if device is not None else model_device(model)
     if device is not None:
         model.to(where)
+    processes = joined()
+    if processes.several and isinstance(model, nn.parallel.DistributedDataParallel):
+        model = model.module  # a forward pass of the wrapper waits for the other processes
     objective = Objective(loss_on(loss, where), metrics=metrics)
-    source = source_of(images, argument="data", batch_size=batch_size, device=where, mean=mean, std=std)
+    ways = {"device": where, "mean": mean, "std": std, "processes": processes}
+    source = source_of(images, argument="data", batch_size=batch_size, **ways)
     if isinstance(source, LoaderSource):
         source.check = objective.check
-    evaluator = Evaluator(model, source, objective, device=where)
+    evaluator = Evaluator(model, source, objective, device=where, processes=processes)
     while evaluator.step():
         pass
     return evaluator.result()

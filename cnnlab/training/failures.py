@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from cnnlab.data.loaders import tensors
-from cnnlab.training.errors import DataError, OutOfMemory, TrainingDiverged
+from cnnlab.errors import reason_of
+from cnnlab.training.errors import DataError, OutOfMemory, ProcessLost, TrainingDiverged
 
 if TYPE_CHECKING:
     from cnnlab.data.loaders import LoaderError
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["holds_nan", "diverged", "spoilt", "data_failed", "other_shape", "out_of_memory"]
+__all__ = ["holds_nan", "diverged", "spoilt", "data_failed", "other_shape", "out_of_memory", "process_lost"]
 
 
 def holds_nan(x: Tensor, y: Any) -> Tensor | None:
@@ -77,6 +78,25 @@ def out_of_memory(trainer: Trainer) -> OutOfMemory:
         f"{trainer.batches}, with batch_size={size} images of {trainer.image_shape}. {smaller} "
         f"or a smaller model, and delete models that you no longer need; accumulate=2 keeps the gradient of twice the "
         f"batch. This error's .run has the {len(trainer.run.history)} finished epochs.",
+        trainer.run,
+    )
+
+
+def process_lost(trainer: Trainer, error: Exception) -> ProcessLost:
+    """Another process is gone or cannot go on; to be raised from the error that said so."""
+    who, checkpoint = trainer.processes, trainer.checkpoint
+    where = "the test" if trainer.testing else f"batch {trainer.batch + 1} of {trainer.batches}"
+    if checkpoint and checkpoint.exists():
+        kept = (
+            f"The checkpoint {checkpoint} stands: start the same training again, with as many processes or with "
+            "another number, and it goes on from there."
+        )
+    else:
+        kept = "No checkpoint was written yet: give one as checkpoint=, and a training started again goes on from it."
+    return ProcessLost(
+        f"Process {who.rank} of {who.size} ends in epoch {min(trainer.epoch + 1, trainer.epochs)}, {where}, because "
+        f"another one failed or was killed ({reason_of(error)}), which may have said why. {kept} This error's .run has "
+        f"the {len(trainer.run.history)} finished epochs.",
         trainer.run,
     )
 

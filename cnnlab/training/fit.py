@@ -55,6 +55,7 @@ def fit(
     accumulate: int = 1,
     ema: float | EMA | None = None,
     batches_per_epoch: int | None = None,
+    sync_batch_norm: bool = False,
     callbacks: Callback | Sequence[Callback | EpochEnd] = (),
     checkpoint: str | Path | None = None,
     resume: bool = True,
@@ -65,6 +66,15 @@ def fit(
 
     The model is trained in place and keeps the weights of the last epoch;
     ``run.restore_best(model)`` brings back those of the best.
+
+    Under ``torchrun --nproc-per-node=2 script.py`` the same call trains in several processes, each on its own GPU, or
+    on processors (``device="cpu"``, gloo). Every batch is dealt to them, and torch's ``DistributedDataParallel``
+    averages their gradients, so that the update is that of the whole batch, and no other learning rate is needed. The
+    order of the pictures is that of a single process; augmentation and dropout are each process's own. Measures are of
+    all pictures, each counted once, and the same in all processes. The first one prints and writes files; a training
+    goes on from its checkpoint with any number of processes. All have to call with the same arguments; callbacks are
+    called in each, where ``trainer.processes.main`` says which is the first. Batch norm looks at each process's own
+    part of the batch, and the first one's running statistics are the model's: see ``sync_batch_norm``.
 
     Args:
         model: takes normalized images, (N, C, H, W) -> (N, K) with K the number of classes, or whatever ``loss`` takes.
@@ -82,7 +92,8 @@ def fit(
             but no whole data set. None with a loader measures nothing; the best epoch is then that of the lowest
             training loss.
         epochs: passes over the training images.
-        batch_size: images in a batch; a loader has its own.
+        batch_size: images in a batch; a loader has its own. Of several processes it is the batch of all together, which
+            their number must divide. Images at an epoch's end that are fewer than the processes are left out.
         optimizer: "sgd", "adam", "adamw", "rmsprop", or a torch optimizer made from ``model.parameters()``.
         lr: base learning rate; None for the optimizer's default (SGD 0.05, the others 0.001).
         momentum, nesterov: of SGD.
@@ -113,6 +124,8 @@ def fit(
             the history), changes nothing about them, and is ``run.ema_state``; ``run.restore_ema(model)`` gives it to
             the model. It is part of a checkpoint.
         batches_per_epoch: where data have no length, or an epoch shall be shorter than all of it.
+        sync_batch_norm: of several processes, on GPUs alone: batch norm looks at the batch of all of them, by torch's
+            ``SyncBatchNorm`` in place of the model's. It costs messages in each such layer; for few images each.
         callbacks: objects with ``on_epoch_end(run, trainer)`` or ``on_batch_end(run, trainer)``, or functions of (run,
             trainer), such as :class:`EarlyStopping`, :class:`CSVLogger` and :class:`TensorBoardLogger`.
         checkpoint: a file that is written after each epoch and every ``checkpoint_seconds``; a second one
@@ -131,7 +144,7 @@ def fit(
 
     Raises:
         ValueError: an argument, the data, or the model's output does not fit; the message says what would.
-        TrainingDiverged, OutOfMemory, DataError: with ``.run``.
+        TrainingDiverged, OutOfMemory, DataError, ProcessLost: with ``.run``.
         CheckpointError: ``checkpoint`` is damaged, belongs to another training, or cannot be written: which is
             tried before the first batch, and if it fails later, the error has ``.run``.
     """
@@ -146,7 +159,9 @@ def fit(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
     )
-    if reason := trainer.run.provenance.get("not_repeatable"):
+    main = trainer.processes.main
+    progress = progress and main
+    if main and (reason := trainer.run.provenance.get("not_repeatable")):
         print(f"Not repeatable: {reason}.")
     if progress and (said := _taken_up(trainer)):
         print(said)
@@ -158,7 +173,7 @@ def fit(
             # Pressed twice, or raised by something else than our handler: the run is kept all the same.
             trainer.stop(save=False)  # what the batch left half done must not reach the checkpoint
         bar()
-    if trainer.run.stopped:
+    if trainer.run.stopped and main:
         print(
             f"Stopped in epoch {trainer.epoch + 1} of {epochs}; the run has {len(trainer.run.history)} finished epochs."
         )

@@ -26,7 +26,7 @@ def interrupt_stops(trainer: Trainer) -> Iterator[None]:
         return
 
     def handle(number: int, frame: Any) -> None:
-        if trainer.run.stopped:
+        if trainer.run.stopped or trainer.together.stop_asked:
             before(number, frame)
         trainer.stop()
 

@@ -26,6 +26,8 @@ class CSVLogger:
     path: str | Path
 
     def on_epoch_end(self, run: Run, trainer: Trainer) -> None:
+        if not trainer.processes.main:
+            return
         with replacing(Path(self.path).expanduser()) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(run.history[-1]), restval="", extrasaction="ignore")
             writer.writeheader()
@@ -54,6 +56,8 @@ class TensorBoardLogger:
         self._make = SummaryWriter
 
     def on_epoch_end(self, run: Run, trainer: Trainer) -> None:
+        if not trainer.processes.main:
+            return
         if self._writer is None:
             # What this process did not train was written by the one that did.
             self._written = len(run.history) - 1

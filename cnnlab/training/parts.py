@@ -11,6 +11,7 @@ from torch import nn
 from cnnlab.data.dataset import Dataset, ImageSet, channel_statistics
 from cnnlab.data.loaders import LoaderSource
 from cnnlab.data.sources import Source, source_of
+from cnnlab.processes import ALONE, Processes
 from cnnlab.training.checks import check_data, has_batch_norm
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Parts:
                 source.check = objective.check
 
 
-def make_parts(data: Any, validation: Any, recipe: Recipe, model: nn.Module, device: torch.device) -> Parts:
+def make_parts(
+    data: Any, validation: Any, recipe: Recipe, model: nn.Module, device: torch.device, processes: Processes = ALONE
+) -> Parts:
     """The sources for the arguments of :func:`cnnlab.fit`.
 
     Raises:
@@ -83,7 +86,7 @@ def make_parts(data: Any, validation: Any, recipe: Recipe, model: nn.Module, dev
                     "it is normalized: give a loader for both, or image sets for both."
                 )
 
-    named = {"mean": mean, "std": std, "device": device, "name": getattr(data, "name", "")}
+    named = {"mean": mean, "std": std, "device": device, "name": getattr(data, "name", ""), "processes": processes}
     train = source_of(
         sets["train"],
         argument="data",
@@ -92,7 +95,8 @@ def make_parts(data: Any, validation: Any, recipe: Recipe, model: nn.Module, dev
         seed=recipe.seed,
         augment=recipe.augment,
         batches_per_epoch=recipe.batches_per_epoch,
-        drop_last_of_one=has_batch_norm(model),
+        # Batch norm cannot train on one image whose feature map is a single pixel.
+        least=2 if has_batch_norm(model) else 1,
         **named,
     )
     if train.batches is None:

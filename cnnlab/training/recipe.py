@@ -62,6 +62,8 @@ class Recipe:
     accumulate: int = 1
     ema: float | EMA | None = None
     batches_per_epoch: int | None = None
+    # Recorded where it is True: runs from before it existed, and all of one process, know nothing of it.
+    sync_batch_norm: bool = field(default=False, metadata={"recorded": False})
 
     def __post_init__(self) -> None:
         for argument in ("epochs", "batch_size", "accumulate", "batches_per_epoch"):
@@ -79,6 +81,8 @@ class Recipe:
             )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm={self.clip_norm!r} must be greater than 0, or None for no clipping.")
+        if not isinstance(self.sync_batch_norm, bool):
+            raise ValueError(f"sync_batch_norm={self.sync_batch_norm!r} is neither True nor False; give one of them.")
         make_schedule(self.schedule)
         object.__setattr__(self, "ema", as_ema(self.ema))
         if self.augment is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnlab.training.evaluation import Evaluation
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["ALL", "config", "trains", "columns", "row", "provenance_of"]
+__all__ = ["ALL", "config", "trains", "columns", "live", "fraction", "row", "provenance_of"]
 
 ALL = "all"
 
@@ -38,6 +38,7 @@ def config(trainer: Trainer) -> dict[str, Any]:
         "momentum": group.get("momentum", None),
         "weight_decay": group.get("weight_decay", 0.0),
         **({} if (strategy := trains(trainer.model, trainer.optimizer)) == ALL else {"trains": strategy}),
+        **({"sync_batch_norm": True} if trainer.recipe.sync_batch_norm else {}),
         "precision": "float32" if trainer.amp_dtype is None else str(trainer.amp_dtype).removeprefix("torch."),
     }
 
@@ -65,6 +66,29 @@ def columns(trainer: Trainer) -> list[str]:
     return [f"{part}_{name}" for part in parts for name in ("loss", *trainer.objective.metrics)]
 
 
+def live(trainer: Trainer) -> dict[str, Any]:
+    """The epoch in progress; see :attr:`Trainer.live`."""
+    done = trainer.progress
+    return {
+        "epoch": min(trainer.epoch + 1, trainer.epochs),
+        "epochs": trainer.epochs,
+        "batch": trainer.batch,
+        "batches": trainer.batches,
+        "train_loss": done.mean("loss"),
+        **{f"train_{name}": done.mean(name) for name in trainer.objective.metrics},
+        "lr": trainer.optimizer.param_groups[0]["lr"],
+        "testing": trainer.evaluator is not None,
+    }
+
+
+def fraction(trainer: Trainer) -> float:
+    """How much of the training is done, from 0 to 1."""
+    # A test batch holds at least twice the images and needs no backward pass: it counts as one.
+    each = trainer.batches + trainer.test_batches
+    tested = trainer.evaluator.batch if trainer.evaluator is not None else 0
+    return min(1.0, (trainer.epoch * each + trainer.batch + tested) / (trainer.epochs * each))
+
+
 def row(trainer: Trainer, evaluation: Evaluation | None) -> dict[str, Any]:
     """The history's row for the epoch that has just ended."""
     done = trainer.progress
@@ -90,5 +114,6 @@ def provenance_of(trainer: Trainer) -> dict[str, Any]:
         "data_source": parts.origin,
         "seed": trainer.recipe.seed,
         **({"not_repeatable": "; ".join(sorted(reasons))} if reasons else {}),
+        **({"processes": trainer.processes.size} if trainer.processes.several else {}),
         "wall_seconds": 0.0,
     }

@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from cnnlab.data.loaders import LoaderError
 from cnnlab.devices import keep_freed_memory
 from cnnlab.models.network import learned_from
+from cnnlab.processes import is_lost, joined
 from cnnlab.training import checkpoint as checkpoint_file
 from cnnlab.training import ema, failures, records, states
 from cnnlab.training.callbacks import EpochEnd, ask_columns, batch_ends, epoch_ends
@@ -35,11 +35,12 @@ from cnnlab.training.evaluation import Evaluation, loss_on
 from cnnlab.training.interrupts import interrupt_waits
 from cnnlab.training.objective import Objective
 from cnnlab.training.optimizers import make_optimizer
+from cnnlab.training.parallel import Together, Told, bare
 from cnnlab.training.parts import make_parts, whole_set
 from cnnlab.training.recipe import Recipe
 from cnnlab.training.run import Run
 from cnnlab.training.schedules import make_schedule
-from cnnlab.training.updates import Read, update
+from cnnlab.training.updates import Read, brought_in, update
 
 if TYPE_CHECKING:
     from cnnlab.data.sources import Source
@@ -70,6 +71,7 @@ class Trainer:
         image_shape: (C, H, W), of the first batch.
         live: the epoch in progress as numbers.
         fraction, seconds_left: progress of the whole training.
+        processes: those that train together, this one among them; ``together`` keeps in step with them.
         averaged: the moving average of the weights, or None.
         last_evaluation: the :class:`Evaluation` on the measured set after the last finished epoch, or None.
     """
@@ -90,16 +92,18 @@ class Trainer:
         if recipe is not None and arguments:
             raise TypeError(f"recipe holds the arguments of the training: leave {', '.join(arguments)} out here.")
         recipe = recipe or Recipe(**arguments)
+        self.processes = joined()
+        given, model = model, bare(model, self.processes)
         check_model(model)
 
         self.recipe = recipe
-        self.device = resolve_device(recipe.device)
+        self.device = resolve_device(recipe.device, self.processes)
         self.amp_dtype = resolve_amp(recipe.amp, self.device)
         self.model, self.data, self.epochs = model, data, recipe.epochs
         self.schedule, self.checkpoint_seconds = make_schedule(recipe.schedule), checkpoint_seconds
         self.callbacks, self._batch_callbacks = epoch_ends(callbacks), batch_ends(callbacks)
         self.checkpoint = None if checkpoint is None else checkpoint_file.place(checkpoint)
-        self.parts = make_parts(data, validation, recipe, model, self.device)
+        self.parts = make_parts(data, validation, recipe, model, self.device, self.processes)
         self.image_shape, self.batch_size = tuple(self.parts.train.first()[0].shape[1:]), self.parts.train.batch_size
         self.channels_last = prefers_channels_last(model, self.image_shape, self.device)
 
@@ -109,6 +113,7 @@ class Trainer:
         if self.channels_last and self.device.type == "cuda":
             # On a processor the images' layout decides, and the caller's weights keep theirs.
             model.to(memory_format=torch.channels_last)
+        self.together = Together(self, given)
         self.objective = Objective(loss_on(recipe.loss, self.device), recipe.label_smoothing, recipe.metrics)
         check_fit(model, self.parts.train, self.objective, self.device)
         self.averaged = ema.started(self)
@@ -123,16 +128,17 @@ class Trainer:
         self.progress = Progress()
         self.last_evaluation: Evaluation | None = None
         self._source: Iterator[tuple[Tensor, Any]] | None = None
-        self._evaluator: Any = None
+        self.evaluator: Any = None
         self._pending: list[Read] = []
         self._failed = self._in_step = self._source_ended = False
-        self._saved_at = time.perf_counter()
+        self.saved_at = time.perf_counter()
         self._good_state = states.copied(model)
 
         self.run = Run(config=records.config(self), provenance=records.provenance_of(self))
         if self.checkpoint is not None and resume and self.checkpoint.exists():
             self.restore(self.checkpoint)
-        if self.checkpoint is not None and not self.done:
+        self.together.check_place()
+        if self.checkpoint is not None and not self.done and self.processes.main:
             # The last weights and the best.
             checkpoint_file.check_place(self.checkpoint, 2 * states.size(self._good_state))
 
@@ -188,12 +194,16 @@ class Trainer:
                 else:
                     self._test_batch()
             except BaseException as error:  # an interrupt too, which is no Exception
-                self._source = self._evaluator = None  # a next step takes the same batch again
+                self._source = self.evaluator = None  # a next step takes the same batch again
                 if isinstance(error, LoaderError):
                     # Ctrl-C ends a loader's workers too: what they owe to a training that stops is not missed.
                     if not self.run.stopped:
                         self._keep()
                         raise failures.data_failed(self, error) from (error.__cause__ or error)
+                elif self.processes.several and is_lost(error):
+                    self._failed = not isinstance(error, Told)  # which all know, with the weights of the last update
+                    self._keep()
+                    raise failures.process_lost(self, error) from error
                 elif not is_out_of_memory(error):
                     raise
                 else:
@@ -202,8 +212,7 @@ class Trainer:
             finally:
                 self._in_step = False
                 self._count_time()
-        due = time.perf_counter() - self._saved_at > self.checkpoint_seconds
-        if self.checkpoint is not None and (self.run.stopped or due):
+        if self.checkpoint is not None and (self.together.save_is_due() or self.run.stopped):
             self.save(self.checkpoint)
         return not self.done
 
@@ -219,9 +228,10 @@ class Trainer:
         """End after the batch in progress; calling it again does nothing.
 
         The finished epochs stay in ``run``, and ``run.stopped`` is True. With ``checkpoint=`` the same
-        call of :func:`cnnlab.fit` goes on from here; ``save=False`` leaves that file as it is.
+        call of :func:`cnnlab.fit` goes on from here; ``save=False`` leaves that file as it is. Of several processes all
+        stop before the next batch.
         """
-        if self.done:
+        if self.done or (save and self.together.ask_to_stop()):
             return
         self.run.stopped = True
         self.run.provenance["wall_seconds"] = round(self.progress.seconds, 3)
@@ -239,25 +249,12 @@ class Trainer:
         """The epoch in progress: "epoch" (from 1), "epochs", "batch", "batches", "train_loss", "train_accuracy"
         or what else is measured (None before the first batch), "lr", "testing".
         """
-        done = self.progress
-        return {
-            "epoch": min(self.epoch + 1, self.epochs),
-            "epochs": self.epochs,
-            "batch": self.batch,
-            "batches": self.batches,
-            "train_loss": done.mean("loss"),
-            **{f"train_{name}": done.mean(name) for name in self.objective.metrics},
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "testing": self._evaluator is not None,
-        }
+        return records.live(self)
 
     @property
     def fraction(self) -> float:
         """How much of the whole training is done, from 0 to 1."""
-        # A test batch holds at least twice the images and needs no backward pass: it counts as one.
-        each = self.batches + self.test_batches
-        tested = self._evaluator.batch if self._evaluator is not None else 0
-        return min(1.0, (self.epoch * each + self.batch + tested) / (self.epochs * each))
+        return records.fraction(self)
 
     @property
     def seconds_left(self) -> float | None:
@@ -272,7 +269,9 @@ class Trainer:
         if self._source is None:
             self._open_epoch()
         wanted = min(self.recipe.accumulate, self.batches - self.batch)
-        read = update(self, islice(self._source, wanted))
+        read = update(self, self._source, wanted)
+        if self.run.stopped and not read:
+            return
         self._pending += read
         self.progress.batch += len(read)
         if self.batch == 0:
@@ -281,8 +280,7 @@ class Trainer:
                 "its batches, or an object whose __iter__ begins anew."
             )
         self._source_ended = len(read) < wanted  # a loader that gives fewer batches than it said
-        in_flight = 1 if self.device.type == "cpu" else _LOSSES_IN_FLIGHT
-        if len(self._pending) >= in_flight or self.testing:
+        if len(self._pending) >= (1 if self.device.type == "cpu" else _LOSSES_IN_FLIGHT) or self.testing:
             self._read_pending()
 
     def _open_epoch(self) -> None:
@@ -296,17 +294,16 @@ class Trainer:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        losses = torch.stack([read.loss for read in pending]).tolist()
-        names = list(self.objective.metrics)
-        measures = [torch.stack([read.measures[name] for read in pending]).tolist() for name in names]
-        for read, loss, *sums in zip(pending, losses, *measures, strict=True):
+        for read, count, loss, sums, nan in brought_in(self, pending):
             if not math.isfinite(loss):
-                raise self.diverged(loss, read.batch, read.nan)
-            self.progress.add(read.count, loss, dict(zip(names, sums, strict=True)))
+                raise self.diverged(loss, read.batch, nan)
+            self.progress.add(count, loss, sums)
 
     # --- end of an epoch ---------------------------------------------------------------------------------------------
 
     def _test_batch(self) -> None:
+        if self.evaluator is None:
+            self.together.same_buffers()
         if self.parts.measured is None:
             self._end_epoch(None)
         elif (evaluation := self._measure(self.parts.measured)) is not None:
@@ -314,10 +311,10 @@ class Trainer:
 
     def _measure(self, source: Source) -> Evaluation | None:
         """A batch of a measurement; what came out of it after the last."""
-        self._evaluator = self._evaluator or ema.measuring(self, source)
-        if self._evaluator.step():
+        self.evaluator = self.evaluator or ema.measuring(self, source)
+        if self.evaluator.step():
             return None
-        evaluation, self._evaluator = self._evaluator.result(), None
+        evaluation, self.evaluator = self.evaluator.result(), None
         return evaluation
 
     def _final_test_batch(self) -> None:
@@ -348,8 +345,9 @@ class Trainer:
             self._good_state = self.run.best_state = states.copied(self.model)
         for callback in self.callbacks:
             callback(self.run, self)
+        done.finished = self.processes.any(done.finished)
         if self.checkpoint is not None:
-            if improved:
+            if improved and self.processes.main:
                 checkpoint_file.save_best(self.checkpoint, self)
             self.save(self.checkpoint)
 
@@ -361,29 +359,31 @@ class Trainer:
 
     # --- what can fail -----------------------------------------------------------------------------------------------
 
-    def diverged(self, loss: float, batch: int, nan: Tensor | None = None) -> TrainingError:
+    def diverged(self, loss: float, batch: int, nan: Any = None) -> TrainingError:
         """The error for a loss that is not finite; the training is over, and the model has good weights again."""
         self._failed = True
         self.model.load_state_dict(self._good_state)
-        return failures.spoilt(self, batch) if nan is not None and nan.item() else failures.diverged(self, loss, batch)
+        return failures.spoilt(self, batch) if nan is not None and bool(nan) else failures.diverged(self, loss, batch)
 
     def _keep(self) -> None:
         """Write what there is before an error that the training did not cause."""
         if self.checkpoint is not None and not self._failed:
             with suppress(CheckpointError):
                 self.save(self.checkpoint)
+            self.together.wait()
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write everything that the rest of the training depends on to ``path``, atomically.
+        """Write everything that the rest of the training depends on to ``path``, atomically; all processes call it.
 
         Raises:
             CheckpointError: it cannot be written; an older file is as it was, and the training can go on.
         """
         self._read_pending()
-        checkpoint_file.save(checkpoint_file.place(path), self)
-        self._saved_at = time.perf_counter()
+        if self.processes.main:
+            checkpoint_file.save(checkpoint_file.place(path), self)
+        self.saved_at = time.perf_counter()
 
     def restore(self, path: str | Path) -> None:
         """Go on from where :meth:`save` was called, here or in a process that is gone.
@@ -393,7 +393,7 @@ class Trainer:
         """
         self.progress = checkpoint_file.restore(checkpoint_file.place(path), self)
         self.run.provenance["wall_seconds"] = round(self.progress.seconds, 3)
-        self._pending, self._source, self._evaluator = [], None, None
+        self._pending, self._source, self.evaluator = [], None, None
         self._failed = self.run.stopped = self._source_ended = False
         if not self._trained:
             self.run.tested = None  # more epochs follow

@@ -22,7 +22,7 @@ from cnnlab.training.losses import losses
 if TYPE_CHECKING:
     from cnnlab.training.trainer import Trainer
 
-__all__ = ["Read", "update", "set_learning_rate"]
+__all__ = ["Read", "update", "brought_in", "set_learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,26 @@ class Read:
     nan: Tensor | None
 
 
-def update(trainer: Trainer, pairs: Iterator[tuple[Tensor, Any]]) -> list[Read]:
-    """An update from the batches of ``pairs``, of which there may be none."""
-    recipe, optimizer, scaler = trainer.recipe, trainer.optimizer, trainer.scaler
+def update(trainer: Trainer, pairs: Iterator[tuple[Tensor, Any]], wanted: int) -> list[Read]:
+    """An update from the next ``wanted`` batches of ``pairs``, of which there may be fewer, or none."""
+    recipe, optimizer, scaler, together = trainer.recipe, trainer.optimizer, trainer.scaler, trainer.together
     read: list[Read] = []
-    for x, y in pairs:
+    weighted, images = recipe.accumulate > 1 or trainer.processes.several, 0
+    for x, y, count, last in together.batches(pairs, wanted):
         if not read:
             set_learning_rate(trainer)
+        images += count
         # Several batches are counted by their images, over a number that stays until their sum is known.
-        share = 1.0 if recipe.accumulate == 1 else len(x) / recipe.batch_size
-        read.append(_backward(trainer, x, y, trainer.batch + len(read), share, first=not read))
+        share = len(x) / recipe.batch_size if weighted else 1.0
+        with together.averaging(last):
+            read.append(_backward(trainer, x, y, trainer.batch + len(read), share, first=not read))
     if not read:
         return read
-    if recipe.accumulate > 1 or recipe.clip_norm is not None:
+    if weighted or recipe.clip_norm is not None:
         scaler.unscale_(optimizer)
-    if recipe.accumulate > 1:
-        to_mean = recipe.batch_size / sum(one.count for one in read)
+    if weighted:
+        # The processes' gradients come as their mean, and the sum is wanted.
+        to_mean = recipe.batch_size * trainer.processes.size / images
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -77,17 +81,20 @@ def _backward(trainer: Trainer, x: Tensor, y: Any, number: int, share: float, *,
     """Gradients of one batch, times its share."""
     model, objective, device = trainer.model, trainer.objective, trainer.device
     # Pictures in memory are known to hold no NaN.
-    may_hold_nan, on_cpu = isinstance(trainer.parts.train, LoaderSource), device.type == "cpu"
+    may_hold_nan = isinstance(trainer.parts.train, LoaderSource)
+    # On a GPU a look at the loss would stall it, and one of several processes cannot leave the others alone.
+    look_now = device.type == "cpu" and not trainer.processes.several
     if trainer.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     if not model.training:
         model.train()
-    # Dropout and the like draw from a stream of (seed, epoch, batch).
-    with own_randomness(device, mixed_seed(trainer.recipe.seed, trainer.epoch, number, 0x5EED)):
+    # Dropout and the like draw from a stream of (seed, epoch, batch), of each process its own.
+    seed = mixed_seed(trainer.recipe.seed, trainer.epoch, number, 0x5EED, *trainer.processes.others_seed())
+    with own_randomness(device, seed):
         with autocast(device, trainer.amp_dtype):
             output = _forward(trainer, x)
         total, loss, logits = losses(model, output, y, objective)
-        if on_cpu and not math.isfinite(total.item()):  # before the weights take part
+        if look_now and not math.isfinite(total.item()):  # before the weights take part
             nan = failures.holds_nan(x, y) if may_hold_nan else None
             raise trainer.diverged(total.item(), number, nan)
         if first:
@@ -97,13 +104,26 @@ def _backward(trainer: Trainer, x: Tensor, y: Any, number: int, share: float, *,
         trainer.scaler.scale(total if share == 1.0 else total * share).backward()
     with torch.no_grad():
         measures = objective.measures(logits.detach() if isinstance(logits, Tensor) else in_float32(logits), y, len(x))
-    nan = None if on_cpu or not may_hold_nan else failures.holds_nan(x, y)
+    nan = None if look_now or not may_hold_nan else failures.holds_nan(x, y)
     return Read(number, len(x), loss.detach(), measures, nan)
+
+
+def brought_in(trainer: Trainer, read: list[Read]) -> Iterator[tuple[Read, int, float, dict[str, float], Any]]:
+    """(what was read, images, mean loss, sums of the measures, whether the data held NaN) of each batch."""
+    if trainer.processes.several:
+        for one, (count, loss, sums, nan) in zip(read, trainer.together.of_all(read), strict=True):
+            yield one, count, loss, sums, nan
+        return
+    names = list(trainer.objective.metrics)
+    losses = torch.stack([one.loss for one in read]).tolist()
+    measures = [torch.stack([one.measures[name] for one in read]).tolist() for name in names]
+    for one, loss, *sums in zip(read, losses, *measures, strict=True):
+        yield one, one.count, loss, dict(zip(names, sums, strict=True)), one.nan
 
 
 def _forward(trainer: Trainer, x: Tensor) -> Any:
     try:
-        return trainer.model(x)
+        return trainer.together.forward(x)
     except (ValueError, RuntimeError, IndexError) as error:
         if tuple(x.shape[1:]) != trainer.image_shape and not is_out_of_memory(error):
             raise failures.other_shape(trainer, x, error) from error
