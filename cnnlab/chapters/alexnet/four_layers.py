@@ -6,8 +6,7 @@ from torch import nn
 
 __all__ = ["four_layers"]
 
-# Pixels of 0 to 255 deviate by about 64 from their mean; those that `fit` hands on deviate by 1.
-RAW = 64
+RAW = 64  # where `fit` hands on pixels that deviate by 1
 
 
 def four_layers(
@@ -33,9 +32,12 @@ def four_layers(
         nn.init.kaiming_normal_(conv.weight, nonlinearity=units)
         nn.init.zeros_(conv.bias)
         layers += [conv, nn.ReLU() if units == "relu" else nn.Tanh()]
-        if norm and number < 2:  # after the first two, with the paper's numbers for pixels RAW times as large
-            layers.append(nn.LocalResponseNorm(5, alpha=5 * 1e-4 * RAW**2, beta=0.75, k=2))
-        layers.append(nn.MaxPool2d(3, 2, padding=1) if overlap else nn.MaxPool2d(2))
+        if norm and number < 2:
+            # The paper's numbers, for pixels of 0 to 255 that deviate by RAW.
+            alpha = 5 * 1e-4 * RAW**2
+            layers.append(nn.LocalResponseNorm(5, alpha, beta=0.75, k=2))
+        pool = nn.MaxPool2d(3, 2, padding=1) if overlap else nn.MaxPool2d(2)
+        layers.append(pool)
         before = channels
     dense = nn.Linear(before * (side // 8) ** 2, num_classes)
     nn.init.zeros_(dense.weight)
