@@ -12,7 +12,7 @@ __all__ = ["augmented_photo"]
 
 # Krizhevsky, Sutskever and Hinton (2012), sections 2, 4.1 and 5.
 WHOLE, CROP, EPOCHS, STD = 256, 224, 90, 0.1
-LARGEST = 3 * STD  # of what the sliders offer
+LARGEST = 0.3  # three deviations: the ends of the sliders
 PARTS = ("all colors", "red, not blue", "green, not both")
 
 PANEL = Panel(
