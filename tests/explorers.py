@@ -75,3 +75,13 @@ def _split_leaks(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["split_leaks"] = _split_leaks
+
+
+def _augmented_photo(key: str | None = None) -> widgets.Explorer:
+    """A photo of 16 pixels: red grows to the right, green downwards."""
+    steps = numpy.arange(0, 256, 16)
+    photo = numpy.stack([*numpy.meshgrid(steps, steps), numpy.full((16, 16), 90)], axis=-1).astype("uint8")
+    return widgets.augmented_photo(photo, key=key)
+
+
+MAKERS["augmented_photo"] = _augmented_photo

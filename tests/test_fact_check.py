@@ -44,6 +44,39 @@ def test_alexnet_sizes():
     assert "224 gives 54" in section("AlexNet takes 224")
 
 
+def test_what_is_told_of_alexnet():
+    from math import prod
+
+    from cnnlab.data.augment import PCAColor
+
+    counted = {name: summarize(name) for name in ("alexnet_2012", "vgg16", "googlenet")}
+    layers = [x for x in counted["alexnet_2012"].layers if x.kind in ("Conv2d", "Linear")]
+    neurons = [prod(x.output_shape[1:]) for x in layers]
+    text = section("253,440 neurons")
+    assert 55 * 48 * 96 == 253_440 and f"{neurons[0]:,}" in text and f"{sum(neurons):,}" in text
+
+    billions = [counted[name].macs / 1e9 for name in counted]
+    assert [round(billions[0], 2), round(2 * billions[0], 2), *(round(b, 1) for b in billions[1:])] == [
+        *(0.72, 1.45, 15.5, 1.5)
+    ]
+    assert section("AlexNet takes 1.5 billion FLOPs") and 0.45 < billions[0] / billions[2] < 0.55
+
+    kept = ("Conv2d", "LocalResponseNorm", "MaxPool2d", "Linear")
+    outputs = sum(prod(x.output_shape[1:]) for x in counted["alexnet_2012"].layers if x.kind in kept)
+    needed = 4 * (3 * counted["alexnet_2012"].params + 128 * (2 * outputs + 3 * 224**2))
+    assert f"{needed / 1e9:.1f} GB of {3 * 2**30 / 1e9:.1f}" in section("did not fit into 3 GB")
+
+    text = section("2048 times larger")
+    assert f"{2 * (256 - 224 + 1) ** 2:,}" in text and f"{(192 / 224) ** 2:.0%}".replace("%", " %") in text
+
+    color = PCAColor()
+    vectors, values = torch.tensor(color.eigenvectors), torch.tensor(color.eigenvalues)
+    sizes = [25.5 * (vectors * scale).norm(dim=1).mean() for scale in (values, 255 * values, values.sqrt())]
+    assert [round(float(size)) for size in (sizes[0], sizes[2])] == [3, 7]
+    assert 750 < sizes[1] < 850 and section("color augmentation")
+    assert section("six times faster")
+
+
 def test_even_kernels_cannot_keep_the_size():
     with pytest.raises(ValueError, match="odd"):
         same_padding(2)
