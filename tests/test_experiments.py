@@ -29,6 +29,7 @@ NAMES = (
     "general_to_specific",
     "squeezing",
     "strategies",
+    "linear_scaling",
 )
 
 
