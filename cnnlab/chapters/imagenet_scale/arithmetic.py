@@ -59,12 +59,14 @@ class Plan:
     @property
     def compute(self) -> float:
         """Seconds of arithmetic in a step: forward, and twice that backward."""
-        return self.batch * 3 * 2 * MACS / (self.peak * 1e12 * self.utilization / 100)
+        reached = self.peak * 1e12 * self.utilization / 100
+        return self.batch * 3 * 2 * MACS / reached
 
     @property
     def exchange(self) -> float:
         """Seconds that the gradients, four bytes each, take around the ring."""
-        return ring_seconds(self.gpus, 4 * PARAMETERS, self.gigabits * 1e9 / 8, self.latency * 1e-6)
+        bandwidth, latency = self.gigabits * 1e9 / 8, self.latency * 1e-6
+        return ring_seconds(self.gpus, 4 * PARAMETERS, bandwidth, latency)
 
     @property
     def step(self) -> float:
