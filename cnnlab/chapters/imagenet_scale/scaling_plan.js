@@ -72,7 +72,10 @@ export const advise = (found, { gpus }) => {
 const TALL = 210;
 const text = (x, y, anchor, label, attrs) => svg("text", { x, y, "text-anchor": anchor, ...attrs }, label);
 const path = (points, look) =>
-  svg("path", { class: look, d: points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") });
+  svg("path", {
+    class: look,
+    d: points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""),
+  });
 
 const frame = (width) => ({ left: 46, right: width - 10, top: 22, bottom: TALL - 34 });
 
@@ -90,7 +93,12 @@ const curve = (state, width) => {
   return sized(width, TALL, { role: "img", "aria-label": said }, [
     range(high - low + 1).map((i) => [
       svg("line", { x1: left, x2: right, y1: y(10 ** (low + i)), y2: y(10 ** (low + i)), class: "cx-mesh" }),
-      text(left - 6, y(10 ** (low + i)) + 4, "end", low + i < 0 ? (10 ** (low + i)).toFixed(-low - i) : count(10 ** (low + i))),
+      text(
+        left - 6,
+        y(10 ** (low + i)) + 4,
+        "end",
+        low + i < 0 ? (10 ** (low + i)).toFixed(-low - i) : count(10 ** (low + i)),
+      ),
     ]),
     [1, 8, 64, 512].map((gpus) => text(x(gpus), bottom + 16, "middle", gpus)),
     text(left, 12, "start", "hours", { class: "cx-axis" }),
