@@ -30,6 +30,7 @@ NAMES = (
     "squeezing",
     "strategies",
     "tricks_of_2012",
+    "linear_scaling",
 )
 
 
