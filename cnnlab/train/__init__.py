@@ -11,6 +11,9 @@ from cnnlab.lazy import lazy_names
 # Public name -> module that defines it; resolved on first use, so that --help does not wait for torch.
 _HOMES: dict[str, str] = {
     "Settings": "cnnlab.train.settings",
+    "ModelTable": "cnnlab.train.settings",
+    "DataTable": "cnnlab.train.settings",
+    "OutputTable": "cnnlab.train.settings",
     "read_settings": "cnnlab.train.settings",
     "examples": "cnnlab.train.settings",
     "example": "cnnlab.train.settings",
