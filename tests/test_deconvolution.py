@@ -1,4 +1,4 @@
-"""Deconvolution: the transpose by inner products, switches, each rule by hand, and what is asked wrongly."""
+"""Deconvolution: the transpose by inner products, switches, each rule by hand; and what a stride folds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.explain import Projection, deconvolution, project_down
+from cnnlab.explain import Projection, deconvolution, folded_share, project_down
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -110,12 +110,15 @@ class Written(nn.Module):
             "method": lambda t: t.relu(),
             "in place": lambda t: F.relu(t, inplace=True),
             "by name": lambda t: F.relu(input=t),
+            "ReLU6": nn.ReLU6(),
+            "relu6": F.relu6,
+            "hardtanh": lambda t: F.hardtanh(t, max_val=6.0, min_val=0.0),
         }[self.way]
         x = self.layers[2](relu(self.layers[0](x)))
         return self.last(relu(self.layers[3](x)))
 
 
-@pytest.mark.parametrize("way", ["function", "torch", "method", "in place", "by name"])
+@pytest.mark.parametrize("way", ["function", "torch", "method", "in place", "by name", "ReLU6", "relu6", "hardtanh"])
 def test_every_way_to_call_a_relu_is_noticed(way: str) -> None:
     signal = drawn(2, 5, 3, 3, seed=4)
     torch.testing.assert_close(project_down(Written(way), X, "last", signal), project_down(net(), X, "4", signal))
@@ -172,6 +175,22 @@ def test_bad_input_is_one_line(call, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_folded_share_counts_waves_above_the_limit() -> None:
+    places = torch.arange(64.0)
+    for turns, at_two, at_four in ((0.05, 0, 0), (0.2, 0, 1), (0.4, 1, 1)):
+        wave = torch.sin(2 * torch.pi * turns * places).expand(2, 1, 64, 64)
+        for maps in (wave, wave.mT + 3):
+            assert folded_share(maps, 2).item() == pytest.approx(at_two, abs=1e-3)
+            assert folded_share(maps, 4).item() == pytest.approx(at_four, abs=1e-3)
+    noise = drawn(20, 2, 64, 64)
+    assert folded_share(noise, 4).tolist() == pytest.approx([15 / 16] * 2, abs=0.02)
+    assert folded_share(noise, 1).tolist() == [0, 0] and folded_share(torch.ones(1, 1, 8, 8), 2).isnan().all()
+    with pytest.raises(ValueError, match="stride=0 is not allowed"):
+        folded_share(noise, 0)
+    with pytest.raises(ValueError, match=r"maps=\(64, 64\), torch.float32: maps \(N, K, H, W\)"):
+        folded_share(noise[0, 0], 2)
 
 
 def test_other_activations_have_a_gradient() -> None:

@@ -4,6 +4,7 @@ from cnnlab.explain.deconvolution import Projection, deconvolution, project_down
 from cnnlab.explain.grad_cam import grad_cam
 from cnnlab.explain.looking import activations, filters, last_maps
 from cnnlab.explain.occlusion import Occlusion, occlusion
+from cnnlab.explain.sampling import folded_share
 from cnnlab.explain.sanity import randomized, rank_correlation, sanity_check
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "activations",
     "deconvolution",
     "filters",
+    "folded_share",
     "grad_cam",
     "last_maps",
     "occlusion",

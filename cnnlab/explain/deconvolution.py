@@ -36,10 +36,7 @@ __all__ = ["RULES", "Projection", "deconvolution", "project_down"]
 
 RULES = ("deconvolution", "gradient", "guided")
 
-# What a network may call. The largest value that each lets through.
-_RECTIFIERS: dict[Callable[..., Any], float] = dict.fromkeys(
-    (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), float("inf")
-) | {F.relu6: 6.0}
+_RELUS: set[Callable[..., Any]] = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 # For these nobody has said what should become of the signal.
 _OTHERS = {F.gelu, F.silu, F.mish, F.elu, F.leaky_relu, F.hardswish, F.hardsigmoid, F.softplus, F.hardtanh}
 _OTHERS |= {torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid}
@@ -166,12 +163,24 @@ class _Way(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _RECTIFIERS:
-            given = args[0] if args else kwargs["input"]
-            return _Rectifier.apply(given, _RECTIFIERS[func], self.rule)
+        top = _top(func, args, kwargs)
+        if top is not None:
+            return _Rectifier.apply(args[0] if args else kwargs["input"], top, self.rule)
         if func in _OTHERS:
             self.strange.append(func.__name__)
         return func(*args, **kwargs)
+
+
+def _top(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+    """The largest value that a ReLU lets through; None for what is no ReLU."""
+    if func in _RELUS:
+        return float("inf")
+    if func is F.relu6:
+        return 6.0
+    if func is F.hardtanh:  # what nn.ReLU6 calls
+        low, high = (*args[1:3], *(kwargs.get(name) for name in ("min_val", "max_val")[len(args[1:3]) :]))
+        return high if low == 0 else None
+    return None
 
 
 class _Rectifier(torch.autograd.Function):
