@@ -29,6 +29,7 @@ NAMES = (
     "general_to_specific",
     "squeezing",
     "strategies",
+    "first_layer",
 )
 
 
@@ -146,7 +147,7 @@ def test_recorded_files_are_whole(name: str) -> None:
 
 # --- records that are read off and not trained ---------------------------------------------------------------------
 
-FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing")
+FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing", "occlusion_maps")
 
 
 def facts(name: str) -> dict:

@@ -105,7 +105,7 @@ const layout = (own) => [
     el(
       "div",
       {},
-      el("div", { class: "cx-hint" }, "what it costs"),
+      el("div", { class: "cx-hint" }, "yellow: it costs, blue: it helps"),
       el(
         "div",
         { class: "om-board" },

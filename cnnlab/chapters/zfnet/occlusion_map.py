@@ -64,8 +64,8 @@ def occlusion_map(photos: Mapping[str, Any], record: Mapping[str, Any], *, key: 
             f"A photograph with a gray square on it, and beside it a map: bright where the square costs the network's "
             f"answer most. It starts with the photo {photo!r} and a square of {size} pixels in the middle."
         ),
-        room=150,
-        hint=150,
+        room=125,
+        hint=135,
     )
     data = {"side": record["side"], "stride": record["stride"], "photos": shown}
     return panel(photo=first, size=middle, data=data, key=key)
