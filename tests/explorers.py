@@ -85,3 +85,17 @@ def _augmented_photo(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["augmented_photo"] = _augmented_photo
+
+
+def _occlusion_map(key: str | None = None) -> widgets.Explorer:
+    """Two photos of one color each, squares of two sizes; covering the middle of the first costs everything."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    small = {"per mille": [[600, 610, 600], [580, 0, 300], [600, 600, 605]], "says": ["cat", "dog"],
+             "best": [[0, 0, 0], [0, 1, 0], [0, 0, 0]]}  # fmt: skip
+    large = {"per mille": [[200, 100], [600, 600]], "says": ["cat", "dog"], "best": [[1, 1], [0, 0]]}
+    own = {"class": "cat", "plain": 0.6, "sizes": {"4": small, "6": large}}
+    record = {"side": 8, "stride": 2, "photos": {"dark": own, "light": own}}
+    return widgets.occlusion_map(photos, record, key=key)
+
+
+MAKERS["occlusion_map"] = _occlusion_map

@@ -31,6 +31,7 @@ NAMES = (
     "strategies",
     "tricks_of_2012",
     "linear_scaling",
+    "first_layer",
 )
 
 
@@ -148,7 +149,7 @@ def test_recorded_files_are_whole(name: str) -> None:
 
 # --- records that are read off and not trained ---------------------------------------------------------------------
 
-FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing")
+FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing", "occlusion_maps")
 
 
 def facts(name: str) -> dict:

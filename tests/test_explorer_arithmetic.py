@@ -34,7 +34,7 @@ from cnnlab.convolutions import (
     worked_examples,
 )
 from cnnlab.widgets import zero_insertion
-from tests.explorers import VIEWS
+from tests.explorers import MAKERS, VIEWS
 
 CORE = next(iter(VIEWS.values())).parents[2] / "widgets" / "static" / "core.js"
 
@@ -296,3 +296,21 @@ def test_shares_of_likeness(node):
     assert said.endswith("come from the same photograph: 1 of 2 by features and 1 of 2 by pixels.")
     assert overall.startswith("Over all 4 pieces: 50 % by features and 25 % by pixels.")
     assert place == {"photo": "b", "piece": 0}
+
+
+def test_what_a_cover_costs(node):
+    data = json.dumps(MAKERS["occlusion_map"]().params["data"])
+    own = f"m.chosen({{photo: 'dark', size: '4'}}, {data})"
+    asked = (
+        f"[m.explain({{row: 1, column: 1}}, {own}), m.explain({{row: 1, column: 2}}, {own}), m.overall({own}),"
+        f" {own}.left.length, m.cost(0.3, 0.6), m.cost(0.9, 0.6),"
+        " [0, 2.9, 3.1, 5, 8].map((pixel) => m.placed(pixel, 4, 3, 2))]"
+    )
+    moved, still, overall, count, costs, helps, places = node(VIEWS["occlusion_map"], asked)
+    assert moved == "“cat” has 60 % in the whole photo and 0 % with the square here; the first answer is now “dog”."
+    assert still.endswith("and 30 % with the square here; it is still the first answer.")
+    assert overall == (
+        "Of 9 places, 8 leave the answer as it is, and at 2 the square even helps it. At the worst one it falls to 0 %."
+    )
+    assert count == 9 and costs == pytest.approx(0.5) and helps == pytest.approx(-0.5)
+    assert places == [0, 0, 1, 2, 2]

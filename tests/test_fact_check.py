@@ -77,6 +77,16 @@ def test_what_is_told_of_alexnet():
     assert section("six times faster")
 
 
+def test_zfnets_width_and_its_bill():
+    narrow, wide, alexnet = (summarize(name) for name in ("zfnet", "zfnet_wide", "alexnet_2012"))
+    text = section("layers 3 to 5 have 512")
+    assert f"{wide.params / 1e6:.1f} million" in text and f"{narrow.params / 1e6:.1f}." in text
+    text = section("Smaller kernels made ZFNet")
+    assert f"{narrow.macs / 1e6:,.0f} million" in text and f"AlexNet {alexnet.macs / 1e6:.0f}:" in text
+    assert f"{narrow.macs / alexnet.macs:.1f} times the work" in text
+    assert f"does {wide.macs / alexnet.macs:.1f} times as much" in text
+
+
 def test_even_kernels_cannot_keep_the_size():
     with pytest.raises(ValueError, match="odd"):
         same_padding(2)

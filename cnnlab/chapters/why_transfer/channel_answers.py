@@ -5,11 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.widgets.explorer import Explorer
 from cnnlab.widgets.panel import Choice, Panel, Select
+from cnnlab.widgets.photos import packed_photo
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,7 +119,7 @@ def channel_answers(
     )
     first = next(iter(answers))
     data = {
-        "photos": {name: _jpeg(name, photo) for name, photo in photos.items()},
+        "photos": {name: packed_photo(f"photos[{name!r}]", photo, PHOTO) for name, photo in photos.items()},
         "layers": {
             layer: {
                 "field": fields[layer],
@@ -137,17 +137,3 @@ def channel_answers(
         },
     }
     return panel(photo=next(iter(photos)), layer=first, rank=0, data=data, key=key)
-
-
-def _jpeg(name: str, photo: Any) -> str:
-    import numpy as np
-    from PIL import Image
-
-    pixels = np.asarray(photo)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.shape[0] != pixels.shape[1]:
-        raise ValueError(
-            f"photos[{name!r}] has shape {pixels.shape} and type {pixels.dtype}; give square uint8 pixels (H, H, 3)."
-        )
-    file = BytesIO()
-    Image.fromarray(pixels).resize((PHOTO, PHOTO), Image.Resampling.BICUBIC).save(file, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + b64encode(file.getvalue()).decode()
