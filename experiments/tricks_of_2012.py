@@ -20,7 +20,7 @@ from experiments.common import Case, Experiment, Prepared, fresh_model, load, ma
 GOAL = 0.25  # training error
 TRICKS: dict[str, dict[str, Any]] = {
     "response norm": {"norm": True},
-    "pooling without overlap": {"overlap": False},
+    "no overlap": {"overlap": False},
     "dropout": {"dropout": 0.5},
 }
 

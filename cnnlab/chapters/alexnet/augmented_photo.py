@@ -13,7 +13,7 @@ __all__ = ["augmented_photo"]
 # Krizhevsky, Sutskever and Hinton (2012), sections 2, 4.1 and 5.
 WHOLE, CROP, EPOCHS, STD = 256, 224, 90, 0.1
 LARGEST = 0.3  # three deviations: the ends of the sliders
-PARTS = ("all colors", "red, not blue", "green, not both")
+PARTS = ("darker", "redder", "pinker")
 
 PANEL = Panel(
     "augmented_photo",
@@ -40,7 +40,7 @@ PANEL = Panel(
     presets={
         "The middle": {"left": 16, "top": 16, "mirrored": False, "a1": 0, "a2": 0, "a3": 0, "strong": False},
         "Corner, mirrored": {"left": 0, "top": 0, "mirrored": True, "a1": 0, "a2": 0, "a3": 0},
-        "A red lamp": {"a1": -0.1, "a2": 0.3, "a3": 0, "strong": True},
+        "Warm light": {"a1": -0.1, "a2": 0.3, "a3": 0, "strong": True},
     },
 )
 
