@@ -43,7 +43,7 @@ PANEL = Panel(
     "inception_module",
     title="An Inception module and its bill",
     controls=(
-        Slider("channels", 16, 1024, "come in", symbol="C", step=8),
+        Slider("channels", 16, 1024, "in", symbol="C", step=8),
         Slider("c1x1", 8, 512, "1 × 1", color="blue", step=8),
         Slider("reduce3x3", 8, 512, "reduce 3", color="green", step=8),
         Slider("c3x3", 8, 512, "3 × 3", color="green", step=8),
