@@ -32,6 +32,7 @@ NAMES = (
     "tricks_of_2012",
     "linear_scaling",
     "first_layer",
+    "auxiliary_heads",
 )
 
 

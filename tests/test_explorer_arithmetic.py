@@ -314,3 +314,35 @@ def test_what_a_cover_costs(node):
     )
     assert count == 9 and costs == pytest.approx(0.5) and helps == pytest.approx(-0.5)
     assert places == [0, 0, 1, 2, 2]
+
+
+def test_the_bill_of_an_inception_module_is_that_of_its_layers(node):
+    """Each preset's, branch by branch, against the layers; and the presets against the network of 2014."""
+    from cnnlab.chapters.googlenet.inception_module import _NAMES, MODULES
+    from cnnlab.meta import on_meta
+    from cnnlab.models import create_model
+    from cnnlab.models.googlenet import NaiveInception
+
+    states = [dict(zip(_NAMES, own, strict=True)) for own in MODULES.values()]
+    ask = f"{json.dumps(states)}.map((s) => [m.bill(s), m.explain(s)])"
+    answers = node(VIEWS["inception_module"], ask)
+    whole = summarize("googlenet_2014")
+    for (name, own), (rows, text) in zip(MODULES.items(), answers, strict=True):
+        parts = [whole[f"inception{name}.{branch}"] for branch in ("conv1x1", "conv3x3", "conv5x5", "pool")]
+        assert [row["before"] + row["kernel"] for row in rows] == [part.macs for part in parts]
+        assert [row["out"] for row in rows] == [part.output_shape[1] for part in parts]
+        assert parts[0].output_shape[2] == own[-1]
+        channels, c1x1, _, c3x3, _, c5x5, _, side = own
+        with on_meta():
+            naive = NaiveInception(channels, c1x1, c3x3, c5x5)
+        naive = summarize(naive, (channels, side, side))
+        assert sum(row["naive"] for row in rows) == naive.macs
+        assert sum(row["all"] for row in rows) == naive[""].output_shape[1]
+        assert f"become {sum(row['out'] for row in rows)} " in text and "dearest branch is 3 × 3" in text
+    with on_meta():
+        model = create_model("googlenet_2014")
+    for name, (channels, *_) in MODULES.items():
+        assert model.get_submodule(f"inception{name}").conv1x1[0].in_channels == channels
+    assert node(VIEWS["inception_module"], "[0, 4.8e6, 9.96e6, 1.6e9].map(m.millions)") == [
+        *("0", "4.8 M", "10 M", "1,600 M"),
+    ]

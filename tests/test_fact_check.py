@@ -10,7 +10,9 @@ import torch
 
 from cnnlab.analysis import summarize
 from cnnlab.arithmetic import output_size, same_padding, transposed_output_size
+from cnnlab.chapters.googlenet.inception_module import MODULES
 from cnnlab.convolutions import grid_coverage
+from cnnlab.meta import on_meta
 from cnnlab.models import create_model
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
@@ -105,10 +107,26 @@ def test_lenet_has_fewer_parameters_and_more_macs_than_the_perceptron():
     assert lenet.params < perceptron.params and lenet.macs > perceptron.macs
 
 
+def test_googlenet_is_counted_without_and_with_its_heads():
+    text = section("GoogLeNet has 5 million")
+    whole, alexnet = (summarize(name).params for name in ("googlenet_2014", "alexnet_2012"))
+    with on_meta():
+        model = create_model("googlenet_2014")
+    heads = sum(p.numel() for head in (model.head4a, model.head4d) for p in head.parameters())
+    assert f"{whole:,}" in text and f"{whole - heads:,}" in text
+    assert f"{alexnet / (whole - heads):.1f} times" in text
+
+
+def test_no_inception_module_squeezes_to_16_before_its_3x3():
+    rows = MODULES.values()
+    assert min(row[2] for row in rows) == 96 and {row[4] for row in rows} >= {16}
+    for channels, _, reduce3x3, c3x3, reduce5x5, c5x5, *_ in rows:
+        three = reduce3x3 * (channels + 9 * c3x3)
+        assert three > reduce5x5 * (channels + 25 * c5x5), "the 3 x 3 is the dearest branch"
+
+
 def test_resnet_152_and_vgg_19_are_counted_in_multiply_adds():
     import torchvision
-
-    from cnnlab.meta import on_meta
 
     with on_meta():
         vgg = torchvision.models.vgg19()

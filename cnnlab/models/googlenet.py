@@ -36,7 +36,7 @@ place of biases and local response norm; the branch called 5x5 is 3x3, a mistake
 last max pooling is 2x2; dropout 20 %; and no heads, since those in the checkpoint were never trained.
 
 ``small_input=True`` is for pictures of 32 pixels: conv1 is 3x3 with stride 1 and there is no pooling after it, so that
-3a works on 16 x 16 and 5b on 4 x 4. The heads then average to 4 x 4 without overlap.
+3a works on 16 x 16 and 5b on 4 x 4. The heads then average to 4 x 4 without overlap. ``narrow`` is for a processor's.
 
 Differs from the paper in:
   - Pooling rounds the size up and does not pad, as in Caffe's model; local response norm has Caffe's constants (5
@@ -78,6 +78,7 @@ class GoogLeNetVariant:
     dropout: float = 0.4
     auxiliary: bool = True  # the two heads
     small_input: bool = False
+    narrow: int = 1  # divides all widths: 1, 2, 4 or 8
 
 
 VARIANTS = {
@@ -152,12 +153,12 @@ class Inception(nn.Module):
 class AuxiliaryHead(nn.Module):
     """A small classifier for the middle of the network, section 5. Shape: (N, C, 14, 14) -> (N, num_classes)."""
 
-    def __init__(self, in_channels: int, num_classes: int, *, batch_norm: bool = False) -> None:
+    def __init__(self, in_channels: int, num_classes: int, *, batch_norm: bool = False, narrow: int = 1) -> None:
         super().__init__()
-        self.conv = convolution(in_channels, 128, 1, batch_norm=batch_norm)
-        self.fc1 = nn.Linear(128 * 4 * 4, 1024)
+        self.conv = convolution(in_channels, 128 // narrow, 1, batch_norm=batch_norm)
+        self.fc1 = nn.Linear(128 // narrow * 4 * 4, 1024 // narrow)
         self.dropout = nn.Dropout(0.7)
-        self.fc2 = nn.Linear(1024, num_classes)
+        self.fc2 = nn.Linear(1024 // narrow, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         if min(x.shape[2:]) >= 14:
@@ -197,31 +198,40 @@ class GoogLeNet(Network):
 
     def __init__(self, variant: GoogLeNetVariant, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
+        if variant.narrow not in (1, 2, 4, 8):
+            raise ValueError(f"narrow={variant.narrow!r} does not divide all widths of table 1; use 1, 2, 4 or 8.")
         bn = {"batch_norm": variant.batch_norm}
-        how = {**bn, "kernel_5x5": variant.kernel_5x5}
+        head = {**bn, "narrow": variant.narrow}
+
+        def conv(in_channels: int, out_channels: int, kernel: int) -> nn.Module:
+            return convolution(in_channels // variant.narrow, out_channels // variant.narrow, kernel, **bn)
+
+        def inception(*widths: int) -> Inception:
+            return Inception(*(width // variant.narrow for width in widths), **bn, kernel_5x5=variant.kernel_5x5)
+
         kernel, stride = (3, 1) if variant.small_input else (7, 2)
-        self.conv1 = convolution(in_channels, 64, kernel, stride, **bn)
+        self.conv1 = convolution(in_channels, 64 // variant.narrow, kernel, stride, **bn)
         self.pool1 = nn.Identity() if variant.small_input else nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.norm1 = nn.Identity() if variant.batch_norm else nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
-        self.conv2_reduce = convolution(64, 64, 1, **bn)
-        self.conv2 = convolution(64, 192, 3, **bn)
+        self.conv2_reduce = conv(64, 64, 1)
+        self.conv2 = conv(64, 192, 3)
         self.norm2 = nn.Identity() if variant.batch_norm else nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
         self.pool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, **how)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, **how)
+        self.inception3a = inception(192, 64, 96, 128, 16, 32, 32)
+        self.inception3b = inception(256, 128, 128, 192, 32, 96, 64)
         self.pool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, **how)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, **how)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, **how)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, **how)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, **how)
+        self.inception4a = inception(480, 192, 96, 208, 16, 48, 64)
+        self.inception4b = inception(512, 160, 112, 224, 24, 64, 64)
+        self.inception4c = inception(512, 128, 128, 256, 24, 64, 64)
+        self.inception4d = inception(512, 112, 144, 288, 32, 64, 64)
+        self.inception4e = inception(528, 256, 160, 320, 32, 128, 128)
         self.pool4 = nn.MaxPool2d(variant.last_max_pool, stride=2, ceil_mode=True)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, **how)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, **how)
-        self.head4a = AuxiliaryHead(512, num_classes, **bn) if variant.auxiliary else None
-        self.head4d = AuxiliaryHead(528, num_classes, **bn) if variant.auxiliary else None
+        self.inception5a = inception(832, 256, 160, 320, 32, 128, 128)
+        self.inception5b = inception(832, 384, 192, 384, 48, 128, 128)
+        self.head4a = AuxiliaryHead(512 // variant.narrow, num_classes, **head) if variant.auxiliary else None
+        self.head4d = AuxiliaryHead(528 // variant.narrow, num_classes, **head) if variant.auxiliary else None
         self.dropout = nn.Dropout(variant.dropout)
-        self.fc = nn.Linear(1024, num_classes)
+        self.fc = nn.Linear(1024 // variant.narrow, num_classes)
         self.auxiliary_weights = (0.3, 0.3) if variant.auxiliary else ()
 
         he_normal_(self, mode="fan_in")
