@@ -29,6 +29,8 @@ NAMES = (
     "general_to_specific",
     "squeezing",
     "strategies",
+    "small_kernels",
+    "deep_start",
 )
 
 

@@ -296,3 +296,26 @@ def test_shares_of_likeness(node):
     assert said.endswith("come from the same photograph: 1 of 2 by features and 1 of 2 by pixels.")
     assert overall.startswith("Over all 4 pieces: 50 % by features and 25 % by pixels.")
     assert place == {"photo": "b", "piece": 0}
+
+
+def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
+    states = [
+        dict(zip(("kernel", "layers", "channels", "side"), values))
+        for values in ((3, 3, 256, 56), (3, 2, 128, 112), (5, 2, 64, 28), (7, 1, 512, 7), (7, 5, 64, 14))
+    ]
+    found = node(VIEWS["stack_builder"], f"{json.dumps(states)}.map((own) => [m.measure(own), m.explain(own)])")
+    for (k, layers, channels, side), (seen, said) in zip((state.values() for state in states), found, strict=True):
+        field = receptive_field_of([(k, 1, 1)] * layers)[-1][0]
+        assert seen["field"] == field
+        for name, kernel, count in (("stack", k, layers), ("one", field, 1)):
+            with torch.device("meta"):
+                convs = [
+                    torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False) for _ in range(count)
+                ]
+            counted = summarize(torch.nn.Sequential(*convs), (channels, side, side))
+            own = seen[name]
+            assert (own["weights"], own["macs"], own["relus"]) == (counted.params, counted.macs, count)
+            assert own["bytes"] == counted.activation_bytes
+        assert f"{seen['one']['squares']} C²" in said
+        if layers > 1:
+            assert f": {round(100 - 100 * seen['stack']['weights'] / seen['one']['weights'])} % fewer" in said
