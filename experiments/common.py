@@ -25,7 +25,7 @@ from cnnlab.data import Dataset, load_dataset
 from cnnlab.environment import SCALES, device, seed_everything
 from cnnlab.environment import scale as default_scale
 from cnnlab.results import recorded_folder
-from cnnlab.training import Run, Trainer, fit
+from cnnlab.training import Run, Trainer, TrainingDiverged, fit
 from cnnlab.training.provenance import command_line, provenance
 from cnnlab.training.run import read_json, write_json
 
@@ -44,6 +44,8 @@ class Experiment:
         prepare: (case, seed, settings) -> everything that :func:`cnnlab.fit` needs.
         measure: (prepared, run) -> what is recorded of a finished training.
         measures: the keys of that whose mean and range over the seeds go into "summary".
+        diverged: prepared -> what is recorded of a training whose loss is no longer a number; None where that is a
+            fault, which stops the experiment.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Experiment:
     prepare: Callable[[Case, int, Any], Prepared]
     measure: Callable[[Prepared, Run], dict[str, Any]]
     measures: tuple[str, ...]
+    diverged: Callable[[Prepared], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,21 +135,30 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> dict
         seconds = sum(_estimate(experiment, case, settings, [s for c, s in left if c is case]) for case in cases)
         print(f"The rest should take about {_duration(seconds)} on this machine. Results: {output}", flush=True)
 
+    own = record["provenance"]
     for number, (case, seed) in enumerate(left, 1):
         prepared = experiment.prepare(case, seed, settings)
         began = time.perf_counter()
         checkpoint = _checkpoint(experiment, options.scale, case, seed)
-        run = fit(prepared.model, prepared.data, **prepared.fit, seed=seed, checkpoint=checkpoint)
-        if run.stopped:
-            print("Stopped. The same command goes on from here.")
-            break
+        try:
+            run = fit(prepared.model, prepared.data, **prepared.fit, seed=seed, checkpoint=checkpoint)
+        except TrainingDiverged:
+            if experiment.diverged is None:
+                raise
+            measured, seconds, commit = experiment.diverged(prepared), time.perf_counter() - began, own["commit"]
+        else:
+            if run.stopped:
+                print("Stopped. The same command goes on from here.")
+                break
+            measured = experiment.measure(prepared, run)
+            seconds, commit = run.provenance["wall_seconds"], run.provenance["commit"]
         result = {
             **case,
             "seed": seed,
-            **experiment.measure(prepared, run),
-            "seconds": run.provenance["wall_seconds"],
+            **measured,
+            "seconds": seconds,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "commit": run.provenance["commit"],
+            "commit": commit,
         }
         record = _open_record(experiment, options, settings, output)  # a second process may have added to it
         record["results"].append(result)

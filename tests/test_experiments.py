@@ -33,6 +33,8 @@ NAMES = (
     "linear_scaling",
     "first_layer",
     "auxiliary_heads",
+    "small_kernels",
+    "deep_start",
 )
 
 

@@ -346,3 +346,26 @@ def test_the_bill_of_an_inception_module_is_that_of_its_layers(node):
     assert node(VIEWS["inception_module"], "[0, 4.8e6, 9.96e6, 1.6e9].map(m.millions)") == [
         *("0", "4.8 M", "10 M", "1,600 M"),
     ]
+
+
+def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
+    states = [
+        dict(zip(("kernel", "layers", "channels", "side"), values))
+        for values in ((3, 3, 256, 56), (3, 2, 128, 112), (5, 2, 64, 28), (7, 1, 512, 7), (7, 5, 64, 14))
+    ]
+    found = node(VIEWS["stack_builder"], f"{json.dumps(states)}.map((own) => [m.measure(own), m.explain(own)])")
+    for (k, layers, channels, side), (seen, said) in zip((state.values() for state in states), found, strict=True):
+        field = receptive_field_of([(k, 1, 1)] * layers)[-1][0]
+        assert seen["field"] == field
+        for name, kernel, count in (("stack", k, layers), ("one", field, 1)):
+            with torch.device("meta"):
+                convs = [
+                    torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False) for _ in range(count)
+                ]
+            counted = summarize(torch.nn.Sequential(*convs), (channels, side, side))
+            own = seen[name]
+            assert (own["weights"], own["macs"], own["relus"]) == (counted.params, counted.macs, count)
+            assert own["bytes"] == counted.activation_bytes
+        assert f"{seen['one']['squares']} C²" in said
+        if layers > 1:
+            assert f": {round(100 - 100 * seen['stack']['weights'] / seen['one']['weights'])} % fewer" in said

@@ -506,3 +506,12 @@ def test_an_average_has_at_most_the_mean_loss_and_is_less_sure():
     mean = p.mean(0)
     assert (-mean.log() <= (-p.log()).mean(0) + 1e-6).all()
     assert mean.amax(1).mean() < p.amax(2).mean()
+
+
+def test_where_vgg_keeps_its_parameters_and_its_work():
+    text = section("VGG is slow because")
+    counted = summarize("vgg16")
+    dense = [counted[name] for name in ("fc6", "fc7", "fc8")]
+    assert counted.params == 138_357_544 and sum(layer.params for layer in dense) == 123_642_856
+    assert "123.6 of the 138.4 million" in text
+    assert round(100 * sum(layer.macs for layer in dense) / counted.macs, 1) == 0.8 and "0.8 %" in text
