@@ -124,7 +124,8 @@ def test_a_folder_without_a_split_and_a_data_set(tmp_path: Path, capsys: pytest.
         (plain.replace("/tiny", "/tiny/train/dark"), "0 classes: two or more are needed"),
         (plain.replace("/tiny", "/nowhere"), "does not exist"),
         (TINY.format(folder=tmp_path).replace('"lenet5"', '"mlp_mnist"').split("[data]")[0]
-         + '[data]\ndataset = "digits"\nsize = 28\npadding = 1\nvalidation = 0.1\n[recipe]\nepochs = 1\n[output]\nfolder = "x"\n',
+         + '[data]\ndataset = "digits"\nsize = 28\npadding = 1\nvalidation = 0.1\n'
+         + '[recipe]\nepochs = 1\n[output]\nfolder = "x"\n',
          "10 classes, 1 x 28 x 28"),
     ]:  # fmt: skip
         (tmp_path / "c.toml").write_text(text)
