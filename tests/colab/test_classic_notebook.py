@@ -229,7 +229,7 @@ def test_lab_by_colabs_callbacks(browser: Browser, classic: str, record_property
 
 
 def test_strategies_in_classic_notebook(browser: Browser, classic: str) -> None:  # noqa: F811
-    """A pretrained network of which the head trains, then everything, then a fresh one: chosen by hand from the menus."""
+    """The head of a pretrained network, then all of it, then a fresh one: chosen by hand from the menus."""
     with opened(browser, classic, "strategies.ipynb") as page:
         for start, trains in (("pretrained", "the head"), ("pretrained", "all"), ("fresh", "all")):
             menus = {label: page.get_by_label(label, exact=True).first for label in ("Weights", "Trains")}

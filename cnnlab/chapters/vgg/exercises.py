@@ -110,8 +110,8 @@ def convolution(answer: Callable[[nn.Linear, int, int], nn.Conv2d]) -> None:
     with torch.no_grad():
         expect(
             tuple(made.weight.shape) == (5, 3, 4, 4),
-            f"Its weight has the shape {tuple(made.weight.shape)}. One output reads all 3 channels of all 4 x 4 places: "
-            "(5, 3, 4, 4).",
+            f"Its weight has the shape {tuple(made.weight.shape)}. One output reads all 3 channels of all 4 x 4 "
+            "places: (5, 3, 4, 4).",
         )
         expect(
             tuple(made(maps).shape) == (2, 5, 1, 1),
