@@ -110,8 +110,8 @@ def convolution(answer: Callable[[nn.Linear, int, int], nn.Conv2d]) -> None:
     with torch.no_grad():
         expect(
             tuple(made.weight.shape) == (5, 3, 4, 4),
-            f"Its weight has the shape {tuple(made.weight.shape)}. One output reads all 3 channels of all 4 x 4 places: "
-            "(5, 3, 4, 4).",
+            f"Its weight has the shape {tuple(made.weight.shape)}. One output reads all 3 channels of all 4 x 4 "
+            "places: (5, 3, 4, 4).",
         )
         expect(
             tuple(made(maps).shape) == (2, 5, 1, 1),
@@ -154,7 +154,7 @@ def viewed(dense: nn.Linear, channels: int, side: int) -> Tensor:
 
 
 convolution.wrong(lambda dense, channels, side: dense, "nn.Conv2d")
-convolution.wrong(lambda dense, channels, side: nn.Conv2d(channels, dense.out_features, 1), "all 4 x 4 places")
+convolution.wrong(lambda dense, channels, side: nn.Conv2d(channels, dense.out_features, 1), "reads all 3 channels")
 convolution.wrong(
     lambda dense, channels, side: filled(dense, channels, side, viewed(dense, channels, side), dense.bias, padding=1),
     "No padding",
