@@ -154,7 +154,7 @@ def viewed(dense: nn.Linear, channels: int, side: int) -> Tensor:
 
 
 convolution.wrong(lambda dense, channels, side: dense, "nn.Conv2d")
-convolution.wrong(lambda dense, channels, side: nn.Conv2d(channels, dense.out_features, 1), "all 4 x 4 places")
+convolution.wrong(lambda dense, channels, side: nn.Conv2d(channels, dense.out_features, 1), "reads all 3 channels")
 convolution.wrong(
     lambda dense, channels, side: filled(dense, channels, side, viewed(dense, channels, side), dense.bias, padding=1),
     "No padding",
