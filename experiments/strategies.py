@@ -182,7 +182,7 @@ EXPERIMENT = Experiment(
         "smoke": Settings((Task(LITE, "digits"),), ((20, 1),), size=32, test_images=20, pool=100),
         "laptop": Settings(
             (Task(LITE, "textures", 64), Task(LITE, "fashion_mnist"), Task(LITE, "cifar10"), Task(LITE, "digits")),
-            ((20, 8), (100, 4), (400, 2)),
+            ((20, 24), (100, 12), (400, 6)),
             size=64,
             test_images=150,
         ),
