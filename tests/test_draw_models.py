@@ -186,8 +186,9 @@ def test_notebook_output() -> None:
     drawing = draw_model("lenet5")
     html = drawing._repr_html_()
     assert 'class="cnnlab-figure"' in html and f'alt="{drawing.alt}"' in html and "<figcaption>" not in html
-    still = base64.b64decode(html.split("base64,")[1].split('"')[0]).decode()
-    assert still == standalone(drawing.svg)
+    packed = (part.split('"')[0] for part in html.split("base64,")[1:])
+    narrow, still = (base64.b64decode(letters).decode() for letters in packed)
+    assert still == standalone(drawing.svg) and narrow == standalone(drawing.narrow)
     root = ElementTree.fromstring(still)
     assert root.attrib["fill"] == palette.light("ink") and "var(" not in still and "currentColor" not in still
 
