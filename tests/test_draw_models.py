@@ -102,6 +102,18 @@ def test_volumes_show_the_shapes_of_lenet() -> None:
     assert "3@28×28" in texts(wider)
 
 
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_2012", "zfnet", "vgg16"])
+def test_volumes_become_boxes_on_a_phone_where_their_words_would_shrink(name: str) -> None:
+    drawing = draw_model(name)
+    wide, small = (float(re.search(r'viewBox="\S+ \S+ (\S+)', svg)[1]) for svg in (drawing.svg, drawing.narrow))
+    assert small < 420 < wide
+    assert drawing.narrow == draw_model(name, style="blocks").svg
+
+
+def test_small_volumes_stay_volumes_on_a_phone() -> None:
+    assert draw_model(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)), (1, 8, 8)).narrow is None
+
+
 @pytest.mark.parametrize(
     ("name", "count"),
     [("resnet18", 8), ("resnet50", 16), ("resnet20_cifar", 9), ("resnet56_cifar", 27), ("plain20_cifar", 0)],
@@ -174,8 +186,9 @@ def test_notebook_output() -> None:
     drawing = draw_model("lenet5")
     html = drawing._repr_html_()
     assert 'class="cnnlab-figure"' in html and f'alt="{drawing.alt}"' in html and "<figcaption>" not in html
-    still = base64.b64decode(html.split("base64,")[1].split('"')[0]).decode()
-    assert still == standalone(drawing.svg)
+    packed = (part.split('"')[0] for part in html.split("base64,")[1:])
+    narrow, still = (base64.b64decode(letters).decode() for letters in packed)
+    assert still == standalone(drawing.svg) and narrow == standalone(drawing.narrow)
     root = ElementTree.fromstring(still)
     assert root.attrib["fill"] == palette.light("ink") and "var(" not in still and "currentColor" not in still
 

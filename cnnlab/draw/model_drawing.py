@@ -78,7 +78,8 @@ def draw_model(
     Args:
         model: Any module, or a name for `cnnlab.create_model`.
         input_size: (C, H, W); None takes the model's own.
-        style: "volumes" for stacks of feature maps, "blocks" for boxes with shortcuts.
+        style: "volumes" for stacks of feature maps (on a phone, boxes: they can be read there), "blocks" for boxes with
+            shortcuts.
         expand: Whether "blocks" draws every repeated block instead of one of them with "×3".
         caption: A sentence that says what to see in it, numbered below the drawing as `show` does.
 
@@ -89,13 +90,17 @@ def draw_model(
         raise unknown_name("style", style, STYLES)
     summary = summarize(model, input_size)
     items = series_of(summary.trace)
+    branched = any(hidden(x) for x in items)
     if style == "volumes":
-        drawn = draw_volumes(summary, items)
-    elif any(hidden(x) for x in items):
-        drawn = draw_opened(summary, items, expand)
+        drawing = Drawing(*draw_volumes(summary, items))
+        if not branched and _width(drawing.svg) > 1.2 * _PHONE:
+            # A row of volumes would shrink on a phone until its words cannot be read; lines of boxes need not.
+            drawing.narrow = draw_blocks(summary, items, expand)[0]
+    elif branched:
+        drawing = Drawing(*draw_opened(summary, items, expand))
     else:
-        drawn = draw_blocks(summary, items, expand)
-    return Drawing(*drawn).captioned(caption)
+        drawing = Drawing(*draw_blocks(summary, items, expand))
+    return drawing.captioned(caption)
 
 
 def draw_block(
@@ -135,3 +140,8 @@ def block_gallery(blocks: Mapping[str, tuple[nn.Module, Sequence[int]]], *, capt
     drawing = Drawing(*draw_gallery(traced))
     drawing.narrow = draw_gallery(traced, _PHONE)[0]
     return drawing.captioned(caption)
+
+
+def _width(svg: str) -> float:
+    """In pixels, as drawn."""
+    return float(svg.split('viewBox="', 1)[1].split('"', 1)[0].split()[2])
