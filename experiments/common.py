@@ -294,11 +294,14 @@ def _estimate(experiment: Experiment, case: Case, settings: Any, seeds: list[int
         return 0.0
     prepared = experiment.prepare(case, seeds[0], settings)
     trainer = Trainer(prepared.model, prepared.data, **prepared.fit, seed=seeds[0])
-    trainer.step()  # the first batch pays for set-up
-    batches, began = 0, time.perf_counter()
-    while batches < 5 and trainer.epoch == 0 and trainer.batch < trainer.batches:
-        trainer.step()
-        batches += 1
+    try:
+        trainer.step()  # the first batch pays for set-up
+        batches, began = 0, time.perf_counter()
+        while batches < 5 and trainer.epoch == 0 and trainer.batch < trainer.batches:
+            trainer.step()
+            batches += 1
+    except TrainingDiverged:  # so will the training itself, in as many batches
+        return 0.0
     each = (time.perf_counter() - began) / max(1, batches)
     # A pass over the test images costs about a third of as many training batches.
     tested = len(prepared.data.test) / trainer.batch_size / 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,15 @@ def test_smoke(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     again = main(experiment, arguments)
     assert again["results"] == json.loads(json.dumps(record["results"]))
     assert "should take about" not in capsys.readouterr().out  # nothing was left to do
+
+
+def test_a_training_that_breaks_in_its_first_batches_is_recorded_as_broken(tmp_path: Path) -> None:
+    from experiments.deep_start import EXPERIMENT
+
+    smoke = replace(EXPERIMENT.settings["smoke"], gains=(1e8,), rates=(1e8,))
+    breaking = replace(EXPERIMENT, settings={**EXPERIMENT.settings, "smoke": smoke})
+    record = main(breaking, ["--scale", "smoke", "--seeds", "0"])
+    assert [result["diverged"] for result in record["results"] if not result["batch_norm"]] == [True]
 
 
 @pytest.mark.slow
