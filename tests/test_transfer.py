@@ -592,6 +592,21 @@ def test_a_probe_finds_a_line_and_chooses_without_the_test_set():
     assert found.accuracy(x[:100].numpy(), y[:100].tolist()) > 0.9
 
 
+def test_a_probe_of_one_strength_is_trained_once_without_folds(monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+
+    fits, fit = [], LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", lambda own, *rest: fits.append(1) or fit(own, *rest))
+    x, y = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    once = probe(x, y, strengths=[2.0], folds=None)
+    assert len(fits) == 1 and once.validation_accuracy == {} and "not validated" in repr(once)
+    again = probe(x, y, strengths=[2.0])
+    assert len(fits) == 7 and torch.equal(once.head().weight, again.head().weight)
+    for more in ({"strengths": (1.0, 2.0)}, {"strengths": [2.0], "validation": (x, y)}):
+        with pytest.raises(ValueError, match="folds=None chooses nothing: give one strength"):
+            probe(x, y, folds=None, **more)
+
+
 def test_a_probe_that_does_not_standardize_leaves_rare_features_small():
     """A feature that is silent in training, but for a breath, and loud in the test."""
     x, y = torch.tensor([[0.0, 1e-6], [0.1, 0], [1.0, 0], [0.9, 0]]), torch.tensor([0, 0, 1, 1])

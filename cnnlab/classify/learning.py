@@ -128,9 +128,7 @@ def learn(
         taken, model = "tune", tuned
     else:
         both = torch.cat([split.train, split.validation])
-        again = probe(
-            x[both], y[both], strengths=[chosen.strength], validation=(x[both], y[both]), iterations=_ITERATIONS
-        )
+        again = probe(x[both], y[both], strengths=[chosen.strength], folds=None, iterations=_ITERATIONS)
         taken, model, run = "probe", put_probe(started, again, photos), None
     test = evaluate(model, data, batch_size=64)
     done("test")

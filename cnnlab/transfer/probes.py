@@ -31,7 +31,8 @@ class Probe:
 
     Attributes:
         strength: of the L2 penalty, chosen by cross-validation on the training features alone.
-        validation_accuracy: by strength, the mean over the folds, or of the validation pictures.
+        validation_accuracy: by strength, the mean over the folds, or of the validation pictures; empty where nothing
+            was chosen (``folds=None``).
         classifier: scikit-learn's pipeline: each feature to mean 0 and variance 1 if so wanted, then logistic
             regression.
     """
@@ -73,8 +74,10 @@ class Probe:
         return folded(*(torch.as_tensor(numbers) for numbers in (ours, offset, mean, scale)))
 
     def __repr__(self) -> str:
-        best = self.validation_accuracy[self.strength]
-        return f"Probe(strength={self.strength:g}, {best:.1%} in validation)"
+        best = self.validation_accuracy.get(self.strength)
+        return f"Probe(strength={self.strength:g}, " + (
+            "not validated)" if best is None else f"{best:.1%} in validation)"
+        )
 
 
 def folded(weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor) -> nn.Linear:
@@ -96,7 +99,7 @@ def probe(
     *,
     strengths: Sequence[float] = STRENGTHS,
     standardize: bool = True,
-    folds: int = 5,
+    folds: int | None = 5,
     seed: int = 0,
     iterations: int = 2000,
     validation: tuple[Any, Any] | None = None,
@@ -109,14 +112,16 @@ def probe(
         strengths: of the penalty, to choose from.
         standardize: bring each feature to mean 0 and variance 1 first, so that the penalty treats them alike. With few
             pictures it also stretches what hardly answered in them; rows of one length without it are then safer.
-        folds: of the cross-validation; fewer where the smallest class has fewer pictures.
+        folds: of the cross-validation; fewer where the smallest class has fewer pictures. None: there is one strength
+            and nothing to choose, so the probe is trained once, on all features, and not once more for each fold.
         seed: of the folds.
         iterations: at most, of the solver.
         validation: features and labels to choose by in place of cross-validation, whose folds know nothing of groups:
             two pictures of one visit in two folds would choose for each other.
 
     Raises:
-        ValueError: one class alone, a class with a single picture, or shapes that do not agree.
+        ValueError: one class alone, a class with a single picture, several strengths and no way to choose, or shapes
+            that do not agree.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
@@ -135,13 +140,19 @@ def probe(
     strengths = [float(strength) for strength in strengths]
     if not strengths or min(strengths) <= 0:
         raise ValueError(f"strengths={strengths!r} must be one number above 0 or more.")
-    folds = whole_number("folds", folds, "Give 2 or more.")
+    if folds is None:
+        if len(strengths) > 1 or validation is not None:
+            raise ValueError(
+                f"folds=None chooses nothing: give one strength, not {len(strengths)}, and no validation=; or folds=5."
+            )
+    else:
+        folds = whole_number("folds", folds, "Give 2 or more, or None for one strength alone.")
     kinds, counts = numpy.unique(y, return_counts=True)
     if len(kinds) < 2:
         raise ValueError(
             f"All {len(y)} labels are {kinds[0]}: there is nothing to tell apart. Give two classes or more."
         )
-    if counts.min() < 2 and validation is None:
+    if counts.min() < 2 and validation is None and folds is not None:
         raise ValueError(
             f"Class {kinds[counts.argmin()]} has one picture: cross-validation needs two of each class or more."
         )
@@ -149,6 +160,11 @@ def probe(
     def classifier(strength: float) -> Any:
         scale = [StandardScaler()] if standardize else []
         return make_pipeline(*scale, LogisticRegression(C=1 / strength, max_iter=iterations))
+
+    if folds is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Probe(strengths[0], {}, classifier(strengths[0]).fit(x, y))
 
     judges = None if validation is None else (_matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))
 

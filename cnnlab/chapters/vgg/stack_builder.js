@@ -86,7 +86,14 @@ const bars = (both, width) =>
         const long = Math.max(2, ((width - 84) * value) / most);
         const place = y + i * (BAR + 1);
         return [
-          svg("rect", { x: 0, y: place, width: long, height: BAR, class: i ? "cx-one" : "cx-stack", "data-value": value }),
+          svg("rect", {
+            x: 0,
+            y: place,
+            width: long,
+            height: BAR,
+            class: i ? "cx-one" : "cx-stack",
+            "data-value": value,
+          }),
           svg("text", { x: long + 6, y: place + 12 }, say(value)),
         ];
       }),
