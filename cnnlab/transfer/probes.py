@@ -75,9 +75,8 @@ class Probe:
 
     def __repr__(self) -> str:
         best = self.validation_accuracy.get(self.strength)
-        return f"Probe(strength={self.strength:g}, " + (
-            "not validated)" if best is None else f"{best:.1%} in validation)"
-        )
+        said = "not validated" if best is None else f"{best:.1%} in validation"
+        return f"Probe(strength={self.strength:g}, {said})"
 
 
 def folded(weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor) -> nn.Linear:
@@ -161,11 +160,6 @@ def probe(
         scale = [StandardScaler()] if standardize else []
         return make_pipeline(*scale, LogisticRegression(C=1 / strength, max_iter=iterations))
 
-    if folds is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Probe(strengths[0], {}, classifier(strengths[0]).fit(x, y))
-
     judges = None if validation is None else (_matrix(validation[0]), numpy.asarray(torch.as_tensor(validation[1])))
 
     def trials() -> Iterator[tuple[Any, ...]]:
@@ -181,6 +175,8 @@ def probe(
     learned: dict[float, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strength that does not converge is judged by its accuracy like the others
+        if folds is None:
+            return Probe(strengths[0], {}, classifier(strengths[0]).fit(x, y))
         for strength in strengths:
             right = []
             for xs, ys, *others in trials():
