@@ -27,6 +27,7 @@ _HOMES: dict[str, str] = {
     "save": "cnnlab.saving",
     "load": "cnnlab.saving",
     "recorded": "cnnlab.results",
+    "runs_by": "cnnlab.results",
     "check": "cnnlab.exercises",
     "device": "cnnlab.devices",
     "scale": "cnnlab.environment",

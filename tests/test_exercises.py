@@ -35,6 +35,7 @@ from cnnlab.exercises import (
     exercise_ids,
     expect,
     find_exercise,
+    is_linear,
     judged,
     judged_model,
     output,
@@ -554,6 +555,25 @@ def test_a_model_is_handed_back_as_it_was(linear):
     assert [module.training for module in net] == [True, False]
     assert all(torch.equal(now, then) for now, then in zip(net.state_dict().values(), before.values()))
     assert output(net, torch.ones(1, 4)).requires_grad is False and not net[1].training and net[0].training
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_network_is_linear_whatever_its_biases(seed):
+    """Of 16 x 16 pixels of noise little is left after an average: biases outweigh it ten thousand times."""
+
+    def network(*between):
+        layers = (nn.Conv2d(3, 8, 3), *between, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        torch.nn.init.constant_(layers[-1].bias, 300.0)
+        return nn.Sequential(*layers)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for kind in (torch.float32, torch.bfloat16):
+            assert is_linear(network().to(kind), (1, 3, 16, 16))
+            assert is_linear(network(nn.BatchNorm2d(8)).to(kind), (1, 3, 16, 16))
+        for between in (nn.ReLU(), nn.GELU(), nn.Tanh(), nn.MaxPool2d(2)):
+            assert not is_linear(network(between), (1, 3, 16, 16))
+    assert is_linear(nn.Threshold(1e9, 7.0), (1, 5))  # a constant
 
 
 def test_networks_in_a_tuple_keep_modes_weights_and_gradients(register):

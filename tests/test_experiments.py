@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cnnlab.data.dataset import channel_statistics
-from cnnlab.results import recorded_folder
+from cnnlab.results import recorded_folder, runs_by
 from cnnlab.training import fit
 from experiments import common
 from experiments.common import main
@@ -158,6 +158,21 @@ def test_recorded_files_are_whole(name: str) -> None:
     assert all(len(result["commit"]) == 40 for result in record["results"])
     assert "/tmp" not in text and "/work" not in text and "/home" not in text
     assert all(source for source in record["provenance"]["data"].values())
+
+
+def test_runs_are_grouped_by_what_tells_them_apart() -> None:
+    record = {"results": [{"lr": lr, "trick": t, "seed": s} for lr in (0.1, 0.01) for s in (0, 1) for t in ("a", "b")]}
+    both = runs_by(record, "trick", "lr")
+    assert list(both) == [("a", 0.1), ("b", 0.1), ("a", 0.01), ("b", 0.01)]
+    assert [run["seed"] for run in both["b", 0.01]] == [0, 1]
+    assert {lr: len(runs) for lr, runs in runs_by(record, "lr").items()} == {0.1: 4, 0.01: 4}
+    with pytest.raises(ValueError, match="field of every run='tricks' is not known. Did you mean 'trick'"):
+        runs_by(record, "tricks")
+    record["results"][3].pop("trick")
+    with pytest.raises(ValueError, match="Allowed: 'lr', 'seed'"):
+        runs_by(record, "lr", "trick")
+    with pytest.raises(ValueError, match="name one or more"):
+        runs_by(record)
 
 
 # --- records that are read off and not trained ---------------------------------------------------------------------

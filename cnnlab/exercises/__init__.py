@@ -84,7 +84,7 @@ from cnnlab.exercises.compare import as_tensor, close
 from cnnlab.exercises.folder import use
 from cnnlab.exercises.kinds import Exercise
 from cnnlab.exercises.proving import Proof, Unproven, prove
-from cnnlab.exercises.reading import output, restored
+from cnnlab.exercises.reading import is_linear, output, restored
 from cnnlab.exercises.verdicts import expect
 
 __all__ = [
@@ -105,5 +105,6 @@ __all__ = [
     "as_tensor",
     "close",
     "output",
+    "is_linear",
     "restored",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "call",
     "Results",
     "output",
+    "is_linear",
     "restored",
     "undisturbed",
     "raised",
@@ -121,6 +122,19 @@ def output(net: nn.Module, x: Tensor) -> Any:
     with restored(net), evaluating(net), torch.no_grad():
         found = net(x.to(like.device, like.dtype))
     return found.to("cpu", x.dtype) if isinstance(found, Tensor) else found
+
+
+def is_linear(net: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether f(a + b) - f(0) = (f(a) - f(0)) + (f(b) - f(0)) for two inputs of ``shape``: so it is for a constant.
+
+    They are large, and f(0) is subtracted, so that a network whose biases outweigh its picture is no less looked at.
+    """
+    a, b = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)) * 100 - 50
+    at = torch.stack([output(net, x) for x in (torch.zeros_like(a), a, b, a + b)])
+    one, other, both = at[1:] - at[0]
+    signal = max(x.abs().max() for x in (one, other, both))
+    exact = next((torch.finfo(p.dtype).eps for p in net.parameters() if not is_lazy(p)), torch.finfo(at.dtype).eps)
+    return bool((both - one - other).abs().max() <= 1e-3 * signal + 2 * exact * at.abs().max())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cnnlab.data import load_dataset
-from cnnlab.exercises import close, exercise, expect, judged, judged_model, output
+from cnnlab.exercises import close, exercise, expect, is_linear, judged, judged_model, output
 from cnnlab.exercises.examples import counted
 from cnnlab.models import create_model
 
@@ -176,17 +176,6 @@ def looks(net: nn.Module, side: int) -> bool:
     return bool((a - b).abs().max() > 1e-6)
 
 
-def is_linear(net: nn.Module) -> bool:
-    """Whether f(a + b) - f(0) = (f(a) - f(0)) + (f(b) - f(0)) for two pictures.
-
-    They are large, and f(0) is subtracted, so that a network whose biases outweigh its picture is no less looked at.
-    """
-    a, b = torch.rand(2, 1, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 100 - 50
-    zero = output(net, torch.zeros_like(a))
-    one, other, both = (output(net, picture) - zero for picture in (a, b, a + b))
-    return bool((both - one - other).abs().max() < 1e-3 * torch.stack((one, other, both)).abs().max())
-
-
 def convolutions_used(net: nn.Module, x: Tensor) -> tuple[int, int]:
     """How many nn.Conv2d the network has, and how many of them are called for ``x``."""
     has = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
@@ -230,7 +219,7 @@ def small(net: nn.Module) -> None:
     expect(size < 20_000, f"It has {size:,} parameters. Look at the first dense layer: how many inputs has it?")
     expect(looks(net, 28), "Its scores are the same for every picture.")
     expect(
-        not is_linear(net),
+        not is_linear(net, (1, 1, 28, 28)),
         "It is linear from end to end: put a nonlinear function such as nn.ReLU() between the layers.",
     )
 
