@@ -9,6 +9,7 @@ and the JSON file is written after each, so that it can be read while the rest i
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -322,7 +323,8 @@ def _duration(seconds: float) -> str:
 
 def _print_summary(summary: list[dict[str, Any]]) -> None:
     for row in summary:
-        label = " ".join(str(value) for value in row.values() if isinstance(value, str))
+        case = itertools.takewhile(lambda item: item[0] != "runs", row.items())  # what stands before it, as it was put
+        label = " ".join(str(value) for _, value in case)
         means = []
         for name, value in row.items():
             if isinstance(value, dict):

@@ -64,6 +64,8 @@ def test_smoke(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             assert key in result
     for row in written["summary"]:
         assert set(row[experiment.measures[0]]) == {"mean", "min", "max"}
+        case = " ".join(str(value) for value in list(row.values())[: list(row).index("runs")])
+        assert case and f"\n{case}: " in out
     for key in ("date", "commit", "device", "cpu_threads", "versions", "wall_seconds", "command", "data"):
         assert key in written["provenance"]
     assert "/somewhere" not in json.dumps(written)
