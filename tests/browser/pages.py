@@ -91,7 +91,8 @@ EACH_LOOK = """() => {
             const { backgroundColor: color, backgroundImage: image, opacity, filter } = style;
             const plain = color === "rgba(0, 0, 0, 0)" && image === "none" && opacity === "1" && filter === "none";
             const own = plain ? "" : [color, image, opacity, filter].join("|");
-            const flows = element.closest("svg") || (!/absolute|fixed/.test(style.position) && style.transform === "none");
+            const moved = /absolute|fixed/.test(style.position) || style.transform !== "none";
+            const flows = !moved || element.closest("svg");
             known.set(element, [own, flows ? "" : `alone ${alone++}`, grounds(element.parentElement)].join("/"));
         }
         return known.get(element);
