@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cnnlab.draw import palette
-from tests.browser.pages import PHONE, axe_violations, hard_to_read
+from tests.browser.pages import PHONE, THINNED, axe_violations, hard_to_read
 from tests.test_chapters import LONGEST_LINE
 from tools.chapters import colab_link, repository, toc
 from tools.page_shares import SIDEWAYS
@@ -50,13 +50,6 @@ TOO_WIDE = """() => {
 # --- each page ----------------------------------------------------------------------------------------------------
 
 
-# The colors of highlighted code are most of what axe has to look at, and the same on every page: they have a test of
-# their own. Everywhere else code is looked at without them.
-FLATTEN = """() => document.querySelectorAll(".highlight pre").forEach((code) => {
-    code.textContent = code.textContent;
-})"""
-
-
 @pytest.mark.parametrize("name", [*PAGES, "search.html"])
 def test_page_over_http(visit: Any, http_site: str, name: str, record_property: Any, subtests: Any) -> None:
     """One visit for all that is asked of a page on a desk, in light and dark."""
@@ -78,7 +71,7 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
                 check_folds(page)
         with subtests.test("nothing is cut"):
             check_nothing_is_cut(page)
-        page.evaluate(FLATTEN)
+        page.evaluate(THINNED)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []
         page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
@@ -245,10 +238,13 @@ def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -
     with visit(f"{http_site}/search.html") as seen:
         seen.page.evaluate(
             """() => document.querySelector("article, main").insertAdjacentHTML("afterbegin",
-            '<p style="color: #bbb; background: #fff">Hard to read</p><button></button>')"""
+            `<p style="color: #bbb; background: #fff">Hard to read</p><button></button><div style="position: relative">
+            <div style="background: #222; height: 40px"></div>
+            <b style="position: absolute; top: 8px; font-weight: normal">Over a dark neighbor</b></div>`)"""
         )
         found = " ".join(axe_violations(seen.page))
         assert "color-contrast" in found and "button-name" in found
+        assert "Hard to read" in found and "Over a dark neighbor" in found
         assert "Hard to read" in " ".join(hard_to_read(seen.page))
 
 
