@@ -99,7 +99,9 @@ const strip = (top, width, name, [low, high], dots, { mean, deviation }) => {
     }),
     svg("line", { x1: 0, x2: width, y1: base, y2: base, class: "bd-axis" }),
     svg("line", { x1: x(mean), x2: x(mean), y1: base - 48, y2: base, class: "bd-mean" }),
-    ticks.filter((tick) => tick <= high).map((tick) => svg("text", { x: x(tick), y: base + 16, class: "bd-tick" }, tidy(tick))),
+    ticks
+      .filter((tick) => tick <= high)
+      .map((tick) => svg("text", { x: x(tick), y: base + 16, class: "bd-tick" }, tidy(tick))),
     dots.map(([value, kind, row]) =>
       svg("circle", { cx: x(value), cy: base - 8 - 4 * row, r: kind === "bd-own" ? 6 : 4, class: kind }),
     ),
@@ -116,7 +118,8 @@ const view = (state, width, data) => {
     [...values.keys()].reverse().map((i) => [values[i], i ? "bd-in" : "bd-own", i ? 1 + (i % 8) : 4]);
   const rest = data.values.map((value) => [value, "bd-all", 0]);
   const root = ({ variance }) => Math.sqrt(variance);
-  const said = "A line of dots for the unit's numbers in this batch, and below it one for what batch norm makes of them.";
+  const said =
+    "A line of dots for the unit's numbers in this batch, and below it one for what batch norm makes of them.";
   return {
     text: explain(state, all),
     facts: [
