@@ -348,6 +348,36 @@ def test_the_bill_of_an_inception_module_is_that_of_its_layers(node):
     ]
 
 
+def test_a_batch_is_normed_as_torch_norms_it(node):
+    """In both modes, with the running statistics of all batches up to it; the first picture is in each, none twice."""
+    values = [round(float(value), 3) for value in torch.randn(80, generator=torch.Generator().manual_seed(0)) * 2 + 1]
+    states = [
+        {"mode": mode, "batch": batch, "gamma": 1.5, "beta": -0.5, "draw": draw}
+        for mode in ("train", "eval")
+        for batch, draw in ((2, 0), (8, 5), (64, 11))
+    ]
+    ask = f"((v) => {json.dumps(states)}.map((s) => [m.normed(s, {{ values: v }}), m.drawn(80, s.batch, s.draw)]))"
+    for state, (found, places) in zip(states, node(VIEWS["batch_distribution"], f"{ask}({values})"), strict=True):
+        assert places[0] == 0 and len(set(places)) == state["batch"] and set(places) <= set(range(80))
+        norm = torch.nn.BatchNorm1d(1).double()
+        torch.nn.init.constant_(norm.weight, 1.5)
+        torch.nn.init.constant_(norm.bias, -0.5)
+        ask = f"[...Array({state['draw'] + 1}).keys()].map((d) => m.drawn(80, {state['batch']}, d))"
+        for batch in node(VIEWS["batch_distribution"], ask):
+            x = torch.tensor([values[place] for place in batch], dtype=torch.float64)[:, None]
+            out = norm(x)
+        out = out if state["mode"] == "train" else norm.eval()(x)
+        assert found["after"] == pytest.approx(out[:, 0].tolist(), abs=1e-9)
+        assert found["kept"]["mean"] == pytest.approx(norm.running_mean.item())
+        assert found["kept"]["variance"] == pytest.approx(norm.running_var.item())
+    one = {"mode": "train", "batch": 1, "gamma": 2, "beta": 0.5, "draw": 3}
+    (alone, words) = node(
+        VIEWS["batch_distribution"],
+        f"((s, d) => [m.normed(s, d), m.explain(s, m.normed(s, d))])({json.dumps(one)}, {{ values: {values} }})",
+    )
+    assert alone["after"] == [0.5] and alone["kept"] == {"mean": 0, "variance": 1} and "Torch refuses it." in words
+
+
 def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
     states = [
         dict(zip(("kernel", "layers", "channels", "side"), values))
