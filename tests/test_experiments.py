@@ -37,6 +37,8 @@ NAMES = (
     "small_kernels",
     "deep_start",
     "batch_norm",
+    "shortcuts",
+    "depth_or_width",
 )
 
 
