@@ -8,8 +8,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HTML   := _build/html
 BUILT  := _build/.built
-JOBS   ?= 2
 LAB    ?= book
+# Workers of the tests: one more than cores, since browsers and kernels are waited for; three at most, for memory's sake.
+JOBS   ?= 3
 
 # What Colab preinstalls, in an environment of its own; with Python 3.13 as there, on PATH or from pyenv, if there is one.
 COLAB        := .venv-colab

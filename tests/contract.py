@@ -11,7 +11,6 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from unittest.mock import patch
 
 import torch
@@ -133,23 +132,63 @@ def cheaper(name: str, side: int) -> int:
     return side if info.fixed_size else side - max(0, side - least) // cycle * cycle
 
 
-def shallow(network: nn.Module) -> nn.Module:
-    """The network without what it repeats: of equal neighbors in a row of layers the first one stays.
+def shallow(network: nn.Module, x: Tensor) -> nn.Module:
+    """The network without what it repeats, for tests whose time grows with the number of operators.
 
-    Every kind of block is there, in every size, and the code that leads from one to the next; what is left out ran
-    once already. For tests whose time grows with the number of operators.
+    Of equal neighbors in a row of layers the first one stays; and of blocks that keep their input's shape, one of each
+    form, whatever its number of channels: what is left out ran the same code once already. So every kind of block is
+    there, and everything that leads from one size to the next.
+
+    Args:
+        x: pictures that the network takes; they are sent through it once.
     """
-    for row in [m for m in network.modules() if isinstance(m, nn.Sequential | nn.ModuleList)]:
-        layers = list(row.named_children())
-        for (_, before), (name, layer) in pairwise(layers):
-            if next(layer.parameters(), None) is not None and _form(layer) == _form(before):
+    keeping = _keeping_shape(network, x)
+    seen: set[str] = set()
+    rows = [m for m in network.modules() if m is network or isinstance(m, nn.Sequential | nn.ModuleList)]
+    for row in rows:
+        before = ""
+        for name, layer in list(row.named_children()):
+            if next(layer.parameters(), None) is None:
+                before = ""
+                continue
+            form, kind = _form(layer), _kind(layer)
+            again = layer in keeping and kind in seen
+            if again and row is network:  # which calls its parts by their names
+                row._modules[name] = nn.Identity()
+            elif row is not network and (again or form == before):
                 del row._modules[name]
+            before = form
+            seen.add(kind)
     return network
+
+
+def _keeping_shape(network: nn.Module, x: Tensor) -> set[nn.Module]:
+    """The blocks whose outputs have their inputs' shapes, so that what follows fits without them too."""
+    keeping: set[nn.Module] = set()
+
+    def note(layer: nn.Module, given: tuple, made: object) -> None:
+        if len(given) == 1 and isinstance(made, Tensor) and made.shape == given[0].shape:
+            keeping.add(layer)
+
+    blocks = [m for m in network.modules() if m is not network and next(m.children(), None) is not None]
+    hooks = [block.register_forward_hook(note) for block in blocks]
+    with torch.no_grad():
+        network(x)
+    for hook in hooks:
+        hook.remove()
+    return keeping
 
 
 def _form(layer: nn.Module) -> str:
     """What a layer is made of; the rate at which chance drops it may differ."""
     return re.sub(r"\d+\.\d+(e-\d+)?", "", repr(layer))
+
+
+def _kind(layer: nn.Module) -> str:
+    """What decides which code of a layer runs: its form but for channels, and every plain setting of what is in it."""
+    channels = r"(?<=Conv2d\()\d+, \d+|(?<=Norm2d\()\d+|(?<=Norm\()\(\d+,\)|(?<=features=)\d+|(?<=groups=)\d+"
+    own = [(k, v) for m in layer.modules() for k, v in vars(m).items() if isinstance(v, bool | str)]
+    return f"{re.sub(channels, '', _form(layer))} {own}"
 
 
 def small_input(name: str, batch: int = 2, channels: int | None = None) -> Tensor:
