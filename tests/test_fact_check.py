@@ -117,6 +117,31 @@ def test_googlenet_is_counted_without_and_with_its_heads():
     assert f"{alexnet / (whole - heads):.1f} times" in text
 
 
+def test_inception_v3_is_counted_without_and_with_its_head():
+    text = section("Inception v3 has 23 million")
+    with on_meta():
+        model = create_model("inception_v3")
+    whole, head = (sum(p.numel() for p in net.parameters()) for net in (model, model.auxiliary))
+    assert f"{whole:,}" in text and f"{whole - head:,}" in text
+
+
+def test_smoothing_gives_the_right_class_its_share_too():
+    text = section("Label smoothing of 0.1")
+    for classes in (10, 1000):
+        assert f"{0.9 + 0.1 / classes:g} of " in text
+
+
+def test_shaken_distributions_do_not_take_the_help_of_batch_norm_away():
+    """Four times as far in a step, and better than without a norm: with every seed."""
+    from cnnlab import recorded
+
+    rows = {(one["norm"], one["lr"]): one for one in recorded("batch_norm")["summary"] if one["batch"] > 2}
+    for rate in (0.01, 0.03, 0.1):
+        plain, noisy = rows["none", rate], rows["noisy batch norm", rate]
+        assert noisy["test_accuracy"]["min"] > plain["test_accuracy"]["max"]
+        assert 2.5 < noisy["shift"]["mean"] / plain["shift"]["mean"] < 5
+
+
 def test_no_inception_module_squeezes_to_16_before_its_3x3():
     rows = MODULES.values()
     assert min(row[2] for row in rows) == 96 and {row[4] for row in rows} >= {16}
