@@ -540,3 +540,33 @@ def test_where_vgg_keeps_its_parameters_and_its_work():
     assert counted.params == 138_357_544 and sum(layer.params for layer in dense) == 123_642_856
     assert "123.6 of the 138.4 million" in text
     assert round(100 * sum(layer.macs for layer in dense) / counted.macs, 1) == 0.8 and "0.8 %" in text
+
+
+def test_what_is_told_of_densenet():
+    from cnnlab import recorded
+    from cnnlab.chapters.densenet.memory import kept
+    from cnnlab.models import model_info
+    from cnnlab.weights import sources
+
+    text = section("ResNets but better")
+    macs, memory, params = {}, {}, {}
+    for name in ("densenet121", "resnet50"):
+        with on_meta():
+            model = create_model(name).train()
+        counted = summarize(model, (3, 224, 224))
+        params[name], macs[name] = counted.params, counted.macs
+        memory[name] = kept(model, torch.empty(1, 3, 224, 224, device="meta"))
+    share = {key: of["densenet121"] / of["resnet50"] for key, of in (("p", params), ("m", macs), ("k", memory))}
+    assert f"{share['p']:.0%} of".replace("%", " %") in text and f"{share['m']:.0%} of".replace("%", " %") in text
+    assert f"{share['k']:.1f} times as much" in text
+    ms = {row["name"]: row["ours_ms"] for row in recorded("latency")["models"]}
+    assert f"{ms['densenet121']:.0f} milliseconds" in text and f"takes {ms['resnet50']:.0f}," in text
+    assert f"{sources('resnet50')[0].top1 - sources('densenet121')[0].top1:.1f} points" in text
+
+    layers = model_info("densenet121").variant.layers
+    text = section("every layer is connected")
+    assert f"{sum(layers) * (sum(layers) + 1) // 2:,}" in text and f"{sum(layers)} layers" in text
+    assert f"has {sum(n * (n + 1) // 2 for n in layers)}." in text
+    assert 2 * sum(model_info("densenet264").variant.layers) + 5 == 265 and "265" in section("DenseNet-264")
+    dear = [64 + j * 32 for j in range(layers[0]) if 64 + j * 32 <= 7.2 * 32]
+    assert f"all {len(dear)} layers" in section("A bottleneck saves") and len(dear) == layers[0]
