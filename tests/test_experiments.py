@@ -39,6 +39,7 @@ NAMES = (
     "batch_norm",
     "shortcuts",
     "depth_or_width",
+    "gate_or_capacity",
 )
 
 
