@@ -31,7 +31,7 @@ export const explain = ({ channel, mode }, own) => {
   }[mode];
   const low = own.scale.filter((v) => v < 0.1).length;
   const high = own.scale.filter((v) => v > 0.9).length;
-  return `${how} Of ${own.scale.length} channels this picture's gate lets ${high} through nearly whole and ${low} hardly at all.`;
+  return `${how} Of ${own.scale.length} channels this picture's gate lets ${high || "none"} through nearly whole and ${low || "none"} hardly at all.`;
 };
 
 export const answered = ({ mode }, own) => {
@@ -112,12 +112,12 @@ const layout = (own) => [
   el(
     "div",
     { class: "cg-row" },
-    el("div", {}, el("div", { class: "cx-hint" }, "picture"), own.part("photo")),
+    el("div", {}, el("div", { class: "cx-hint" }, "the picture"), own.part("photo")),
     ["before", "after"].map((name) =>
       el(
         "div",
         {},
-        el("div", { class: "cx-hint" }, name === "before" ? "channel, before" : "after the gate"),
+        el("div", { class: "cx-hint" }, `${name} the gate`),
         own.part(name, { "aria-hidden": "true", class: "cg-map" }, "canvas"),
       ),
     ),

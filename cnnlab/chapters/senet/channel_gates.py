@@ -140,4 +140,4 @@ def channel_gates(
             for picture in gates
         ],
     }
-    return panel(photo=0, block=next(iter(usual)), mode="own", data=data, key=key)
+    return panel(photo=0, block=list(usual)[len(usual) // 2], mode="own", data=data, key=key)
