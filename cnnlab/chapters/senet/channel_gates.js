@@ -117,7 +117,7 @@ const layout = (own) => [
       el(
         "div",
         {},
-        el("div", { class: "cx-hint" }, `${name} the gate`),
+        el("div", { class: "cx-hint" }, name),
         own.part(name, { "aria-hidden": "true", class: "cg-map" }, "canvas"),
       ),
     ),

@@ -185,7 +185,7 @@ def numbers(net: nn.Module, x: Tensor) -> Tensor:
 
 @judged_model("senet/thrifty-gate", "A gate of 200 weights", input_shape=(2, 64, 5, 5), output_shape=(2, 64, 5, 5))
 def thrifty_gate(net: nn.Module) -> None:
-    """A pair with r = 16 has 512 weights. Nobody has shown that a gate must know all channels of a layer."""
+    """A pair with r = 16 has 512 weights. ECA does with three: a gate need not hear all channels of a layer."""
     count = sum(p.numel() for p in net.parameters())
     expect(count > 0, "Your gate learns nothing: it has no parameters.")
     expect(count <= 200, f"Your gate has {count} parameters; 200 are allowed.")
