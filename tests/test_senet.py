@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from cnnlab.chapters.senet.gates import KINDS, Gate, gates_of, instead, small_senet
+from cnnlab.data import load_dataset
 from cnnlab.layers import SqueezeExcite
 from cnnlab.weights import transplant
+from cnnlab.widgets import channel_gates, shown_gates
 
 GATED = [kind for kind in KINDS if kind != "plain"]
 SHAPE = {"width": 8, "blocks": 1, "reduction": 2, "num_classes": 5}
@@ -91,3 +93,20 @@ def test_what_cannot_be_built_is_refused():
         instead(small_senet("SE", **SHAPE), {"stage9.0": torch.ones_like}),
     ):
         pass
+
+
+def test_what_the_explorer_shows_is_what_the_network_does():
+    data = load_dataset("textures").subset(train=70)
+    net = small_senet("SE", width=8, blocks=1, reduction=2, in_channels=1, num_classes=7).eval()
+    images = data.test.images[[0, 100]]
+    usual, gates = shown_gates(net, data, images, asked=70)
+    x = data.preprocess.normalized(images)
+    assert torch.allclose(torch.tensor(gates[1]["stage2.0"].scale), gates_of(net, x)["stage2.0"][1], atol=1e-6)
+    answers = gates[1]["stage3.0"].answers
+    assert answers["own"][1] == pytest.approx(net(x).softmax(1)[1].max().item(), abs=1e-5)
+    assert len(usual["stage3.0"]) == 32 and list(answers) == ["own", "usual", "off"]
+    photo = torch.zeros(8, 8, 3, dtype=torch.uint8).numpy()
+    with pytest.raises(ValueError, match="there are 1 photos and gates of 2"):
+        channel_gates({"a": photo}, usual, gates)
+    with pytest.raises(ValueError, match="need one entry or more"):
+        channel_gates({}, usual, [])
