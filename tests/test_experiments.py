@@ -40,6 +40,7 @@ NAMES = (
     "shortcuts",
     "depth_or_width",
     "dense_or_residual",
+    "gate_or_capacity",
 )
 
 

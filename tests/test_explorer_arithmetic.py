@@ -473,3 +473,19 @@ def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
             assert told["kept"] == kept_per_picture(net.train(), shape), name
         assert dense["channels"] == model.fc.in_features == _channels(**state)
         assert f"{dense['channels']:,} channels reach" in said
+
+
+def test_a_gates_numbers_and_what_is_said_of_them(node):
+    data = json.dumps(MAKERS["channel_gates"]().params["data"])
+    state = '{photo: 1, block: "stage1.0", channel: 2, mode}'
+    asked = f"""["own", "usual", "off"].map((mode) => {{
+        const own = m.chosen({state}, {data});
+        return [own.used, [...own.map].length, m.explain({state}, own), m.answered({state}, own)];
+    }})"""
+    own, usual, off = node(VIEWS["channel_gates"], asked)
+    assert own[:2] == [[0.5, 0.0, 0.7], 16] and usual[0] == [0.5, 0.0, 1.0] and off[0] == [1, 1, 1]
+    assert own[2].startswith("Channel 2 of this picture is multiplied by 0.70; usually by 1.00.")
+    assert own[2].endswith("lets none through nearly whole and 1 hardly at all.")
+    assert usual[3] == "With the usual numbers here it still says “dark”: 60 % in place of 90 %."
+    assert off[3] == "With this gate off it says “light”, 70 %, in place of “dark”."
+    assert node(VIEWS["channel_gates"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 8))") == [0, 7, 7, 0]
