@@ -17,9 +17,12 @@ COLAB        := .venv-colab
 COLAB_PYTHON ?= $(shell for python in python3.13 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 $(PYTHON); \
 	do $$python -c "" >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-# Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine. Compiled
-# modules are kept, also where containers say not to: some forty processes would compile the same files again.
-SMOKE := env -u CNNLAB_DATA -u PYTHONDONTWRITEBYTECODE CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
+# Modules are compiled when they are first used: for pip to compile all 15,800 takes a minute. What is compiled then
+# is kept, also where containers say not to: some forty processes would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Tests and compared chapters run alike everywhere: the smallest scale, one thread, no data of one machine.
+SMOKE := env -u CNNLAB_DATA CNNLAB_SCALE=smoke OMP_NUM_THREADS=1
 QUICK := $(SMOKE) PYTHONPATH="$(CURDIR)/tests/without$${PYTHONPATH:+:$$PYTHONPATH}"
 
 SOURCES := $(wildcard _config.yml _toc.yml index.md) \
@@ -56,7 +59,7 @@ there is: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python could not make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing what requirements.txt pins into $(VENV) (several GB the first time; a few minutes)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -r requirements.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
@@ -65,7 +68,7 @@ book: $(BUILT)
 
 $(BUILT): $(READY) $(SOURCES)
 	@# A page read once is not read again and would not warn again: after a failure, read everything.
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python tools/build_book.py || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
 
 chapter: $(READY)
@@ -114,7 +117,7 @@ test-colab: $(READY) $(COLAB)/.ready
 $(COLAB)/.ready: tests/colab/requirements.txt tests/colab/constraints.txt
 	@test -x $(COLAB)/bin/python || $(COLAB_PYTHON) -m venv $(COLAB) || { rm -rf $(COLAB); exit 1; }
 	@echo "Installing what Colab brings into $(COLAB), for `$(COLAB)/bin/python -V` (3.13 where there is one; several GB)"
-	@$(COLAB)/bin/python -m pip install -q --disable-pip-version-check -r tests/colab/requirements.txt
+	@$(COLAB)/bin/python -m pip install -q --disable-pip-version-check --no-compile -r tests/colab/requirements.txt
 	@touch $@
 
 test-fast: lint

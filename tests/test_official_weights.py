@@ -32,7 +32,7 @@ from cnnlab.download import DownloadError
 from cnnlab.models import model_info
 from cnnlab.weights import Source, find_source, package_weights
 from cnnlab.weights.torchvision_weights import SCALED_TO_ONE, torchvision_entry
-from tests.contract import TOLERANCE, count_params, create_on_meta, difference, randomize, small_input
+from tests.contract import TOLERANCE, count_params, create_on_meta, difference, randomize, small_input, uninitialized
 from tests.fake_server import Server
 from tests.models_contract import FAULTS, reference
 
@@ -121,11 +121,13 @@ def serve(server: Server, name: str, state: dict[str, torch.Tensor], file: Path)
 
 
 def library_module(name: str) -> nn.Module:
-    module = reference(name).build()
-    if name == "googlenet":  # whose published file has the heads that ours leaves out
-        from torchvision.models import googlenet
+    with uninitialized():
+        if name == "googlenet":  # whose published file has the heads that ours leaves out
+            from torchvision.models import googlenet
 
-        module = googlenet(init_weights=False, aux_logits=True)
+            module = googlenet(init_weights=False, aux_logits=True)
+        else:
+            module = reference(name).build()
     info = model_info(name)
     side = info.input_size[1] if info.fixed_size else max(info.smallest, 75)
     randomize(module, (3, side, side))

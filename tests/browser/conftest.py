@@ -116,7 +116,18 @@ class Visit:
         assert not self.problems, f"{self.page.url}: {self.problems}"
 
 
-def _compressed_size(url: str, body: bytes) -> int:
+# What pages share is packed once: the address of each file on the server, and its size.
+_SIZES: dict[str, int] = {}
+
+
+def _compressed_size(response: Any) -> int:
+    url = response.url
+    if url not in _SIZES:
+        _SIZES[url] = _compressed(url, response.body())
+    return _SIZES[url]
+
+
+def _compressed(url: str, body: bytes) -> int:
     packed = url.split("?")[0].endswith((".woff", ".woff2", ".png", ".jpg", ".jpeg", ".gif", ".webp"))
     return len(body) if packed else len(gzip.compress(body, 6))
 
@@ -165,7 +176,7 @@ class _Tab:
             self.page.wait_for_load_state("networkidle")
             for response in self.responses:
                 if response.url.startswith("http://127.0.0.1:") and response.status == 200:
-                    self.now.weight += _compressed_size(response.url, response.body())
+                    self.now.weight += _compressed_size(response)
             self.responses = None
         return self.now
 
