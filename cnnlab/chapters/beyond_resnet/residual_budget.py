@@ -34,7 +34,7 @@ PANEL = Panel(
         f"{budget} million parameters it takes; and bars of parameters and multiply-accumulates beside those of "
         f"networks from papers. At the start there are {blocks} blocks in each stage, with {width} channels."
     ),
-    room=330,
+    room=260,
 )
 
 
