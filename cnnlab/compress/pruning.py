@@ -140,7 +140,14 @@ def zeros(model: nn.Module, layers: Iterable[str] | None = None) -> float:
 
 def _largest(values: Tensor, share: float) -> Tensor:
     """Where the values are that are kept, True or False; a zero never is. Shape: (n,) -> (n,)."""
-    order = values.abs().argsort(stable=True)
-    kept = values != 0
-    kept[order[: round(share * len(values))]] = False
-    return kept
+    sizes = values.abs()
+    goes = round(share * len(values))
+    if not goes:
+        return values != 0
+    limit = sizes.kthvalue(goes).values
+    kept = sizes > limit
+    # Of those that are as large as the limit, as many stay as are wanted.
+    tied = (sizes == limit).nonzero().flatten()
+    stay = len(values) - goes - int(kept.sum())
+    kept[tied[len(tied) - stay :]] = True
+    return kept & (values != 0)

@@ -32,7 +32,8 @@ def kmeans(values: Tensor, count: int, *, steps: int = 100) -> tuple[Tensor, Ten
     if values.dim() != 1 or not len(values):
         raise ValueError(f"values has the shape {tuple(values.shape)}; give one row of numbers, (n,), n at least 1.")
     # Sorted, the values of a center are a stretch, and its mean a difference of running sums.
-    ordered, order = values.double().sort()
+    ordered, order = values.sort()
+    ordered = ordered.double()
     sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
     centers = torch.linspace(float(ordered[0]), float(ordered[-1]), count, dtype=torch.float64, device=values.device)
     for _ in range(steps):
@@ -108,12 +109,12 @@ def share_weights(
             raise ValueError(f"model: all weights of {name} are zero; leave it out of layers, or prune less.")
         centers, nearest = kmeans(weight[used], count)
         # A center to which no weight is nearest has no place in the codebook.
-        present, nearest = nearest.unique(return_inverse=True)
+        present = nearest.bincount(minlength=count) > 0
+        books[name] = centers[present]
         codes = torch.zeros(weight.shape, dtype=torch.long, device=weight.device)
-        codes[used] = nearest + 1
-        books[name] = centers[present].clone()
+        codes[used] = present.cumsum(0)[nearest]
         with torch.no_grad():
-            module.weight[used] = books[name][nearest]
+            module.weight.copy_(torch.cat([centers.new_zeros(1), books[name]])[codes])
         parametrize.register_parametrization(module, "weight", _Shared(codes))
     return books
 
