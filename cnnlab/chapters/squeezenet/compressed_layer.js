@@ -177,7 +177,7 @@ const drawn = ({ kept, book }, size, { weights, largest }, width) => {
   const ticks = (book.length < weights.length ? book : []).map((v) =>
     svg("line", { x1: x(v), x2: x(v), y1: 18 + TALL, y2: 30 + TALL, class: "cl-tick" }),
   );
-  const top = TALL + 62;
+  const top = TALL + 74;
   const left = 66;
   const long = (width - left - 60) / total(size.raw);
   const rows = FORMS.flatMap(([key, name], r) => {
