@@ -120,3 +120,12 @@ def _occlusion_map(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["occlusion_map"] = _occlusion_map
+
+
+def _compressed_layer(key: str | None = None) -> widgets.Explorer:
+    """Forty filters of nine weights, with the heavy tails of trained ones, at five places."""
+    drawn = numpy.random.default_rng(0)
+    return widgets.compressed_layer(drawn.laplace(0, 0.1, (40, 1, 3, 3)), drawn.normal(size=(5, 9)), key=key)
+
+
+MAKERS["compressed_layer"] = _compressed_layer

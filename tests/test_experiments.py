@@ -41,6 +41,7 @@ NAMES = (
     "depth_or_width",
     "dense_or_residual",
     "gate_or_capacity",
+    "compression",
 )
 
 

@@ -489,3 +489,36 @@ def test_a_gates_numbers_and_what_is_said_of_them(node):
     assert usual[3] == "With the usual numbers here it still says “dark”: 60 % in place of 90 %."
     assert off[3] == "With this gate off it says “light”, 70 %, in place of “dark”."
     assert node(VIEWS["channel_gates"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 8))") == [0, 7, 7, 0]
+
+
+def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
+    """Weights, codebook, bytes in each form, and the error of the output, against cnnlab.compress."""
+    from cnnlab import compress
+    from cnnlab.widgets import compressed_layer
+
+    drawn = np.random.default_rng(0)
+    explorer = compressed_layer(drawn.laplace(0, 0.1, (16, 6, 5, 5)), drawn.normal(size=(8, 150)))
+    data = explorer.params["data"]
+    states = [{"share": share, "bits": bits} for share, bits in ((0, 8), (0, 2), (50, 4), (97, 3), (99, 1))]
+    ask = (
+        f"((d) => {json.dumps(states)}.map((s) => {{ const own = m.measure(s, d); const size = m.sizes(own.values);"
+        " return [own, size, m.off(d, own.values), m.explain(own, size, 0.5, d.weights), d.weights, d.inputs]; }))"
+        f"(m.decode({json.dumps(data)}))"
+    )
+    for state, (own, size, off, said, weights, inputs) in zip(
+        states, node(VIEWS["compressed_layer"], ask), strict=True
+    ):
+        net = torch.nn.Sequential(torch.nn.Conv2d(6, 16, 5, bias=False))
+        net[0].weight.data = torch.tensor(weights).view(16, 6, 5, 5)
+        before = net[0].weight.detach().clone()
+        compress.prune(net, state["share"] / 100)
+        assert np.allclose(net[0].weight.detach().flatten(), own["kept"], atol=1e-7)
+        books = compress.share_weights(net, state["bits"])
+        assert np.allclose(books["0"], own["book"], atol=1e-5)
+        for form, parts in size.items():
+            wanted = compress.size_on_disk(net, form)
+            assert parts == [wanted.weights, wanted.distances, wanted.codebooks], (state, form)
+        x = torch.tensor(inputs, dtype=torch.float).view(8, 150)
+        error = ((x @ (net[0].weight - before).flatten(1).T).norm() / (x @ before.flatten(1).T).norm()).item()
+        assert off == pytest.approx(error, abs=1e-4)
+        assert f"{own['left']:,} of 2,400 weights are left" in said

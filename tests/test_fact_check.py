@@ -589,3 +589,19 @@ def test_what_gates_add_to_resnet_50():
     single = section("an average, a dense layer")
     assert f"{512**2:,}" in single and f"{2 * 512**2 // 16:,}" in single
     assert f"{sum(n * c * c for n, c, _ in blocks) / 1e6:.1f} million" in single
+
+
+def test_what_is_told_of_squeezenet():
+    alexnet, small, later = (summarize(name) for name in ("alexnet", "squeezenet1_0", "squeezenet1_1"))
+    text = section("50x smaller than AlexNet and 3x faster")
+    assert f"{small.params:,}" in text and f"{alexnet.params:,}" in text
+    assert round(alexnet.params / small.params) == 49 and "a forty-ninth" in text
+    assert [round(own.macs / 1e6) for own in (small, alexnet, later)] == [819, 714, 349]
+    assert all(f"{million}" in text for million in (819, 714, 349))
+    assert round(small.activation_bytes / alexnet.activation_bytes) == 11 and "eleven times" in text
+    printed = summarize("squeezenet1_0", (3, 227, 227)).macs / 1e6
+    assert round(printed) == 833 and round(2 * printed) == 1665
+    assert "833 million" in section("1,700 million multiply-adds") and "1,665 million" in section("1,700 million")
+    divided = section("363x (or 510x)")
+    assert (round(4.8 / 0.66, 1), round(4.8 / 0.47, 1), round(6.9 / 0.47)) == (7.3, 10.2, 15)
+    assert "7.3 and 10.2" in divided
