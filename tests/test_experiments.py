@@ -41,6 +41,9 @@ NAMES = (
     "depth_or_width",
     "dense_or_residual",
     "gate_or_capacity",
+
+
+    "separable_order",
 )
 
 
