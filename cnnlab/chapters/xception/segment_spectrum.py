@@ -46,7 +46,7 @@ PANEL = Panel(
     },
     trying="Points of the spectrum",
     alt=_alt,
-    room=260,
+    room=185,
 )
 
 
