@@ -41,8 +41,6 @@ NAMES = (
     "depth_or_width",
     "dense_or_residual",
     "gate_or_capacity",
-
-
     "separable_order",
 )
 
