@@ -42,6 +42,7 @@ NAMES = (
     "dense_or_residual",
     "gate_or_capacity",
     "compression",
+    "separable_order",
 )
 
 

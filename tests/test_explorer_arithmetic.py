@@ -378,6 +378,35 @@ def test_a_batch_is_normed_as_torch_norms_it(node):
     assert alone["after"] == [0.5] and alone["kept"] == {"mean": 0, "variance": 1} and "Torch refuses it." in words
 
 
+def test_a_layer_in_segments_weighs_what_its_modules_weigh(node):
+    """At every point of the spectrum; at equal weights no wider layer would fit."""
+    from cnnlab.chapters.xception.segment_spectrum import SEGMENTS
+    from cnnlab.chapters.xception.small import Kind, unit
+    from cnnlab.meta import on_meta
+
+    def weights(width, segments):
+        with on_meta():
+            steps = unit(width, width, Kind(mix_first=True, segments=segments or None))[:2]
+        return [sum(p.numel() for p in step.parameters()) for step in steps]
+
+    states = [
+        {"channels": channels, "segments": segments, "hold": hold}
+        for channels in (16, 48)
+        for segments in SEGMENTS
+        for hold in ("width", "weights")
+    ]
+    found = node(VIEWS["segment_spectrum"], f"{json.dumps(states)}.map((s) => [m.measure(s), m.explain(s)])")
+    for state, (own, said) in zip(states, found, strict=True):
+        segments, budget = state["segments"], sum(weights(state["channels"], 1))
+        assert [own["mix"], own["look"]] == weights(own["W"], segments) and own["budget"] == budget
+        assert own["all"] == own["mix"] + own["look"] and f"{own['all']:,} in all" in said
+        if state["hold"] == "width":
+            assert own["W"] == state["channels"]
+        else:
+            assert own["all"] <= budget < sum(weights(own["W"] + (segments or 1), segments))
+    assert sum(weights(48, 0)) == summarize(unit(48, 48, Kind(mix_first=True))[:2], (48, 3, 3)).macs / 9
+
+
 def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
     states = [
         dict(zip(("kernel", "layers", "channels", "side"), values))

@@ -143,6 +143,16 @@ def test_shaken_distributions_do_not_take_the_help_of_batch_norm_away():
         assert 2.5 < noisy["shift"]["mean"] / plain["shift"]["mean"] < 5
 
 
+def test_xception_is_smaller_than_inception_v3_and_multiplies_more():
+    text = section("The industry standard for efficiency")
+    xception, inception = summarize("legacy_xception"), summarize("inception_v3")
+    with on_meta():
+        head = create_model("inception_v3").auxiliary
+    smaller = 1 - xception.params / (inception.params - sum(p.numel() for p in head.parameters()))
+    assert f"{xception.params:,}" in text and f"is {smaller:.0%} smaller".replace("%", " %") in text
+    assert f"{xception.macs / 1e9:.2f} billion multiply-adds where that takes {inception.macs / 1e9:.2f}" in text
+
+
 def test_no_inception_module_squeezes_to_16_before_its_3x3():
     rows = MODULES.values()
     assert min(row[2] for row in rows) == 96 and {row[4] for row in rows} >= {16}
