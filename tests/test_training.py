@@ -830,6 +830,41 @@ def test_layout_follows_the_shapes(name: str, channels: int, last: bool) -> None
     assert not prefers_channels_last(model, (channels, 4, 32, 32), torch.device("cuda"))
 
 
+@pytest.mark.parametrize(
+    ("conv", "last"),
+    [
+        (nn.Conv2d(5, 10, 1, stride=2), False),
+        (nn.Conv2d(15, 10, 1, stride=(1, 3)), False),
+        (nn.Conv2d(32, 64, 1, stride=2, groups=4), False),
+        (nn.Conv2d(16, 10, 1, stride=2), True),
+        (nn.Conv2d(5, 10, 1), True),
+        (nn.Conv2d(5, 10, 3, stride=2), True),
+    ],
+)
+def test_no_layout_in_which_a_layer_spoils_memory(conv: nn.Conv2d, last: bool) -> None:
+    """PyTorch's gradient of the first, channels last, ended Python: "free(): invalid next size"."""
+    model = nn.Sequential(nn.Conv2d(3, conv.in_channels, 3), conv)
+    assert prefers_channels_last(model, (3, 12, 12), torch.device("cpu")) is last
+
+
+@pytest.mark.slow
+def test_a_network_of_few_channels_survives_its_training() -> None:
+    code = """
+import torch
+from torch import nn
+import cnnlab
+from cnnlab.data import Dataset, ImageSet
+images = torch.randint(0, 256, (192, 3, 24, 24), dtype=torch.uint8)
+part = ImageSet(images, torch.arange(192) % 4, tuple("abcd"))
+net = nn.Sequential(nn.Conv2d(3, 5, 3, 2, 1), nn.Conv2d(5, 10, 1, 2), nn.Flatten(), nn.Linear(360, 4))
+cnnlab.fit(net, Dataset.from_sets("noise", part, part), epochs=3, batch_size=64, device="cpu")
+print("trained")
+"""
+    environment = {**os.environ, "MALLOC_CHECK_": "3"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert found.stdout.strip() == "trained", found.stderr
+
+
 def test_channels_last_changes_rounding_alone_and_not_the_callers_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     data = make_data(channels=3)
     arguments = {"epochs": 2, "batch_size": 20, "augment": Flip(), "lr": 0.02}

@@ -102,13 +102,24 @@ def prefers_channels_last(model: nn.Module, image_shape: Sequence[int], device: 
     In networks of wide 3x3 layers (ResNet-18, VGG) products fill the time, and the layout gains nothing or costs.
     A picture of one channel has no other order, so nothing changes for it. The rule looks at shapes alone: measuring
     here would choose another rounding from one run to the next.
+
+    A network with a 1x1 convolution of few channels that skips pixels keeps its order: the gradient of such a layer
+    writes past its memory when channels are last (PyTorch 2.15 on x86, seen with fewer than the 8 channels that fill a
+    register of AVX2; those of AVX-512 hold 16), and Python ends with "double free or corruption", or goes on spoiled.
     """
     if len(image_shape) != 3:
         return False  # (C, H, W) alone has such a layout
     if device.type == "cuda":
         return True
-    sums = [m.weight[0].numel() for m in model.modules() if isinstance(m, nn.Conv2d)]
-    return device.type == "cpu" and image_shape[0] > 1 and bool(sums) and median_low(sums) <= _NARROW
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    if device.type != "cpu" or image_shape[0] == 1 or any(map(_spoils_memory, convolutions)):
+        return False
+    sums = [m.weight[0].numel() for m in convolutions]
+    return bool(sums) and median_low(sums) <= _NARROW
+
+
+def _spoils_memory(conv: nn.Conv2d) -> bool:
+    return max(conv.kernel_size) == 1 < max(conv.stride) and conv.in_channels // conv.groups < 16
 
 
 @contextmanager
