@@ -35,7 +35,7 @@ SOURCES := $(wildcard _config.yml _toc.yml index.md) \
 
 help:
 	@echo "make book         build the book into $(HTML)"
-	@echo "make chapter      lay the skeleton of a new one: PART=architectures NAME=densenet TITLE=\"DenseNet\""
+	@echo "make chapter      lay the skeleton of a new one: PART=architectures NAME=capsnet TITLE=\"CapsNet\""
 	@echo "make editions     the chapters as plain notebooks for Colab and Jupyter, into _build/editions (REF=tag pins them)"
 	@echo "make test         lint, unit tests, every chapter (nbval) and the browser tests; CHAPTERS=\"lenet zoo\": what is theirs"
 	@echo "make test-fast    lint and the quick unit tests"
@@ -73,7 +73,7 @@ $(BUILT): $(READY) $(SOURCES)
 
 chapter: $(READY)
 	@test -n "$(PART)" -a -n "$(NAME)" -a -n "$(TITLE)" || \
-		{ echo 'Say which: make chapter PART=architectures NAME=densenet TITLE="DenseNet"'; exit 1; }
+		{ echo 'Say which: make chapter PART=architectures NAME=capsnet TITLE="CapsNet"'; exit 1; }
 	@$(BIN)/python tools/new_chapter.py "$(PART)" "$(NAME)" "$(TITLE)"
 
 editions: $(READY)

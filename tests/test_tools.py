@@ -318,18 +318,18 @@ def test_a_new_chapter_is_a_notebook_a_folder_and_a_line(book: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "name", "title", "said"),
     [
-        ("architecture", "densenet", "DenseNet", "PART='architecture'"),
-        ("architectures", "DenseNet", "DenseNet", "NAME='DenseNet'"),
-        ("architectures", "dense-net", "DenseNet", "NAME='dense-net'"),
-        ("architectures", "../densenet", "DenseNet", "NAME='../densenet'"),
+        ("architecture", "capsnet", "CapsNet", "PART='architecture'"),
+        ("architectures", "CapsNet", "CapsNet", "NAME='CapsNet'"),
+        ("architectures", "caps-net", "CapsNet", "NAME='caps-net'"),
+        ("architectures", "../capsnet", "CapsNet", "NAME='../capsnet'"),
         ("architectures", "class", "Classes", "NAME='class'"),
-        ("architectures", "", "DenseNet", "NAME=''"),
+        ("architectures", "", "CapsNet", "NAME=''"),
         ("architectures", "resnet", "ResNet", "book/architectures/resnet.ipynb exists"),
         ("architectures", "lenet", "LeNet", "book/foundations/lenet.ipynb exists"),
         ("architectures", "glossary", "Words", "book/glossary.md exists"),
-        ("architectures", "densenet", " ", "TITLE=' '"),
-        ("architectures", "densenet", "Dense\nNet", "TITLE="),
-        ("architectures", "densenet", 'The "dense" net', "TITLE="),
+        ("architectures", "capsnet", " ", "TITLE=' '"),
+        ("architectures", "capsnet", "Caps\nNet", "TITLE="),
+        ("architectures", "capsnet", 'The "caps" net', "TITLE="),
     ],
 )
 def test_what_cannot_be_a_chapter_is_refused_in_one_line(

@@ -1,6 +1,6 @@
 """Lay the skeleton of a chapter: its notebook, its folder in cnnlab/chapters and its line in ``_toc.yml``.
 
-make chapter PART=architectures NAME=densenet TITLE="DenseNet"
+make chapter PART=architectures NAME=capsnet TITLE="CapsNet"
 
 Nothing is written unless all of it can be. The notebook is run once, so that what is there passes its tests; what is
 yet to be written is marked, and ``tests/test_chapters.py`` names it.
