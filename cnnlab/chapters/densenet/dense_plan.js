@@ -196,7 +196,13 @@ const view = (state, width) => {
   return {
     text: explain(own, other),
     picture: sized(width, STEPS + BARS.length * ROW + 12, { role: "img", "aria-label": said }, [
-      text(0, 10, width < 420 ? "channels read, and on top those added" : "channels: what each layer reads, and on top what it adds"),
+      text(
+        0,
+        10,
+        width < 420
+          ? "channels read, and on top those added"
+          : "channels: what each layer reads, and on top what it adds",
+      ),
       steps(own, state.growth, width),
       bars([own, other], width),
     ]),
