@@ -4,8 +4,9 @@ Ioffe and Szegedy (2015), section 4.2: with batch norm, Inception trained at fiv
 without it, five times the rate ended in numbers that are none. Here the same stack is trained at rates from too low to
 too high. Santurkar et al. (2018), section 2.1: noise behind every norm, with another mean and deviation in every step,
 makes the distributions less steady than those of a network without norm, and it trains nevertheless; the same noise
-without a norm does not. So how far the channels' means move from step to step is recorded with the accuracy. Last, batches of two, whose rate is lowered as
-much as the batch: what the network says in either mode, with its running statistics and with those of a batch.
+without a norm does not. So how far the channels' means move from step to step is recorded with the accuracy. Last,
+batches of two, whose rate is lowered as much as the batch: what the network says in either mode, with its running
+statistics and with those of a batch.
 """
 
 from __future__ import annotations

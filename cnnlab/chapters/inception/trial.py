@@ -92,8 +92,8 @@ def trial(
     Shape: (N, in_channels, side, side) -> (N, num_classes).
 
     Args:
-        norm: a key of `NORMS`: "none", "batch norm", "noisy batch norm", which has a :class:`Noise` behind each norm, or
-            "noise alone".
+        norm: a key of `NORMS`: "none", "batch norm", "noisy batch norm", which has a :class:`Noise` behind each norm,
+            or "noise alone".
         depths, width, side, in_channels, num_classes: as in small_vgg.
 
     Raises:
