@@ -39,6 +39,7 @@ _PACKAGES = (
     "analysis",
     "catalog",
     "classify",
+    "compress",
     "convolutions",
     "data",
     "draw",
