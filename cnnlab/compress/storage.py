@@ -68,7 +68,7 @@ def write(
         path: the file.
         form: "raw", every number as it is; "sparse", of a layer with zeros the other weights and their distances;
             "shared", in a layer of at most 256 different weights their numbers in its codebook; "huffman", those
-            numbers and the distances in Huffman codes. Each takes what the one before it does where it cannot do more.
+            numbers and the distances in Huffman codes. Where one of the last two is no shorter, it is not taken.
         distance_bits: of a distance, 1 to 16; None is the paper's 8 in a convolution and 5 in a dense layer.
 
     Returns:
@@ -135,7 +135,7 @@ def read(path: str | Path, model: nn.Module) -> nn.Module:
                     raise ValueError("it ends too soon")
                 parts[part], place = data[place : place + length], place + length
             state[entry["name"]] = _unpacked(parts, entry)
-    except (ValueError, KeyError, struct.error, zlib.error, UnicodeDecodeError, TypeError) as error:
+    except (ValueError, LookupError, AttributeError, TypeError, RuntimeError, struct.error, zlib.error) as error:
         raise ValueError(f"path={str(path)!r} is no whole file of cnnlab.compress.write: {error}.") from None
     try:
         model.load_state_dict(state)
@@ -165,28 +165,18 @@ def _packed(weight: Tensor, form: str, bits: int, entry: dict[str, Any]) -> dict
     """The parts of a file that hold one weight; what is needed to read them goes into ``entry``."""
     values = weight.flatten().numpy()
     used = values != 0
-    if form == "raw" or (form == "sparse" and used.all()):
-        return {"weights": values.tobytes()}
     parts: dict[str, bytes] = {}
-    if not used.all():
+    if form != "raw" and not used.all():
         places, values = _with_fillers(np.flatnonzero(used), values, 2**bits)
-        steps = np.diff(places, prepend=-1) - 1
-        entry["count"], entry["distance_bits"] = len(places), bits
+        parts["distances"], entry["distances"] = _stream(np.diff(places, prepend=-1) - 1, bits, form)
     book = np.unique(values)
-    if form == "sparse" or len(book) > _MOST:
-        coded, parts["weights"] = False, values.astype(np.float32).tobytes()
-    else:
-        coded = True
+    if form in ("shared", "huffman") and len(book) <= _MOST:
         codes = np.searchsorted(book, values)
-        entry["code_bits"] = max(1, int(len(book) - 1).bit_length())
-        entry["codes"] = len(codes)
-        parts["weights"] = huffman.encode(codes) if form == "huffman" else _bits(codes, entry["code_bits"])
-        parts["codebooks"] = book.astype(np.float32).tobytes()
-    if not used.all():
-        entry["huffman"] = form == "huffman"
-        parts["distances"] = huffman.encode(steps) if form == "huffman" else _bits(steps, bits)
-    entry["huffman"] = form == "huffman"
-    entry["coded"] = coded
+        blob, how = _stream(codes, max(1, int(len(book) - 1).bit_length()), form)
+        if len(blob) + book.nbytes < values.nbytes:
+            parts["weights"], parts["codebooks"], entry["codes"] = blob, book.tobytes(), how
+            return parts
+    parts["weights"] = values.tobytes()
     return parts
 
 
@@ -195,21 +185,30 @@ def _unpacked(parts: dict[str, bytes], entry: dict[str, Any]) -> Tensor:
     if "rest" in parts:
         raw = parts["rest"]
         return torch.frombuffer(bytearray(raw), dtype=kind).view(shape) if raw else torch.empty(shape, dtype=kind)
-    if not entry.get("coded"):
-        values = np.frombuffer(parts["weights"], np.float32)
+    if "codes" in entry:
+        values = np.frombuffer(parts["codebooks"], np.float32)[_unstream(parts["weights"], entry["codes"])]
     else:
-        book = np.frombuffer(parts["codebooks"], np.float32)
-        codes = huffman.decode(parts["weights"]) if entry["huffman"] else None
-        if codes is None:
-            codes = _numbers(parts["weights"], entry["code_bits"], entry["codes"])
-        values = book[codes]
-    if "distances" in parts:
-        coded = parts["distances"]
-        steps = huffman.decode(coded) if entry["huffman"] else _numbers(coded, entry["distance_bits"], entry["count"])
+        values = np.frombuffer(parts["weights"], np.float32)
+    if "distances" in entry:
         whole = np.zeros(int(np.prod(shape)), np.float32)
-        whole[np.cumsum(steps + 1) - 1] = values
+        whole[np.cumsum(_unstream(parts["distances"], entry["distances"]) + 1) - 1] = values
         values = whole
     return torch.from_numpy(values.copy()).view(shape)
+
+
+def _stream(numbers: np.ndarray, bits: int, form: str) -> tuple[bytes, list[int]]:
+    """Numbers of so many bits as bytes, and how they are read: the bits of each, 0 for Huffman codes; and how many."""
+    plain = _bits(numbers, bits)
+    if form == "huffman":
+        coded = huffman.encode(numbers)
+        if len(coded) < len(plain):
+            return coded, [0, len(numbers)]
+    return plain, [bits, len(numbers)]
+
+
+def _unstream(data: bytes, how: list[int]) -> np.ndarray:
+    bits, count = how
+    return _numbers(data, bits, count) if bits else huffman.decode(data)
 
 
 def _with_fillers(places: np.ndarray, values: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
