@@ -36,6 +36,7 @@ NAMES = (
     "auxiliary_heads",
     "small_kernels",
     "deep_start",
+    "dense_or_residual",
 )
 
 
