@@ -369,3 +369,43 @@ def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
         assert f"{seen['one']['squares']} C²" in said
         if layers > 1:
             assert f": {round(100 - 100 * seen['stack']['weights'] / seen['one']['weights'])} % fewer" in said
+
+
+def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
+    """Three of the paper's networks and one of nobody's; what is kept is compared with what autograd keeps."""
+    from cnnlab.chapters.densenet.dense_plan import PANEL, _blocks, _channels
+    from cnnlab.chapters.densenet.memory import kept_per_picture
+    from cnnlab.meta import on_meta
+    from cnnlab.models.densenet import DenseNet, DenseNetVariant
+    from cnnlab.models.preact_resnet import PreActResNet, PreActResNetVariant
+
+    odd = {"plan": "cifar", "growth": 5, "layers": 3, "bottleneck": True, "compression": 0.3}
+    presets = {**PANEL.presets, "odd": odd}
+    states = [{"last": 16} | own for own in presets.values()]
+    asked = "[m.dense(s), m.rival(s), m.explain(m.dense(s), m.rival(s))]"
+    found = node(VIEWS["dense_plan"], f"{json.dumps(states)}.map((s) => {asked})")
+    for name, (dense, rival, _) in zip(PANEL.presets, found):
+        assert dense["depth"] == int(re.search(r"\d+", name)[0]) + (name == "264")
+        assert abs(rival["params"] / dense["params"] - 1) < 0.05
+    for name, state, (dense, rival, said) in zip(presets, states, found, strict=True):
+        if name not in ("40, k = 12", "BC 100, k = 12", "121", "odd"):
+            continue
+        big, both = state["plan"] == "imagenet", state["bottleneck"]
+        layers = _blocks(state["plan"], state["layers"], state["last"])
+        shape, classes = ((3, 224, 224), 1000) if big else ((3, 32, 32), 10)
+        growth, kept = state["growth"], state["compression"]
+        stem = 2 * growth if big or (both and kept < 1) else 16
+        units = max(1, int(state["layers"] / 2 + 0.5))
+        with on_meta():
+            variant = DenseNetVariant(layers, growth, stem, both, kept, small_input=not big)
+            model = DenseNet(variant, num_classes=classes)
+            blocks, width = ((3, 4, 6, 3) if big else (units,) * 3), rival["width"]
+            widths = tuple(width * 2**stage for stage in range(len(blocks)))
+            plan = PreActResNetVariant(blocks, widths, bottleneck=big, small_input=not big)
+            other = PreActResNet(plan, num_classes=classes)
+        for told, net in ((dense, model), (rival, other)):
+            counted = summarize(net, shape)
+            assert (told["params"], told["macs"]) == (counted.params, counted.macs), name
+            assert told["kept"] == kept_per_picture(net.train(), shape), name
+        assert dense["channels"] == model.fc.in_features == _channels(**state)
+        assert f"{dense['channels']:,} channels reach" in said
