@@ -36,6 +36,8 @@ NAMES = (
     "auxiliary_heads",
     "small_kernels",
     "deep_start",
+    "shortcuts",
+    "depth_or_width",
 )
 
 
