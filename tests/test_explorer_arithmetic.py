@@ -369,3 +369,37 @@ def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
         assert f"{seen['one']['squares']} C²" in said
         if layers > 1:
             assert f": {round(100 - 100 * seen['stack']['weights'] / seen['one']['weights'])} % fewer" in said
+
+
+def test_residual_budget_counts_as_the_zoo_does(node):
+    from cnnlab.meta import on_meta
+    from cnnlab.models.resnet import ResNetVariant
+    from cnnlab.models.resnext import CIFARResNeXt
+    from cnnlab.models.wide_resnet import CIFARWideResNet, WideResNetVariant
+
+    def built(block: str, blocks: int, width: int, paths: int) -> torch.nn.Module:
+        if block == "basic":
+            return CIFARWideResNet(WideResNetVariant(6 * blocks + 4, width // 16))
+        shape = {"bottleneck": True, "cardinality": paths, "base_width": width // paths, "small_input": True}
+        return CIFARResNeXt(ResNetVariant((blocks, blocks, blocks, 0), **shape))
+
+    states = [("basic", 1, 16, 1), ("basic", 3, 160, 8), ("basic", 1, 32, 1), ("bottleneck", 1, 16, 16)]
+    states += [("bottleneck", 2, 64, 1), ("bottleneck", 3, 160, 4)]
+    named = [dict(zip(("block", "blocks", "width", "paths"), state, strict=True)) for state in states]
+    found = node(VIEWS["residual_budget"], f"{json.dumps(named)}.map(m.bill)")
+    for state, own in zip(states, found, strict=True):
+        with on_meta():
+            counted = summarize(built(*state), (3, 32, 32))
+        assert (own["params"], own["macs"]) == (counted.params, counted.macs), state
+    models = {"ResNet-110": "resnet110_cifar", "pre-act 1001": "preact_resnet1001_cifar"}
+    models |= {"WRN-40-4": "wrn40_4_cifar", "WRN-16-8": "wrn16_8_cifar", "WRN-28-10": "wrn28_10_cifar"}
+    models |= {f"ResNeXt-29, {c}×64d": f"resnext29_{c}x64d_cifar" for c in (8, 16)}
+    papers = node(VIEWS["residual_budget"], "m.PAPERS")
+    assert {name for name, *_ in papers} == set(models)
+    for name, params, macs, error in papers:
+        counted = summarize(models[name])
+        assert (params, macs) == (counted.params, counted.macs), name
+        from cnnlab.models import model_info
+
+        published = model_info(models[name]).published
+        assert published is None or round(100 - published.top1, 2) == error, name
