@@ -36,6 +36,7 @@ NAMES = (
     "auxiliary_heads",
     "small_kernels",
     "deep_start",
+    "gate_or_capacity",
 )
 
 
