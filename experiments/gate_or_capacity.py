@@ -78,7 +78,7 @@ def measure(prepared: Gated, run: Run) -> dict[str, Any]:
     where = next(model.parameters()).device
     mean, std = (torch.tensor(t)[:, None, None] for t in (data.mean, data.std))
     asked = data.train.subset(min(ASKED, len(data.train)))
-    gates = gates_of(model, ((asked.images / 255 - mean) / std).to(where))
+    gates, labels = gates_of(model, ((asked.images / 255 - mean) / std).to(where)), asked.labels.to(where)
 
     def accuracy(change: dict[str, Callable[[Tensor], Tensor]]) -> float:
         with instead(model, change):
@@ -89,10 +89,17 @@ def measure(prepared: Gated, run: Run) -> dict[str, Any]:
         "test_accuracy": accuracy({}),
         "held_accuracy": accuracy({name: held_at(scale) for name, scale in gates.items()}),
         "swapped_accuracy": accuracy(dict.fromkeys(gates, swapped)),
-        # How far the numbers of a channel lie apart over pictures, and the usual ones over channels.
-        "over_pictures": {name: round(scale.std(dim=0).mean().item(), 4) for name, scale in gates.items()},
-        "over_channels": {name: round(scale.mean(dim=0).std().item(), 4) for name, scale in gates.items()},
+        "between_classes": {name: apart(scale, labels)[0] for name, scale in gates.items()},
+        "within_classes": {name: apart(scale, labels)[1] for name, scale in gates.items()},
     }
+
+
+def apart(scale: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Standard deviations of a gate's numbers, averaged over its channels: of the classes' means, and in a class."""
+    classes = [scale[labels == label] for label in labels.unique()]
+    between = torch.stack([own.mean(dim=0) for own in classes]).std(dim=0)
+    within = torch.stack([own.std(dim=0) for own in classes]).mean(dim=0)
+    return round(between.mean().item(), 4), round(within.mean().item(), 4)
 
 
 def held_at(scale: Tensor) -> Callable[[Tensor], Tensor]:
