@@ -76,9 +76,9 @@ def measure(prepared: Gated, run: Run) -> dict[str, Any]:
     """The accuracies, and those of the trained network with its gates held or swapped."""
     model, data = prepared.model.eval(), prepared.data
     where = next(model.parameters()).device
-    mean, std = (torch.tensor(t)[:, None, None] for t in (data.mean, data.std))
     asked = data.train.subset(min(ASKED, len(data.train)))
-    gates, labels = gates_of(model, ((asked.images / 255 - mean) / std).to(where)), asked.labels.to(where)
+    gates = gates_of(model, data.preprocess.normalized(asked.images).to(where))
+    labels = asked.labels.to(where)
 
     def accuracy(change: dict[str, Callable[[Tensor], Tensor]]) -> float:
         with instead(model, change):

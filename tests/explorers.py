@@ -39,6 +39,27 @@ def _channel_answers(key: str | None = None) -> widgets.Explorer:
 MAKERS["channel_answers"] = _channel_answers
 
 
+def _channel_gates(key: str | None = None) -> widgets.Explorer:
+    """Two pictures of one shade each, two blocks of three and five channels; the second channel is always shut."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    usual = {"stage1.0": [0.5, 0.0, 1.0], "stage2.0": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    gates = [
+        {
+            block: widgets.ShownGate(
+                [(number + shift) % 10 / 10 if number != 1 else 0.0 for number in range(len(typical))],
+                (numpy.arange(len(typical) * side * side).reshape(-1, side, side) * 7 % 255 + 1).astype("uint8"),
+                {"own": ("dark", 0.9), "usual": ("dark", 0.6), "off": ("light", 0.7)},
+            )
+            for (block, typical), side in zip(usual.items(), (4, 2), strict=True)
+        }
+        for shift in (0, 5)
+    ]
+    return widgets.channel_gates(photos, usual, gates, key=key)
+
+
+MAKERS["channel_gates"] = _channel_gates
+
+
 def _more_like_this(key: str | None = None) -> widgets.Explorer:
     """Four pieces of two photographs of one color each."""
     pieces = numpy.stack([numpy.full((3, 4, 4), shade, "uint8") for shade in (10, 20, 220, 240)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -515,3 +516,21 @@ def test_where_vgg_keeps_its_parameters_and_its_work():
     assert counted.params == 138_357_544 and sum(layer.params for layer in dense) == 123_642_856
     assert "123.6 of the 138.4 million" in text
     assert round(100 * sum(layer.macs for layer in dense) / counted.macs, 1) == 0.8 and "0.8 %" in text
+
+
+def test_what_gates_add_to_resnet_50():
+    from cnnlab.models.resnet import VARIANTS, ResNet
+
+    with on_meta():
+        plain = ResNet(replace(VARIANTS["resnet50"], stride_on_1x1=True))
+    base, gated = summarize(plain, (3, 224, 224)).macs, summarize("legacy_seresnet50").macs
+    blocks = [(3, 256, 56), (4, 512, 28), (6, 1024, 14), (3, 2048, 7)]
+    pair = sum(n * 2 * c * c // 16 for n, c, _ in blocks)
+    numbers = sum(n * c * side**2 for n, c, side in blocks)
+    assert gated - base == pair
+    text = section("0.26 % more")
+    for share in (3.87 / 3.86 - 1, pair / base, (pair + 2 * numbers) / base):
+        assert f"{share:.2%}".replace("%", " %") in text or f"{share:.3%}".replace("%", " %") in text
+    single = section("an average, a dense layer")
+    assert f"{512**2:,}" in single and f"{2 * 512**2 // 16:,}" in single
+    assert f"{sum(n * c * c for n, c, _ in blocks) / 1e6:.1f} million" in single

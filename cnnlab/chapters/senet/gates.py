@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnnlab.errors import unknown_name
+from cnnlab.explain import activations
 
 __all__ = ["KINDS", "Gate", "GatedBlock", "small_senet", "gates_of", "instead"]
 
@@ -170,30 +171,15 @@ def gates_of(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """What each gate of a network multiplies the channels of these pictures by.
 
     Args:
-        model: one of `small_senet`, in the mode in which it should be asked.
+        model: one of `small_senet`; it is asked in evaluation mode.
         x: pictures as the network reads them, (N, C, H, W).
 
     Returns:
         name of the block -> (N, K), the mean over the positions where a gate differs from place to place.
     """
-    seen: dict[str, Tensor] = {}
-
-    def note(name: str) -> Callable[..., None]:
-        def keep(_module: nn.Module, _inputs: object, scale: Tensor) -> None:
-            seen[name] = scale.mean(dim=(2, 3)).expand(len(x), -1)
-
-        return keep
-
-    hooks = [
-        gate.sigmoid.register_forward_hook(note(name.removesuffix(".gate"))) for name, gate in _gates(model).items()
-    ]
-    try:
-        with torch.no_grad():
-            model(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen
+    layers = {name.removesuffix(".gate"): f"{name}.sigmoid" for name in _gates(model)}
+    found = activations(model, x, layers.values())
+    return {block: found[layer].mean(dim=(2, 3)).expand(len(x), -1) for block, layer in layers.items()}
 
 
 @contextmanager
