@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from experiments.common import main
 from experiments.mlp_vs_lenet import framed
 from experiments.shifted_digits import shifted
 from experiments.shuffled_pixels import shuffled
+from tools.chapters import ROOT
 
 NAMES = (
     "mlp_vs_lenet",
@@ -167,6 +169,23 @@ def test_recorded_files_are_whole(name: str) -> None:
     assert all(len(result["commit"]) == 40 for result in record["results"])
     assert "/tmp" not in text and "/work" not in text and "/home" not in text
     assert all(source for source in record["provenance"]["data"].values())
+
+
+# Made before this was asked: their branches were rebased, and what they name is gone.
+NAME_LOST_COMMITS = {"mlp_vs_lenet", "shifted_digits", "shuffled_pixels"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NAME_LOST_COMMITS])
+def test_a_record_names_commits_of_this_history(name: str) -> None:
+    """So that whoever doubts a number can run what made it."""
+    path = recorded_folder() / f"{name}.json"
+    shallow = subprocess.run(["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True)
+    if not path.exists() or shallow.stdout.strip() != "false":
+        pytest.skip(f"{name} is not recorded yet, or this is no whole clone")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for commit in {record["provenance"]["commit"], *(result["commit"] for result in record["results"])}:
+        known = subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=ROOT, capture_output=True)
+        assert known.returncode == 0, f"{commit} is not in the history: after recording, merge and do not rebase"
 
 
 def test_runs_are_grouped_by_what_tells_them_apart() -> None:
