@@ -26,7 +26,7 @@ from cnnlab.data import Dataset, load_dataset
 from cnnlab.environment import SCALES, device, seed_everything
 from cnnlab.environment import scale as default_scale
 from cnnlab.results import recorded_folder
-from cnnlab.training import Run, Trainer, TrainingDiverged, fit
+from cnnlab.training import Cosine, Run, Trainer, TrainingDiverged, fit
 from cnnlab.training.provenance import command_line, provenance
 from cnnlab.training.run import read_json, write_json
 
@@ -71,6 +71,13 @@ class Prepared:
 def training_of(settings: Any) -> dict[str, Any]:
     """The arguments of fit that most settings name alike."""
     return {name: getattr(settings, name) for name in ("epochs", "batch_size", "optimizer", "lr", "schedule")}
+
+
+def sgd_of(settings: Any) -> dict[str, Any]:
+    """The arguments of fit for SGD on a cosine with warm-up, of settings that name them as fit does."""
+    named = ("epochs", "batch_size", "lr", "momentum", "weight_decay", "clip_norm")
+    own = {name: getattr(settings, name) for name in named if hasattr(settings, name)}
+    return {**own, "optimizer": "sgd", "schedule": Cosine(warmup=settings.warmup)}
 
 
 def one_cycle(build: Callable[[], nn.Module], data: Dataset, case: Case, seed: int, settings: Any) -> Prepared:

@@ -15,8 +15,8 @@ from typing import Any
 
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.models import create_model
-from cnnlab.training import Cosine, Run, Step, evaluate
-from experiments.common import Case, Experiment, Prepared, fresh_model, load, main
+from cnnlab.training import Run, Step, evaluate
+from experiments.common import Case, Experiment, Prepared, fresh_model, load, main, sgd_of
 
 MODELS = ("plain20_cifar", "plain56_cifar", "resnet20_cifar", "resnet56_cifar")
 
@@ -48,22 +48,10 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     model = fresh_model(
         lambda: create_model(case["model"], num_classes=data.num_classes, in_channels=data.shape[0]), seed
     )
-    schedule = Step(warmup=settings.warmup) if settings.schedule == "paper" else Cosine(warmup=settings.warmup)
-    return Prepared(
-        model,
-        data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": "sgd",
-            "lr": settings.lr,
-            "momentum": settings.momentum,
-            "weight_decay": settings.weight_decay,
-            "clip_norm": settings.clip_norm,
-            "schedule": schedule,
-            "augment": Compose([Flip(), Crop(padding=settings.crop)]),
-        },
-    )
+    training = sgd_of(settings) | {"augment": Compose([Flip(), Crop(padding=settings.crop)])}
+    if settings.schedule == "paper":
+        training["schedule"] = Step(warmup=settings.warmup)
+    return Prepared(model, data, training)
 
 
 def measure(prepared: Prepared, run: Run) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from cnnlab.chapters.densenet.reading import losses, weights
 from cnnlab.chapters.densenet.small import DirectBlock, small
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.models.densenet import DenseNet
-from cnnlab.training import Cosine, Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from cnnlab.training import Run, evaluate
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of
 
 CASES = (
     ("dense", 4),
@@ -71,20 +71,8 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     shape |= {"in_channels": data.shape[0], "classes": data.num_classes}
     model = fresh_model(lambda: small(case["kind"], case["width"], **shape), seed)
     model.name = f"{case['kind']} {case['width']}"
-    return Prepared(
-        model,
-        data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": "sgd",
-            "lr": settings.lr,
-            "momentum": settings.momentum,
-            "weight_decay": settings.weight_decay,
-            "schedule": Cosine(warmup=settings.warmup),
-            "augment": Compose([Flip(), Crop(padding=settings.crop)]),
-        },
-    )
+    augment = Compose([Flip(), Crop(padding=settings.crop)])
+    return Prepared(model, data, sgd_of(settings) | {"augment": augment})
 
 
 def measure(prepared: Prepared, run: Run) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from cnnlab.chapters.beyond_resnet.stacks import bottleneck_stack, residual_stack
-from cnnlab.training import Cosine
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +59,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
 
     model = fresh_model(build, seed)
     model.name = " ".join(str(value) for value in case.values())
-    return Prepared(
-        model,
-        data,
-        {
-            "epochs": case["epochs"],
-            "batch_size": settings.batch_size,
-            "optimizer": "sgd",
-            "lr": settings.lr,
-            "momentum": settings.momentum,
-            "weight_decay": settings.weight_decay,
-            "schedule": Cosine(warmup=settings.warmup),
-        },
-    )
+    return Prepared(model, data, sgd_of(settings) | {"epochs": case["epochs"]})
 
 
 EXPERIMENT = Experiment(

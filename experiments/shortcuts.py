@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.chapters.beyond_resnet.stacks import SHORTCUTS, residual_stack
-from cnnlab.training import Cosine, Run
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main
+from cnnlab.training import Run
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +43,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     shape = {"width": settings.width, "in_channels": data.shape[0], "num_classes": data.num_classes}
     model = fresh_model(lambda: residual_stack(case["shortcut"], settings.blocks, **shape), seed)
     model.name = case["shortcut"]
-    return Prepared(
-        model,
-        data,
-        {
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "optimizer": "sgd",
-            "lr": settings.lr,
-            "momentum": settings.momentum,
-            "weight_decay": settings.weight_decay,
-            "clip_norm": settings.clip_norm,
-            "schedule": Cosine(warmup=settings.warmup),
-        },
-    )
+    return Prepared(model, data, sgd_of(settings))
 
 
 def measure(prepared: Prepared, run: Run) -> dict[str, Any]:

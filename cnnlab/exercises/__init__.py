@@ -80,7 +80,7 @@ from __future__ import annotations
 
 from cnnlab.exercises.authoring import exercise, judged, judged_model
 from cnnlab.exercises.checking import check, exercise_ids, find_exercise, passed, start_over
-from cnnlab.exercises.compare import as_tensor, close
+from cnnlab.exercises.compare import as_tensor, as_whole, close
 from cnnlab.exercises.folder import use
 from cnnlab.exercises.kinds import Exercise
 from cnnlab.exercises.proving import Proof, Unproven, prove
@@ -103,6 +103,7 @@ __all__ = [
     "Proof",
     "Unproven",
     "as_tensor",
+    "as_whole",
     "close",
     "output",
     "is_linear",

@@ -21,6 +21,7 @@ __all__ = [
     "plain",
     "simple",
     "as_tensor",
+    "as_whole",
     "difference",
     "equal",
     "describe",
@@ -87,6 +88,15 @@ def as_tensor(value: Any) -> Tensor:
         return _stacked(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return torch.empty(0, dtype=torch.float64)
+
+
+def as_whole(value: Any, least: int = 1) -> int | None:
+    """A whole number of ``least`` or more, in whatever form it is written; None for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() and number >= least else None
 
 
 def _stacked(value: Any) -> Tensor:

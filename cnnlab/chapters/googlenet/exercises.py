@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.exercises import exercise, expect, judged, judged_model, output
+from cnnlab.exercises import as_whole, exercise, expect, judged, judged_model, output
 from cnnlab.exercises.examples import normals
 from cnnlab.models.googlenet import Inception
 
@@ -259,21 +259,12 @@ module.right(Four(*four()), Inception(*WIDTHS))
 KEYS = ("1x1", "reduce 3x3", "3x3", "reduce 5x5", "5x5", "projection")
 
 
-def whole(width: Any) -> int:
-    """A width as an int, in whatever form it is written."""
-    try:
-        number = float(width)
-    except (TypeError, ValueError):
-        number = 0.0
-    expect(number >= 1 and number.is_integer(), "Every width is a whole number of 1 or more.")
-    return int(number)
-
-
 @judged("googlenet/budget", "Half the bill")
 def budget(answer: Any) -> None:
     """You paid with the squeezes. What it costs in accuracy only training tells."""
     expect(isinstance(answer, dict) and set(answer) == set(KEYS), f"Give a dictionary with the keys {', '.join(KEYS)}.")
-    widths = [whole(answer[name]) for name in KEYS]
+    widths = [as_whole(answer[name]) for name in KEYS]
+    expect(None not in widths, "Every width is a whole number of 1 or more.")
     out = sum(widths[i] for i in (0, 2, 4, 5))
     expect(out == 256, f"Your module puts out {out} channels: 1x1, 3x3, 5x5 and projection must add up to 256.")
     expect(widths[2] >= 96 and widths[4] >= 32, "Keep 96 channels or more of the 3 x 3 and 32 or more of the 5 x 5.")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnlab.exercises import exercise, expect, judged, output
+from cnnlab.exercises import as_whole, exercise, expect, judged, output
 from cnnlab.exercises.examples import normals
 
 # --- what a fire module costs ---------------------------------------------------------------------------------------
@@ -241,21 +241,12 @@ narrow.right(lambda a, b, kept: _cut(a, b, kept, kept))
 KEYS = ("squeeze", "expand1x1", "expand3x3")
 
 
-def _whole(width: Any) -> int:
-    """A width as an int, in whatever form it is written."""
-    try:
-        number = float(width)
-    except (TypeError, ValueError):
-        number = 0.0
-    expect(number >= 1 and number.is_integer(), "Every width is a whole number of 1 or more.")
-    return int(number)
-
-
 @judged("squeezenet/budget", "A fire module of your own")
 def budget(answer: Any) -> None:
     """The paper's own answer is half and half. Which of all these learns best, only training tells."""
     expect(isinstance(answer, dict) and set(answer) == set(KEYS), f"Give a dictionary with the keys {', '.join(KEYS)}.")
-    widths = [_whole(answer[key]) for key in KEYS]
+    widths = [as_whole(answer[key]) for key in KEYS]
+    expect(None not in widths, "Every width is a whole number of 1 or more.")
     squeeze, small, large = widths
     expect(
         small + large == 256, f"Your module puts out {small + large} channels; expand1x1 and expand3x3 must make 256."
