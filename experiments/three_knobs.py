@@ -121,7 +121,7 @@ EXPERIMENT = Experiment(
             epochs=10,
             batch_size=64,
             lr=5e-3,
-            train_images=4_000,
+            train_images=3_600,
             test_images=4_000,
             schedule="onecycle",
         ),
