@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cnnlab.chapters.googlenet.inception_module import MODULES
 from cnnlab.convolutions import grid_coverage
 from cnnlab.meta import on_meta
 from cnnlab.models import create_model
+from cnnlab.models.efficientnet import ALPHA, BETA, GAMMA, VARIANTS
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
 
