@@ -551,3 +551,42 @@ def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
         error = ((x @ (net[0].weight - before).flatten(1).T).norm() / (x @ before.flatten(1).T).norm()).item()
         assert off == pytest.approx(error, abs=1e-4)
         assert f"{own['left']:,} of 2,400 weights are left" in said
+
+
+@pytest.mark.parametrize("kind", ["convolution", "windows", "grid", "turns", "full"])
+def test_who_hears_whom_is_what_the_layers_do(node, kind):
+    """A change in one cell of the zoo's own layers, and what they cost."""
+    from cnnlab.models.maxvit import MaxViTVariant, PartitionAttention, RelativeAttention
+    from cnnlab.models.metaformer import Attention, SeparableConv
+
+    class Map(torch.nn.Module):
+        """A mixer of (N, H, W, C) for maps of (N, C, H, W)."""
+
+        def __init__(self, mixer: torch.nn.Module) -> None:
+            super().__init__()
+            self.mixer = mixer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.mixer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    four = MaxViTVariant(stem=32, channels=(32,) * 4, blocks=(1,) * 4, small_input=True)  # windows of 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        near, far = (PartitionAttention(32, four, grid, 0.0) for grid in (False, True))
+        convolution, full = Map(SeparableConv(32)), Map(Attention(32))
+        layers = {"convolution": [convolution] * 2, "windows": [near] * 2, "grid": [far] * 2, "full": [full] * 2}
+        layers["turns"] = [near, far]
+        x = torch.randn(1, 32, 24, 24)
+    y = x.clone()
+    y[0, :5, 2, 19] += 3
+    state = {"kind": kind, "layers": 2, "side": 24, "x": 19, "y": 2}
+    first = node(VIEWS["attention_reach"], f"m.first({json.dumps(state)})")
+    with torch.no_grad():
+        for number, layer in enumerate(layers[kind], 1):
+            x, y = layer(x), layer(y)
+            changed = ((x - y).abs().amax((0, 1)) > 0).tolist()
+            assert changed == [[at is not None and at <= number for at in row] for row in first], number
+    bill = node(VIEWS["attention_reach"], f"m.bill({json.dumps(kind)}, 24)")
+    own = {"convolution": SeparableConv(64), "full": Attention(64)}.get(kind, RelativeAttention(64, 32, 4))
+    shape = (36, 16, 64) if kind in ("windows", "grid", "turns") else (24, 24, 64)
+    assert bill["all"] == summarize(own, shape).macs

@@ -1,7 +1,7 @@
 """ConvFormer and CAFormer: one transformer without its attention, and what stands in attention's place.
 
 W. Yu, C. Si, P. Zhou, M. Luo, Y. Zhou, J. Feng, S. Yan, X. Wang: MetaFormer Baselines for Vision, TPAMI 2024 (arXiv
-2022), sections 2 and 3, tables 1 and 2. https://arxiv.org/abs/2210.13452
+2022), section 2. https://arxiv.org/abs/2210.13452
 
     stage      output     ConvFormer-S18                CAFormer-S18
     stem       56 x 56    7x7, 64, stride 4             the same
@@ -89,8 +89,8 @@ CIFAR_VARIANTS = {
     "caformer_cifar": MetaFormerVariant(CAFORMER, **_SMALL),
 }
 PUBLISHED = {
-    "convformer_s18": Published(83.0, None, "table 4, trained on ImageNet-1K at 224 px, one crop"),
-    "caformer_s18": Published(83.6, None, "table 4, trained on ImageNet-1K at 224 px, one crop"),
+    "convformer_s18": Published(83.0, None, "trained on ImageNet-1K at 224 px, one crop"),
+    "caformer_s18": Published(83.6, None, "trained on ImageNet-1K at 224 px, one crop"),
 }
 PAPER = Paper(2022, "Yu et al., MetaFormer Baselines for Vision", "https://arxiv.org/abs/2210.13452")
 EPS = 1e-6  # of every layer norm

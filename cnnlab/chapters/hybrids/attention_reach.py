@@ -33,8 +33,8 @@ PANEL = Panel(
     },
     alt=lambda kind, layers, side: (
         f"Buttons for what mixes the cells of a map, at the start {KINDS[kind].lower()}; sliders for the layers and "
-        f"the size of the map; and a map of {side} by {side} cells, in which those are colored that hear a chosen cell, by "
-        f"the layer in which they first do, at the start of {layers}. Beside it stands what the layers cost."
+        f"the size of the map; and a map of {side} by {side} cells, in which those are colored that hear a chosen one, "
+        f"by the layer in which they first do, at the start of {layers}. Beside it stands what the layers cost."
     ),
     room=300,
     variables={"x": 5, "y": 2},
