@@ -22,11 +22,12 @@ import cnnlab
 from cnnlab.analysis import on_meta
 from cnnlab.chapters.senet.gates import small_senet
 from cnnlab.chapters.vgg.small import small_vgg
+from cnnlab.data import ImageSet
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.models import model_info
 from cnnlab.models.factory import build_model
 from cnnlab.models.mobilenet_v3 import SMALL
-from cnnlab.training import Cosine, Run
+from cnnlab.training import Cosine, Run, evaluate
 from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, step_ms
 
 TARGET = 26_400_000  # multiply-accumulates of ResNet-14 for one picture of 32 pixels
@@ -119,14 +120,22 @@ class Settings:
     clip_norm: float = 1.0
     train_images: int | None = None
     test_images: int | None = None
+    watched: int = 250  # of them, measured after each epoch; all are at the end
     crop: int = 4
+
+
+@dataclass(frozen=True)
+class Racer(Prepared):
+    """A training about to start, and the test pictures that are for its end."""
+
+    test: ImageSet
 
 
 def cases(settings: Settings) -> list[Case]:
     return [{"data": settings.data, "family": family} for family in settings.racers or RACERS]
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
+def prepare(case: Case, seed: int, settings: Settings) -> Racer:
     data = load(settings.data, settings.train_images, settings.test_images, 32)
     model = fresh_model(lambda: RACERS[case["family"]](data.shape[0], data.num_classes), seed)
     model.name = case["family"]
@@ -134,13 +143,15 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     recipe = {name: getattr(settings, name) for name in named}
     recipe |= {"optimizer": "adamw", "schedule": Cosine(warmup=settings.warmup)}
     augment = Compose([Flip(), Crop(padding=settings.crop)])
-    return Prepared(model, data, recipe | {"augment": augment})
+    watched = data.subset(test=min(settings.watched, len(data.test)))
+    return Racer(model, watched, recipe | {"augment": augment}, data.test)
 
 
-def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    shape = prepared.data.shape
-    costs = {"macs": macs(run.config["model"], shape, prepared.data.num_classes)}
-    return accuracies(prepared, run) | costs | {"step_ms": step_ms(prepared.model, shape)}
+def measure(prepared: Racer, run: Run) -> dict[str, Any]:
+    model, data = prepared.model, prepared.data
+    measured = accuracies(prepared, run) | {"macs": macs(run.config["model"], data.shape, data.num_classes)}
+    measured["test_accuracy"] = evaluate(model, prepared.test, mean=data.mean, std=data.std).accuracy
+    return measured | {"step_ms": step_ms(model, data.shape)}
 
 
 def macs(family: str, shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10) -> int:
@@ -154,8 +165,8 @@ EXPERIMENT = Experiment(
     question="Which family does best with equal multiply-accumulates, equal pictures and one recipe for all?",
     settings={
         "smoke": Settings("shapes", 1, ("ResNet", "MobileNet v1"), batch_size=32, train_images=64, test_images=32),
-        "laptop": Settings("cifar10", 8, train_images=4_000, test_images=2_000),
-        "gpu": Settings("cifar10", 60),
+        "laptop": Settings("cifar10", 8, train_images=3_000, test_images=2_000),
+        "gpu": Settings("cifar10", 60, watched=2_000),
     },
     cases=cases,
     prepare=prepare,
