@@ -152,6 +152,7 @@ def table_rows(rows: Iterable[ZooRow], milliseconds: Mapping[str, float] | None 
     return [
         {field: getattr(row, field) for field in (*fields, "published1", "published5")}
         | {"latency": times.get(row.name), "extra": row.extra_data, "chapter": chapter_of(row.name)}
+        | {"recipe": next((own.recipe for own in row.recipes if own.source == row.checkpoint), None)}
         | {
             "published_by": row.published_by
             if row.dataset in (None, "ImageNet")

@@ -27,7 +27,7 @@ COLUMNS: dict[str, str] = {
     "paper": "paper",
 }
 # What a row of `model_chart` says and this table has no column for, or another name.
-OF_THE_CHART = ("family", "acc1", "acc5", "recipes")
+OF_THE_CHART = ("family", "acc1", "acc5", "recipes", "recipe")
 # What no page is wide enough for: told below the table of the model whose name is chosen.
 _BELOW = ("published5", "published_by", "paper")
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
