@@ -21,36 +21,32 @@ export const decode = ({ rows, beside, advice }) => {
   return { rows: named, beside: named[beside], advice };
 };
 
-// Who keeps to the budget, the most accurate first; where nothing is scarce, all do.
+// Who keeps to the budget, the most accurate first.
 export const fitting = ({ scarce, times, extra }, { rows, beside }) =>
   rows
     .filter((row) => extra || !row.extra)
-    .filter((row) => !scarce || (row[scarce] != null && row[scarce] <= times * beside[scarce]))
+    .filter((row) => row[scarce] != null && row[scarce] <= times * beside[scarce])
     .sort((a, b) => b.top1 - a.top1);
 
 // The cheapest that is at most a point and a half behind the best, if it saves a third or more.
 export const nearly = ({ scarce }, [best, ...others]) => {
-  const cost = scarce || "macs";
-  const close = others.filter((row) => best.top1 - row.top1 <= 1.5 && row[cost] != null && best[cost] != null);
-  const cheap = close.sort((a, b) => a[cost] - b[cost])[0];
-  return cheap && cheap[cost] <= best[cost] / 1.5 ? cheap : null;
+  const close = others.filter((row) => best.top1 - row.top1 <= 1.5);
+  const cheap = close.sort((a, b) => a[scarce] - b[scarce])[0];
+  return cheap && cheap[scarce] <= best[scarce] / 1.5 ? cheap : null;
 };
 
 export const explain = (state, data) => {
   const rows = fitting(state, data);
   const { scarce, times } = state;
-  const budget = scarce
-    ? `Within ${figure(scarce, times * data.beside[scarce])} ${COSTS[scarce]}`
-    : "With no limit to its cost";
+  const budget = `Within ${figure(scarce, times * data.beside[scarce])} ${COSTS[scarce]}`;
   if (!rows.length) return `${budget} there is no checkpoint in this list.`;
   const [best] = rows;
   const recipe = RECIPES[best.recipe] ? `, ${RECIPES[best.recipe]}` : "";
   const first = `${budget} ${best.name} is the most accurate of ${rows.length}: ${best.top1.toFixed(2)} % top-1${recipe}.`;
   const cheap = nearly(state, rows);
   if (!cheap) return first;
-  const cost = scarce || "macs";
   const behind = (best.top1 - cheap.top1).toFixed(1);
-  return `${first} ${cheap.name} takes ${fraction(cheap[cost] / best[cost])} of its ${cost === "latency" ? "time" : COSTS[cost]} and is ${behind} points behind.`;
+  return `${first} ${cheap.name} takes ${fraction(cheap[scarce] / best[scarce])} of its ${scarce === "latency" ? "time" : COSTS[scarce]} and is ${behind} points behind.`;
 };
 
 // --- what is seen ---------------------------------------------------------------------------------------------------
@@ -88,7 +84,6 @@ const view = (state, _width, data) => {
 export const explore = panel(view, {
   kinds: { choosing, sliding, toggling },
   decode,
-  limits: ({ scarce }) => ({ times: { hidden: !scarce } }),
   layout: (own) => [
     own.choices,
     own.part("advice", { class: "wn-advice", "aria-live": "polite" }),

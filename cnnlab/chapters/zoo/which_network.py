@@ -13,8 +13,8 @@ __all__ = ["Advice", "which_network"]
 
 Advice = Mapping[str, Any]
 
-COSTS = {"params": "parameters", "macs": "MACs", "latency": "time", "": "nothing"}
-TIMES = (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 4)
+COSTS = {"params": "parameters", "macs": "MACs", "latency": "time"}
+TIMES = (0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 4, 10, 40)
 _FIELDS = ("name", "checkpoint1", "params", "macs", "latency", "year", "recipe", "chapter")
 # Three checkpoints of torchvision's and what one paragraph may say, for looking at the explorer by itself.
 _ROWS = (
@@ -42,7 +42,7 @@ def which_network(
         rows: of `cnnlab.catalog.zoo.table_rows`, those without ``checkpoint1`` are left out; None shows three.
         advice: for each number of pictures a mapping with ``pictures`` (in words), ``text`` (what was measured) and
             ``chapter``, where it stands ("transfer/three_strategies").
-        scarce: what the budget limits: "params", "macs", "latency", or "" for nothing.
+        scarce: what the budget limits: "params", "macs" or "latency".
         times: the budget as a multiple of what the network ``beside`` takes, one of ``TIMES``.
         pictures: which advice is open at the start, from 0.
         extra: whether checkpoints count that saw other pictures than ImageNet's first.
@@ -59,9 +59,7 @@ def which_network(
         raise ValueError("rows with a checkpoint1 and a piece of advice are needed; give at least one of each.")
     if beside not in names:
         raise unknown_name("beside", beside, names)
-    offered = {
-        cost: words for cost, words in COSTS.items() if not cost or tested[names.index(beside)].get(cost) is not None
-    }
+    offered = {cost: words for cost, words in COSTS.items() if tested[names.index(beside)].get(cost) is not None}
     panel = Panel(
         "which_network",
         title="Which network?",
@@ -75,7 +73,7 @@ def which_network(
             "Buttons for how many labeled pictures there are and for what is scarce, a slider for a budget, and the "
             f"most accurate of {len(tested)} checkpoints within it, with their accuracy, cost and year as a table."
         ),
-        room=300,
+        room=240,
         variables={} if any(row.get("extra") for row in tested) else {"extra": extra},
     )
     data = {
