@@ -38,14 +38,14 @@ class Settings:
     plans: tuple[tuple[int, int, int], ...]
     test_images: int | None = None
     watched: int = 250  # of them, measured after each epoch; all are at the end
-    batch_size: int = 64
+    batch_size: int = 32
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip_norm: float = 1.0
     kinds: tuple[str, ...] = KINDS
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # of which each kind gets its best
     tuned_on: int = 1_600  # pictures, one of the plans
-    tuned_by: int = 2_000  # pictures set aside to judge by
+    tuned_by: int = 1_000  # pictures set aside to judge by
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     model, data, test = prepared.model.eval(), prepared.data, prepared.test
     usual = {"mean": data.mean, "std": data.std}
     mixed = replace(test, images=shuffled_patches(test.images))
-    some = test.subset(min(500, len(test))).images
+    some = test.subset(min(300, len(test))).images
 
     def answers(images: Tensor) -> Tensor:
         with torch.no_grad():
@@ -161,7 +161,7 @@ EXPERIMENT = Experiment(
             tuned_by=32,
         ),
         "laptop": Settings(
-            data="cifar10", plans=((100, 16, 6), (400, 8, 5), (1_600, 4, 4), (6_400, 1, 8)), test_images=2_000
+            data="cifar10", plans=((100, 16, 4), (400, 8, 3), (1_600, 2, 5), (6_400, 1, 5)), test_images=1_500
         ),
         "gpu": Settings(
             data="cifar10",
