@@ -14,7 +14,7 @@ __all__ = ["patch_attention"]
 
 PHOTO = 144  # pixels a side on the page
 ALL = "all"
-ASKS = {"patch": "the chosen patch", "class": "the class token"}
+ASKS = {"patch": "the patch", "class": "class token"}
 
 
 def patch_attention(
