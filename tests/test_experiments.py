@@ -46,6 +46,7 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "pictures_needed",
     "race",
     "order_of_stages",
 )

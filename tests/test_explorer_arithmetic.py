@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -551,6 +552,26 @@ def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
         error = ((x @ (net[0].weight - before).flatten(1).T).norm() / (x @ before.flatten(1).T).norm()).item()
         assert off == pytest.approx(error, abs=1e-4)
         assert f"{own['left']:,} of 2,400 weights are left" in said
+
+
+def test_patch_attention_tells_what_the_weights_say(node):
+    data = MAKERS["patch_attention"]().params["data"]
+    roots = np.frombuffer(base64.b64decode(data["photos"][1]["roots"]), "uint8").reshape(2, 2, 10, 10)
+    weights = (roots / 255.0) ** 2
+    row = weights[1, 0, 1 + 3 * 2 + 1]  # layer 2, head 1, the patch in row 3, column 2
+    state = "{ photo: 1, layer: 1, head: 0, asks: 'patch', row: 2, column: 1 }"
+    every = f"m.taken({{ ...{state}, head: 'all', asks: 'class' }}, data)"
+    asked = f"[m.taken({state}, data), m.distance(m.taken({state}, data), 2, 1, 3), m.explain({state}, data), {every}]"
+    asked = f"((data) => {asked})(m.decode({json.dumps(data)}))"
+    taken, far, said, whole = node(VIEWS["patch_attention"], asked)
+    assert np.allclose(taken, row / row.sum())
+    places = np.array([[r, c] for r in range(3) for c in range(3)])
+    apart = np.hypot(*(places - [2, 1]).T)
+    assert far == pytest.approx((row[1:] * apart).sum() / row[1:].sum())
+    assert said.startswith("The patch in row 3, column 2 takes") and "from the class token" in said
+    both = weights[1, :, 0].sum(0)
+    assert np.allclose(whole, both / both.sum())
+    assert node(VIEWS["patch_attention"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 3))") == [0, 2, 2, 0]
 
 
 @pytest.mark.parametrize("kind", ["convolution", "windows", "grid", "turns", "full"])
