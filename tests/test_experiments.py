@@ -45,6 +45,8 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "search",
+    "shuffled_groups",
 )
 
 
