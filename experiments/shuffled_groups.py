@@ -66,7 +66,7 @@ EXPERIMENT = Experiment(
             batch_size=32,
             groups=(1, 4),
         ),
-        "laptop": Settings(data="cifar10", size=16, epochs=4, train_images=4_000, test_images=2_000),
+        "laptop": Settings(data="cifar10", size=16, epochs=4, train_images=6_000, test_images=2_000),
         "gpu": Settings(data="cifar10", epochs=60, width=240, units=12, batch_size=128),
     },
     cases=cases,

@@ -2,8 +2,8 @@
 
 N. Ma, X. Zhang, H.-T. Zheng, J. Sun: ShuffleNet V2, ECCV 2018, tables 1 to 4. https://arxiv.org/abs/1807.11164
 
-Each stack is one block ten times, on a map of 56 x 56. The sizes are the paper's first columns: "small" is what it gave
-a phone's ARM processor, "large" what it gave a graphics card.
+Each stack is one block ten times, on a map of 56 x 56. "small" is the first column of what the paper gave a phone's ARM
+processor, "large" the first of what it gave a graphics card (of table 4 the third, which is other than small).
 """
 
 from __future__ import annotations
@@ -133,13 +133,13 @@ GUIDELINES = {
         _variants(
             _bottleneck,
             {
-                "neither": ((32, False, False), (32, False, False)),
-                "shortcut": ((32, False, True), (32, False, True)),
-                "ReLU": ((32, True, False), (32, True, False)),
-                "both": ((32, True, True), (32, True, True)),
+                "neither": ((32, False, False), (128, False, False)),
+                "shortcut": ((32, False, True), (128, False, True)),
+                "ReLU": ((32, True, False), (128, True, False)),
+                "both": ((32, True, True), (128, True, True)),
             },
         ),
-        {"neither": (66.3, 2842), "shortcut": (57.3, 2672), "ReLU": (61.9, 2647), "both": (56.7, 2427)},
+        {"neither": (66.3, 1782), "shortcut": (57.3, 1458), "ReLU": (61.9, 1735), "both": (56.7, 1436)},
     ),
 }
 
