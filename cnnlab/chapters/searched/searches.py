@@ -92,12 +92,20 @@ def random_search(bench: Bench, trials: int, draw: random.Random) -> list[Trial]
     return [(drawing, bench.ask(drawing, draw)) for drawing in drawn]
 
 
-def evolution(bench: Bench, trials: int, draw: random.Random, *, population: int = 8, sample: int = 3) -> list[Trial]:
-    """Regularized evolution: the best of a sample gets a child that differs in one edge, and the oldest one dies."""
+def evolution(
+    bench: Bench,
+    trials: int,
+    draw: random.Random,
+    *,
+    population: int = 8,
+    sample: int = 3,
+) -> list[Trial]:
+    """The best of a sample gets a child that differs in one edge; the oldest dies."""
     history = random_search(bench, min(population, trials), draw)
     while len(history) < trials:
-        parent = max(draw.sample(history[-population:], sample), key=lambda own: own[1])
-        child = draw.choice(neighbors(parent[0]))
+        rivals = draw.sample(history[-population:], sample)
+        parent, _ = max(rivals, key=lambda trial: trial[1])
+        child = draw.choice(neighbors(parent))
         history.append((child, bench.ask(child, draw)))
     return history
 
