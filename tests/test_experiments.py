@@ -46,6 +46,8 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "search",
+    "shuffled_groups",
     "pictures_needed",
     "race",
     "order_of_stages",

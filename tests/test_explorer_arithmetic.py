@@ -554,6 +554,29 @@ def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
         assert f"{own['left']:,} of 2,400 weights are left" in said
 
 
+def test_the_cell_builder_knows_twins_ranks_and_luck(node):
+    from cnnlab.chapters.searched.cells import CELLS, DRAWINGS, canonical
+
+    cells = {cell: [100, 1000, [0.2 + 0.01 * i, 0.22 + 0.01 * i]] for i, cell in enumerate(CELLS)}
+    states = [dict(zip(("first", "second", "direct"), drawing, strict=True)) | {"trials": 7} for drawing in DRAWINGS]
+    call = f"((d) => {json.dumps(states)}.map((s) => [m.measure(s, d), m.explain(s, d), m.expect(s, d)]))"
+    found = node(VIEWS["cell_search"], f"{call}({json.dumps({'cells': cells})})")
+    for drawing, (own, said, luck) in zip(DRAWINGS, found, strict=True):
+        cell = canonical(drawing)
+        twins = sum(canonical(other) == cell for other in DRAWINGS)
+        assert (own["cell"], own["alike"]) == (cell, twins)
+        if cell == "000":
+            assert "can only guess" in said and own["good"] == 125
+            continue
+        place = CELLS.index(cell)
+        good = sum(canonical(other) in CELLS[place:] for other in DRAWINGS)
+        assert own["rank"] == 59 - place and own["good"] == good
+        assert own["accuracy"] == pytest.approx(0.21 + 0.01 * place) and f"number {59 - place} of 59" in said
+        assert own["chance"] == pytest.approx(1 - (1 - good / 125) ** 7) and f"{good} drawing" in luck
+    bare = json.dumps({"cells": {cell: [100, 1000, []] for cell in CELLS}})
+    assert "not been trained yet" in node(VIEWS["cell_search"], f"m.explain({json.dumps(states[-1])}, {bare})")
+
+
 def test_patch_attention_tells_what_the_weights_say(node):
     data = MAKERS["patch_attention"]().params["data"]
     roots = np.frombuffer(base64.b64decode(data["photos"][1]["roots"]), "uint8").reshape(2, 2, 10, 10)
