@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch import nn
 
+from cnnlab.analysis import summarize
+from cnnlab.meta import on_meta
 from cnnlab.models import create_model
 from cnnlab.models.mobilenet_v1 import MobileNetV1, MobileNetV1Variant
 from cnnlab.models.mobilenet_v2 import MobileNetV2, MobileNetV2Variant
 
-__all__ = ["Member", "FAMILY", "mobilenet"]
+__all__ = ["Member", "FAMILY", "mobilenet", "cost"]
 
 
 @dataclass(frozen=True)
@@ -98,3 +101,35 @@ def mobilenet(version: str, width: float = 1.0) -> nn.Module:
         f"version={version!r} of width={width!r} is not built here; give 'v1' or 'v2' of any width, or 'v3 large' or "
         "'v3 small' of width 1."
     )
+
+
+@lru_cache(maxsize=32)
+def _counted(version: str, width: float) -> tuple[int, int, int]:
+    """Parameters, multiply-accumulates at 224 pixels, and those of them behind the average."""
+    with on_meta():
+        net = mobilenet(version, width)
+    counted = summarize(net, (3, 224, 224))
+    behind = sum(row.macs for row in counted.layers if row.kind == "Linear")
+    return counted.params, counted.macs, behind
+
+
+def cost(version: str, width: float = 1.0, size: int = 224) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates of one picture: of versions 1 and 2 exact, as `cnnlab.summarize` has them.
+
+    All that comes ahead of the average grows with the pixels of the maps, and the dense layer behind it does not. (In
+    version 3 the squeeze-and-excitation does not grow either, so there it holds for 224 pixels alone.)
+
+    Args:
+        version, width: as for `mobilenet`.
+        size: height and width of the picture, a multiple of 32, so that no map is rounded.
+
+    Raises:
+        ValueError: for another size, or one other than 224 of version 3.
+    """
+    if size % 32 or size < 32 or (version.startswith("v3") and size != 224):
+        raise ValueError(
+            f"size={size} of {version!r} is not counted here; give a multiple of 32, and 224 for version 3. "
+            "cnnlab.summarize counts any other."
+        )
+    params, macs, behind = _counted(version, width)
+    return params, (macs - behind) * size**2 // 224**2 + behind
