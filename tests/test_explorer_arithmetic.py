@@ -408,6 +408,29 @@ def test_a_layer_in_segments_weighs_what_its_modules_weigh(node):
     assert sum(weights(48, 0)) == summarize(unit(48, 48, Kind(mix_first=True))[:2], (48, 3, 3)).macs / 9
 
 
+def test_mobile_budget_finds_the_best_network_that_fits(node):
+    from cnnlab.chapters.mobilenets.family import FAMILY, cost
+    from cnnlab.chapters.mobilenets.mobile_budget import FIRST_PHONE, mobile_budget
+
+    data = mobile_budget().params["data"]
+    state = {"version": "v2", "width": 75, "size": 160, "cost": "macs", "budget": 25}
+    phone = state | {"cost": "phone", "budget": 30}
+    found, timed, said = node(
+        VIEWS["mobile_budget"],
+        f"((d) => [m.weigh({json.dumps(state)}, d), m.weigh({json.dumps(phone)}, d), "
+        f"m.explain({json.dumps(state)}, d)])(m.decode({json.dumps(data)}))",
+    )
+    limit = cost("v1")[1] / 4
+    fit = [m for m in FAMILY if cost(m.version, m.width, m.size)[1] <= limit]
+    best = max(fit, key=lambda m: m.accuracy)
+    assert len(found["fit"]) == len(fit) and len(found["shown"]) == len(FAMILY)
+    assert (found["best"]["version"], found["best"]["accuracy"]) == (best.version, best.accuracy)
+    assert f"{best.accuracy:.1f} %" in said and "66.4 % of ImageNet right" in said
+    assert timed["limit"] == pytest.approx(0.3 * FIRST_PHONE)
+    assert all(row["phone"] <= timed["limit"] for row in timed["fit"])
+    assert len(timed["shown"]) == 21 + 2 + 1  # and the first of all, by the second paper
+
+
 def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
     states = [
         dict(zip(("kernel", "layers", "channels", "side"), values))
