@@ -488,6 +488,33 @@ def test_residual_budget_counts_as_the_zoo_does(node):
         assert published is None or round(100 - published.top1, 2) == error, name
 
 
+def test_three_knobs_count_as_the_model_does(node):
+    from cnnlab.chapters.efficientnet.three_knobs import FAMILY
+    from cnnlab.meta import on_meta
+    from cnnlab.models import model_info
+    from cnnlab.models.efficientnet import EfficientNet, EfficientNetVariant, compound_scaling
+
+    states = [(1.0, 1.0, 224), FAMILY["B3"], (4.0, 1.0, 224), (1.3, 2.2, 260)]
+    named = [dict(zip(("depth", "width", "resolution"), state, strict=True)) for state in states]
+    found = node(VIEWS["three_knobs"], f"{json.dumps(named)}.map(m.bill)")
+    for (depth, width, side), own in zip(states, found, strict=True):
+        with on_meta():
+            net = EfficientNet(EfficientNetVariant(width=width, depth=depth, resolution=side, dropout=0.2))
+        counted = summarize(net, (3, side, side))
+        assert (own["params"], own["macs"]) == (counted.params, counted.macs), (depth, width, side)
+        assert [many for many, *_ in own["stages"]] == [len(blocks) for blocks in net.stages]
+    for name, _, accuracy in node(VIEWS["three_knobs"], "m.FAMILY"):
+        info = model_info(f"efficientnet_{name.lower()}")
+        assert info.published.top1 == accuracy
+        assert FAMILY[name][:2] == (info.variant.depth, info.variant.width)
+    for phi, own in zip((1, 7), node(VIEWS["three_knobs"], "[1, 7].map(m.compound)"), strict=True):
+        rule = compound_scaling(phi)
+        assert abs(own["depth"] - rule.depth) <= 0.05 and abs(own["width"] - rule.width) <= 0.05
+        assert abs(own["resolution"] - 224 * rule.resolution) <= 2 and own["resolution"] % 4 == 0
+    spoken = node(VIEWS["three_knobs"], "m.explain({depth: 1, width: 1, resolution: 224})")
+    assert "1.00 times B0’s" in spoken and "16 blocks" in spoken
+
+
 def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
     """Three of the paper's networks and one of nobody's; what is kept is compared with what autograd keeps."""
     from cnnlab.chapters.densenet.dense_plan import PANEL, _blocks, _channels
