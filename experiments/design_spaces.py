@@ -62,7 +62,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Drawn:
     data = load(settings.data, settings.train_images, settings.test_images, settings.size)
     window = (settings.low, settings.high, data.shape)
     if case["space"] == ONE:
-        design = sample("RegNet", "the one that is trained again", *window)
+        design = sample("RegNet", "the same network again", *window)
     else:
         design = sample(case["space"], f"{case['space']} {case['number']} {seed}", *window)
     start = 100 * seed + case["number"]
@@ -110,7 +110,7 @@ EXPERIMENT = Experiment(
             repeats=4,
             low=600_000,
             high=660_000,
-            train_images=2_000,
+            train_images=1_600,
             test_images=4_000,
         ),
         "gpu": Settings(

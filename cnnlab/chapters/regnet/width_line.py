@@ -31,7 +31,7 @@ PANEL = Panel(
         Slider("depth", 4, 40, "blocks", symbol="d", color="blue"),
         Slider("w_0", 8, 320, "width where the line begins", symbol="w₀", color="green", step=8),
         Slider("w_a", 4, 120, "rise from block to block", symbol="wₐ", color="orange", step=0.01, decimals=2),
-        Slider("w_m", 1.5, 3, "ratio of one stage’s width to the last’s", symbol="wₘ", color="red", step=0.01, decimals=2),
+        Slider("w_m", 1.5, 3, "ratio of successive stages’ widths", symbol="wₘ", color="red", step=0.01, decimals=2),
         Slider("group_width", 1, 232, "channels of a group", symbol="g", color="purple", values=GROUP_WIDTHS),
         Toggle("excite", "Squeeze and excite (Y)"),
         Choice("rounding", "Rounded to whole groups", {"paper": "as in the paper", "torchvision": "as in torchvision"}),
