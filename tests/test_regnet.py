@@ -75,7 +75,7 @@ def test_what_no_space_holds_is_refused():
 
 def test_populations_are_told_by_their_distribution_and_their_best():
     errors = [0.1, 0.2, 0.2, 0.4]
-    assert edf(errors, [0.0, 0.1, 0.2, 0.3, 0.5]) == [0, 0.25, 0.75, 0.75, 1]
+    assert edf(errors, [0.0, 0.1, 0.2, 0.3, 0.5]) == [0, 0, 0.25, 0.75, 1]
     low, high = bands(errors, [0.05, 0.25, 0.5], draws=200)
     assert low[0] == high[0] == 0 and low[2] == high[2] == 1 and low[1] < 0.75 < high[1]
     # With twelve values, whoever has the best among three drawn is seldom in the worse half.

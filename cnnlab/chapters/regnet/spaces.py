@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -256,8 +256,8 @@ def sample(space: str, seed: str, low: int, high: int, shape: tuple[int, int, in
 
 
 def edf(errors: Sequence[float], at: Sequence[float]) -> list[float]:
-    """The error distribution function: the share of networks whose error is at most e, for each e of ``at``."""
-    return [sum(error <= e for error in errors) / len(errors) for e in at]
+    """The error distribution function: the share of networks whose error is below e, for each e of ``at``."""
+    return [sum(error < e for error in errors) / len(errors) for e in at]
 
 
 def bands(
@@ -283,8 +283,3 @@ def best(
     size = max(1, round(len(pairs) / 4))
     winners = sorted(min(random_.choices(pairs, k=size))[1] for _ in range(draws))
     return winners[int(0.025 * draws)], winners[draws // 2], winners[int(0.975 * draws) - 1]
-
-
-def rises(values: Sequence[float]) -> bool:
-    """Whether none is below the one before it."""
-    return all(before <= after for before, after in pairwise(values))
