@@ -615,3 +615,11 @@ def test_what_is_told_of_squeezenet():
     divided = section("363x (or 510x)")
     assert (round(4.8 / 0.66, 1), round(4.8 / 0.47, 1), round(6.9 / 0.47)) == (7.3, 10.2, 15)
     assert "7.3 and 10.2" in divided
+
+
+def test_what_a_regnet_takes_beside_an_efficientnet():
+    from cnnlab import recorded
+
+    ours = {one["name"]: one["ours_ms"] for one in recorded("latency")["models"]}
+    text = section("RegNets are five times")
+    assert 504 / 94 > 5 and f"{ours['regnet_x_8gf']:.0f} and {ours['efficientnet_b5']:.0f} for one picture" in text

@@ -41,7 +41,7 @@ export const stages = (state) => {
 };
 
 // Parameters, multiply-accumulates, and numbers that convolutions put out. A batch norm has two parameters a channel
-// and, as everywhere in the book, no multiply-accumulates; what the gates put out is not counted as activations.
+// and, as everywhere in the book, no multiply-accumulates. The gates' layers are convolutions of one pixel.
 export const bill = (state) => {
   let [params, macs, activations] = [0, 0, 0];
   const conv = (before, after, kernel, side, groups = 1) => {
@@ -63,6 +63,7 @@ export const bill = (state) => {
         const hidden = even(before / 4);
         params += 2 * width * hidden + hidden + width;
         macs += 2 * width * hidden;
+        activations += hidden + width;
       }
       conv(width, width, 1, after);
       before = width;
