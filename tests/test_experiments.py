@@ -46,6 +46,7 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "design_spaces",
     "three_knobs",
     "linear_bottleneck",
     "search",

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import product
 from math import comb, gcd
 from pathlib import Path
@@ -486,6 +487,37 @@ def test_residual_budget_counts_as_the_zoo_does(node):
 
         published = model_info(models[name]).published
         assert published is None or round(100 - published.top1, 2) == error, name
+
+
+def test_a_width_line_makes_the_stages_and_the_bill_of_the_models(node):
+    """All of the zoo's RegNets in both roundings, one of nobody's, and what four of them cost."""
+    from torch import nn
+
+    from cnnlab.meta import on_meta
+    from cnnlab.models.regnet import VARIANTS, RegNet, RegNetVariant, quantized_widths, stages
+
+    odd = RegNetVariant(depth=11, w_0=8, w_a=4.0, w_m=1.5, group_width=24)
+    variants = [replace(own, paper_rounding=paper) for own in (*VARIANTS.values(), odd) for paper in (True, False)]
+    names = ("depth", "w_0", "w_a", "w_m", "group_width", "excite")
+    states = [
+        {name: getattr(own, name) for name in names} | {"rounding": "paper" if own.paper_rounding else "torchvision"}
+        for own in variants
+    ]
+    found = node(VIEWS["width_line"], f"{json.dumps(states)}.map((s) => [m.quantized(s), m.stages(s), m.bill(s)])")
+    for own, (widths, rows, _) in zip(variants, found, strict=True):
+        assert widths == quantized_widths(own)
+        assert [(blocks, width) for blocks, width, *_ in rows] == stages(own)
+    counted = [2, 15, 20, 31]  # X-800MF and Y-400MF, Y-3.2GF and the odd one
+    for own, (_, _, bill) in ((variants[i], found[i]) for i in counted):
+        out = []
+        with on_meta():
+            model = RegNet(own).eval()
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.register_forward_hook(lambda _, __, y, out=out: out.append(y[0].numel()))
+        model(torch.zeros(1, 3, 224, 224, device="meta"))
+        cost = {"params": sum(p.numel() for p in model.parameters()), "activations": sum(out)}
+        assert bill == cost | {"macs": summarize(model, (3, 224, 224)).macs}
 
 
 def test_three_knobs_count_as_the_model_does(node):

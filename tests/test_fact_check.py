@@ -630,6 +630,14 @@ def test_what_is_told_of_squeezenet():
     assert "7.3 and 10.2" in divided
 
 
+def test_what_a_regnet_takes_beside_an_efficientnet():
+    from cnnlab import recorded
+
+    ours = {one["name"]: one["ours_ms"] for one in recorded("latency")["models"]}
+    text = section("RegNets are five times")
+    assert 504 / 94 > 5 and f"{ours['regnet_x_8gf']:.0f} and {ours['efficientnet_b5']:.0f} for one picture" in text
+
+
 def test_what_is_told_of_hybrids():
     from cnnlab.models.maxvit import RelativeAttention
     from cnnlab.models.metaformer import Attention, SeparableConv
