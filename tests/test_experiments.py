@@ -45,6 +45,7 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "modernize",
 )
 
 
