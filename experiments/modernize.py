@@ -101,7 +101,6 @@ def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     return accuracies(prepared, run) | {
         "macs": summarize(prepared.model, data.shape).macs,
         "test_accuracy": evaluate(prepared.model, prepared.test, mean=data.mean, std=data.std).accuracy,
-        "plain_train_accuracy": evaluate(prepared.model, data.train, mean=data.mean, std=data.std).accuracy,
     }
 
 
@@ -126,7 +125,7 @@ EXPERIMENT = Experiment(
     cases=cases,
     prepare=prepare,
     measure=measure,
-    measures=("test_accuracy", "train_accuracy", "plain_train_accuracy"),
+    measures=("test_accuracy", "train_accuracy"),
 )
 
 if __name__ == "__main__":
