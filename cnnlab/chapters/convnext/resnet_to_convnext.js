@@ -160,7 +160,7 @@ const chart = (data, { step, shown }, width) => {
           class: i > step ? "rc-later" : i < 2 ? "rc-recipe" : "rc-dot",
         }),
       ),
-      values.length > 0 && svg("text", { x: width, y, "text-anchor": "end" }, tidy(mean, shown === "small" ? 1 : 2)),
+      values.length > 0 && svg("text", { x: width, y, "text-anchor": "end" }, mean.toFixed(shown === "small" ? 1 : 2)),
     ];
   });
 };
