@@ -52,6 +52,7 @@ NAMES = (
     "search",
     "shuffled_groups",
     "pictures_needed",
+    "modernize",
     "race",
     "order_of_stages",
 )
