@@ -27,7 +27,7 @@ PANEL = Panel(
         Slider("phi", 0, 7, "turns all three", symbol="φ", color="red", step=0.5, decimals=1),
         Slider("depth", 1, 4, "depth", symbol="d", color="blue", step=0.1, decimals=1),
         Slider("width", 1, 2.2, "width", symbol="w", color="green", step=0.1, decimals=1),
-        Slider("resolution", 224, 640, "resolution", color="orange", step=4, unit="px"),
+        Slider("resolution", 224, 640, "resolution", color="orange", step=4, unit=" px"),
     ),
     presets={
         name: {"depth": depth, "width": width, "resolution": side}
