@@ -144,3 +144,14 @@ def _cell_search(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["cell_search"] = _cell_search
+
+
+def _patch_attention(key: str | None = None) -> widgets.Explorer:
+    """Two pictures of one color each, two layers of two heads, a class token and three by three patches."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    scores = numpy.random.default_rng(0).normal(size=(2, 2, 2, 10, 10))
+    weights = numpy.exp(scores) / numpy.exp(scores).sum(-1, keepdims=True)
+    return widgets.patch_attention(photos, weights, {"dark": ("night", 0.9), "light": ("day", 0.4)}, key=key)
+
+
+MAKERS["patch_attention"] = _patch_attention

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -574,3 +575,62 @@ def test_the_cell_builder_knows_twins_ranks_and_luck(node):
         assert own["chance"] == pytest.approx(1 - (1 - good / 125) ** 7) and f"{good} drawing" in luck
     bare = json.dumps({"cells": {cell: [100, 1000, []] for cell in CELLS}})
     assert "not been trained yet" in node(VIEWS["cell_search"], f"m.explain({json.dumps(states[-1])}, {bare})")
+
+
+def test_patch_attention_tells_what_the_weights_say(node):
+    data = MAKERS["patch_attention"]().params["data"]
+    roots = np.frombuffer(base64.b64decode(data["photos"][1]["roots"]), "uint8").reshape(2, 2, 10, 10)
+    weights = (roots / 255.0) ** 2
+    row = weights[1, 0, 1 + 3 * 2 + 1]  # layer 2, head 1, the patch in row 3, column 2
+    state = "{ photo: 1, layer: 1, head: 0, asks: 'patch', row: 2, column: 1 }"
+    every = f"m.taken({{ ...{state}, head: 'all', asks: 'class' }}, data)"
+    asked = f"[m.taken({state}, data), m.distance(m.taken({state}, data), 2, 1, 3), m.explain({state}, data), {every}]"
+    asked = f"((data) => {asked})(m.decode({json.dumps(data)}))"
+    taken, far, said, whole = node(VIEWS["patch_attention"], asked)
+    assert np.allclose(taken, row / row.sum())
+    places = np.array([[r, c] for r in range(3) for c in range(3)])
+    apart = np.hypot(*(places - [2, 1]).T)
+    assert far == pytest.approx((row[1:] * apart).sum() / row[1:].sum())
+    assert said.startswith("The patch in row 3, column 2 takes") and "from the class token" in said
+    both = weights[1, :, 0].sum(0)
+    assert np.allclose(whole, both / both.sum())
+    assert node(VIEWS["patch_attention"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 3))") == [0, 2, 2, 0]
+
+
+@pytest.mark.parametrize("kind", ["convolution", "windows", "grid", "turns", "full"])
+def test_who_hears_whom_is_what_the_layers_do(node, kind):
+    """A change in one cell of the zoo's own layers, and what they cost."""
+    from cnnlab.models.maxvit import MaxViTVariant, PartitionAttention, RelativeAttention
+    from cnnlab.models.metaformer import Attention, SeparableConv
+
+    class Map(torch.nn.Module):
+        """A mixer of (N, H, W, C) for maps of (N, C, H, W)."""
+
+        def __init__(self, mixer: torch.nn.Module) -> None:
+            super().__init__()
+            self.mixer = mixer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.mixer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    four = MaxViTVariant(stem=32, channels=(32,) * 4, blocks=(1,) * 4, small_input=True)  # windows of 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        near, far = (PartitionAttention(32, four, grid, 0.0) for grid in (False, True))
+        convolution, full = Map(SeparableConv(32)), Map(Attention(32))
+        layers = {"convolution": [convolution] * 2, "windows": [near] * 2, "grid": [far] * 2, "full": [full] * 2}
+        layers["turns"] = [near, far]
+        x = torch.randn(1, 32, 24, 24)
+    y = x.clone()
+    y[0, :5, 2, 19] += 3
+    state = {"kind": kind, "layers": 2, "side": 24, "x": 19, "y": 2}
+    first = node(VIEWS["attention_reach"], f"m.first({json.dumps(state)})")
+    with torch.no_grad():
+        for number, layer in enumerate(layers[kind], 1):
+            x, y = layer(x), layer(y)
+            changed = ((x - y).abs().amax((0, 1)) > 0).tolist()
+            assert changed == [[at is not None and at <= number for at in row] for row in first], number
+    bill = node(VIEWS["attention_reach"], f"m.bill({json.dumps(kind)}, 24)")
+    own = {"convolution": SeparableConv(64), "full": Attention(64)}.get(kind, RelativeAttention(64, 32, 4))
+    shape = (36, 16, 64) if kind in ("windows", "grid", "turns") else (24, 24, 64)
+    assert bill["all"] == summarize(own, shape).macs

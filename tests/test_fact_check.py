@@ -615,3 +615,22 @@ def test_what_is_told_of_squeezenet():
     divided = section("363x (or 510x)")
     assert (round(4.8 / 0.66, 1), round(4.8 / 0.47, 1), round(6.9 / 0.47)) == (7.3, 10.2, 15)
     assert "7.3 and 10.2" in divided
+
+
+def test_what_is_told_of_hybrids():
+    from cnnlab.models.maxvit import RelativeAttention
+    from cnnlab.models.metaformer import Attention, SeparableConv
+
+    reached = len({row % 8 for row in range(7)}) / 8  # the grids of a window's rows, where 8 windows fit
+    assert f"{reached**2:.0%} of".replace("%", " %") in section("sees the whole picture") and 56 / 7 == 8
+    with on_meta():
+        full = summarize(Attention(64), (56, 56, 64)).macs
+        near = summarize(RelativeAttention(64, 32, 7), (64, 49, 64)).macs
+        kernel = summarize(SeparableConv(64), (56, 56, 64)).macs
+        counted = [summarize(create_model(f"{name}_s18"), (3, 224, 224)) for name in ("caformer", "convformer")]
+    dense = 4 * 56**2 * 64**2
+    text = section("Depthwise attention made")
+    assert f"{(near - dense) / 1e6:.0f} million" in text and f"{(full - dense) / 1e6:,.0f} million" in text
+    assert near == kernel
+    attention, convolution = (f"{own.params / 1e6:.1f}" for own in counted)
+    assert f"{attention} million parameters in place of {convolution}" in section("ConvFormer has a convolutional stem")
