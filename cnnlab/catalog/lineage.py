@@ -237,6 +237,12 @@ LINEAGE: tuple[Step, ...] = (
         "architectures/hybrids",
     ),
     Step(
+        "MetaFormer",
+        ("metaformer",),
+        ("mobilenet_v2", "vit"),
+        "A transformer's block around a separable convolution, with attention in the last stages or without.",
+    ),
+    Step(
         "ConvNeXt V2",
         ("convnext_v2",),
         ("convnext",),
