@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ WARM = pytest.StashKey[Nursery]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if session.config.getoption("nbval", False) and hasattr(os, "fork"):
+    if session.config.getoption("nbval", False) and sys.platform == "linux":  # macOS forbids much after a fork
         session.config.stash[WARM] = fork_kernels()
 
 

@@ -639,6 +639,7 @@ def test_what_a_regnet_takes_beside_an_efficientnet():
 
 
 def test_what_is_told_of_hybrids():
+    from cnnlab import recorded, runs_by
     from cnnlab.models.maxvit import RelativeAttention
     from cnnlab.models.metaformer import Attention, SeparableConv
 
@@ -655,3 +656,9 @@ def test_what_is_told_of_hybrids():
     assert near == kernel
     attention, convolution = (f"{own.params / 1e6:.1f}" for own in counted)
     assert f"{attention} million parameters in place of {convolution}" in section("ConvFormer has a convolutional stem")
+
+    runs = runs_by(recorded("order_of_stages"), "order", "positions")
+    text = section("convolutions have to come first")
+    for order in ("C-C-T-T", "T-T-C-C", "C-C-C-C", "T-T-T-T"):
+        mean = sum(run["test_accuracy"] for run in runs[order, True]) / 3
+        assert f"{100 * mean:.1f}" in text, order

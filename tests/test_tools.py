@@ -229,15 +229,21 @@ def test_nbval_passes_the_same_and_catches_a_changed_output(tmp_path: Path) -> N
     ]
     path = chapter(tmp_path, *cells)
     assert execute_notebooks.main([str(path)]) == 0
+    changed = path.with_name("changed.ipynb")
+    changed.write_text(path.read_text().replace('"42\\n"', '"43\\n"').replace("a rising line", "a falling line", 1))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
-    command += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}", str(path)]
-    environment = {**os.environ, "CNNLAB_SCALE": "smoke"}
-    same = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert same.returncode == 0 and "4 passed" in same.stdout, same.stdout
-    path.write_text(path.read_text().replace('"42\\n"', '"43\\n"').replace("a rising line", "a falling line", 1))
-    other = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert other.returncode == 1 and "42" in other.stdout, other.stdout
+    # With our own conftest, whose kernels are forked.
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "tests.conftest", "--nbval"]
+    command += ["--nbval-current-env", f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}"]
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "CNNLAB_SCALE": "smoke", "PYTHONPATH": paths}
+    done = subprocess.run(
+        [*command, str(path), str(changed)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    said = {name: re.findall(rf"{name}::ipynb::Cell \d (\w+)", done.stdout) for name in (path.stem, changed.stem)}
+    assert said[path.stem] == ["PASSED"] * 4, done.stdout
+    assert said[changed.stem] == ["PASSED", "PASSED", "FAILED", "FAILED"], done.stdout
+    assert done.returncode == 1 and "42" in done.stdout, done.stdout
 
 
 RULES = list(get_sanitize_patterns((ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="utf-8")))

@@ -8,16 +8,22 @@ reader. `make execute`, which stores what is compared here, starts every kernel 
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
 LAUNCHER = ["-m", "ipykernel_launcher"]
+# What a kernel imports as it starts, and then what the first cells of chapters do.
+WARM = ["ipykernel.ipkernel", "ipykernel.kernelapp", "IPython.core.completer", "ipywidgets"]
+WARM += ["torch", "torchvision", "matplotlib.pyplot", "pandas", "sklearn.datasets"]
 
 
 # --- in pytest's process -------------------------------------------------------------------------------------------
@@ -118,20 +124,9 @@ def serve() -> None:
 
 
 def import_all() -> None:
-    import gc
-
-    # What a kernel imports as it starts, and then what the first cells of chapters do.
-    import IPython.core.completer
-    import ipykernel.ipkernel
-    import ipykernel.kernelapp
-    import ipywidgets
-    import matplotlib.pyplot
-    import pandas
-    import sklearn.datasets
-    import torch
-    import torchvision  # noqa: F401
-
-    if "matplotlib_inline.backend_inline" in sys.modules or torch.is_grad_enabled() is not True:
+    for name in WARM:
+        importlib.import_module(name)
+    if "matplotlib_inline.backend_inline" in sys.modules or threading.active_count() > 1:
         raise RuntimeError("What is imported here must not have begun to work: a fork would find it half done.")
     gc.collect()
     gc.freeze()  # or every fork's first collection would copy all pages

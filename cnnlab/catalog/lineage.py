@@ -241,6 +241,7 @@ LINEAGE: tuple[Step, ...] = (
         ("metaformer",),
         ("mobilenet_v2", "vit"),
         "A transformer's block around a separable convolution, with attention in the last stages or without.",
+        "architectures/hybrids",
     ),
     Step(
         "ConvNeXt V2",

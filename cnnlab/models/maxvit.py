@@ -17,9 +17,10 @@ figures 2 and 3, table 1. https://arxiv.org/abs/2204.01697
             + grid       attention among 7 x 7 pixels that lie H / 7 and W / 7 apart, spread over the picture; MLP
 
 Attention between all pixels costs the square of their number. Both kinds here are among 49 pixels at a time, so the
-cost grows with the number of pixels; two pixels that no window joins are joined by way of a grid, and a block sees the
-whole picture. The attention's scores have a trained number added for every difference of places (13 x 13 of them in
-each head), and MBConv sees neighborhoods anyway: there are no position vectors as in vit.py.
+cost grows with the number of pixels; two pixels that no window joins are joined by way of a grid, wherever a map has
+no more than 7 x 7 = 49 pixels a side. (In S1, which has 56, a window holds pixels of 7 of 8 grids.) The attention's
+scores have a trained number added for every difference of places (13 x 13 of them in each head), and MBConv sees
+neighborhoods anyway: there are no position vectors as in vit.py.
 
 ``small_input=True`` is for pictures of 32 pixels: neither the stem nor S1 halves the image (32, 32, 16, 8, 4), and
 windows and grids are 4 x 4. maxvit_cifar, of no paper, is a small network of this kind, about as costly as

@@ -132,6 +132,7 @@ def test_attention_reaches_a_window_or_a_grid_and_nothing_else(grid: bool, reach
 
 
 def test_a_block_sees_the_whole_picture():
+    """On 32 x 32 pixels by squeeze and excitation alone: a window of 4 holds pixels of only 4 of the 8 grids."""
     torch.manual_seed(0)
     block = cnnlab.create_model("maxvit_cifar").eval().double().s1[0]
     x = torch.randn(1, 32, 32, 32, dtype=torch.double)

@@ -91,9 +91,9 @@ const block = (own, width) => {
   const three = shapes(own, channels, narrow);
   const norm = own.layered ? "layer norm" : "batch norm";
   const act = own.gelu ? "GELU" : "ReLU";
-  const middle = Math.min(150, width * 0.36);
+  const middle = Math.min(150, width * 0.31);
   const long = (count) => 20 + (count / 768) * (middle * 1.5 - 20);
-  const right = middle + (middle * 1.5) / 2 + 12;
+  const right = middle * 1.75 + 8;
   const stem = own.patches ? "4×4 patches" : "7×7 and a max pool";
   return [
     svg("text", { x: 0, y: 14, class: "rc-note" }, `stem: ${stem}; blocks: ${own.blocks.join(", ")}`),

@@ -36,7 +36,7 @@ PANEL = Panel(
         f"the size of the map; and a map of {side} by {side} cells, in which those are colored that hear a chosen one, "
         f"by the layer in which they first do, at the start of {layers}. Beside it stands what the layers cost."
     ),
-    room=300,
+    room=235,
     variables={"x": 5, "y": 2},
 )
 

@@ -42,7 +42,9 @@ export const explain = (state, data) => {
   if (own.cell === "000")
     return "Nothing gets from the input to the output: the network can only guess. A search does not know that before it has tried.";
   const others = own.alike - 1;
-  const same = others ? `${many(others, "other drawing")} compute${others === 1 ? "s" : ""} the same` : "No other drawing computes the same";
+  const same = others
+    ? `${many(others, "other drawing")} compute${others === 1 ? "s" : ""} the same`
+    : "No other drawing computes the same";
   const bill = `${same}. ${count(own.params)} parameters, ${short(own.macs)} multiply-accumulates.`;
   if (!own.known) return `${bill} It has not been trained yet.`;
   const seeds = own.seeds.map((one) => (100 * one).toFixed(1)).join(", ");
@@ -52,7 +54,7 @@ export const explain = (state, data) => {
 export const expect = (state, data) => {
   const own = measure(state, data);
   if (!own.known) return "Where a random search would end is known once every cell is trained.";
-  return `${many(own.good, "drawing")} of 125 ${own.good === 1 ? "is" : "are"} worth as much or more: a random search of ${many(state.trials, "trial")} meets one with a chance of ${share(own.chance, 0)}.`;
+  return `${many(own.good, "drawing")} of 125 ${own.good === 1 ? "is" : "are"} worth as much or more: a random search of ${many(state.trials, "trial")} meets one with a chance of ${own.chance > 0.995 ? "more than 99 %" : share(own.chance, 0)}.`;
 };
 
 // --- picture --------------------------------------------------------------------------------------------------------
@@ -95,14 +97,21 @@ const cloud = (own, { cells }, x, top, wide, trials) => {
   const across = (macs) => x + 6 + (wide - 12) * (macs / most);
   const up = (value) => floor - 8 - 116 * ((clamp(value, low, high) - low) / (high - low || 1));
   // What the best of so many drawings is worth in the median: half of all searches end there or above.
-  const worths = drawings.map((name) => (cells[canonical(name)] ? mean(cells[canonical(name)][2]) : 0.1)).sort((a, b) => a - b);
+  const worths = drawings
+    .map((name) => (cells[canonical(name)] ? mean(cells[canonical(name)][2]) : 0.1))
+    .sort((a, b) => a - b);
   const half = worths[Math.min(124, Math.ceil(125 * 0.5 ** (1 / trials)) - 1)];
   return [
-    svg("text", { x, y: top + 10 }, `right, ${share(low, 0)} to ${share(high, 0)}; dashes: median of such searches`),
+    svg("text", { x, y: top + 10 }, `right, ${share(low, 0)} to ${share(high, 0)}; dashes: median search`),
     svg("line", { x1: x, x2: x + wide, y1: floor, y2: floor, class: "cx-floor" }),
     svg("line", { x1: x, x2: x + wide, y1: up(half), y2: up(half), class: "cs-half" }),
     all.map(([name, macs, value]) =>
-      svg("circle", { cx: across(macs), cy: up(value), r: name === own.cell ? 6.5 : 3.2, class: name === own.cell ? "cs-own" : "cs-dot" }),
+      svg("circle", {
+        cx: across(macs),
+        cy: up(value),
+        r: name === own.cell ? 6.5 : 3.2,
+        class: name === own.cell ? "cs-own" : "cs-dot",
+      }),
     ),
     svg("text", { x: x + wide, y: floor + 16, "text-anchor": "end" }, `multiply-accumulates, to ${short(most)}`),
   ];
@@ -113,7 +122,9 @@ const view = (state, width, data) => {
   const beside = width >= 560;
   const wide = beside ? width / 2 - 20 : width;
   const tall = beside || !own.known ? TALL : 2 * TALL;
-  const said = own.known ? `The cell, and all cells by cost and accuracy; this one is number ${own.rank || "none"}` : "The cell";
+  const said = own.known
+    ? `The cell, and all cells by cost and accuracy; this one is number ${own.rank || "none"}`
+    : "The cell";
   return {
     text: explain(state, data),
     hint: expect(state, data),

@@ -32,8 +32,8 @@ PANEL = Panel(
         f"random search of {trials} trials meets one as good. At the start the edges are {OFFERED[first]}, "
         f"{OFFERED[second]} and {OFFERED[direct]}."
     ),
-    room=260,
-    hint=150,
+    room=180,
+    hint=130,
 )
 
 

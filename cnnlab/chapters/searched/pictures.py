@@ -36,8 +36,9 @@ def cells_figure(cells: Mapping[str, Table], joined: Mapping[Table, tuple[int, .
     import matplotlib.pyplot as plt
 
     rows = sum(len(table) + 1 for table in cells.values())
-    figure, axis = plt.subplots(figsize=(wide, 0.34 * rows + 0.4))
-    letters = 9 if wide > 5 else 7.5
+    roomy = wide > 5  # on a phone, words in two lines
+    figure, axis = plt.subplots(figsize=(wide, (0.34 if roomy else 0.5) * rows + 0.4))
+    letters, between = 9, " " if roomy else "\n"
     y = 0.0
     for heading, table in cells.items():
         axis.text(0, y, heading, fontsize=letters + 1, fontweight="bold", va="center")
@@ -50,7 +51,7 @@ def cells_figure(cells: Mapping[str, Table], joined: Mapping[Table, tuple[int, .
                     (place, y - 0.38), 0.31, 0.76, color=COLORS[of[:3] if "sum" in of else of], alpha=0.25
                 )
                 axis.add_patch(box)
-                axis.text(place + 0.155, y, f"{words} of {of}", fontsize=letters, ha="center", va="center")
+                axis.text(place + 0.155, y, f"{words}{between}of {of}", fontsize=letters, ha="center", va="center")
             axis.text(0.4825, y, "+", fontsize=letters, ha="center", va="center")
             if number in joined[table]:
                 axis.text(0.83, y, "→ output", fontsize=letters, va="center")
