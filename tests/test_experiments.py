@@ -46,8 +46,13 @@ NAMES = (
     "gate_or_capacity",
     "compression",
     "separable_order",
+    "design_spaces",
+    "three_knobs",
     "linear_bottleneck",
+    "search",
+    "shuffled_groups",
     "pictures_needed",
+    "modernize",
     "race",
     "order_of_stages",
 )

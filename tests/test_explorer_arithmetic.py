@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import product
 from math import comb, gcd
 from pathlib import Path
@@ -488,6 +489,64 @@ def test_residual_budget_counts_as_the_zoo_does(node):
         assert published is None or round(100 - published.top1, 2) == error, name
 
 
+def test_a_width_line_makes_the_stages_and_the_bill_of_the_models(node):
+    """All of the zoo's RegNets in both roundings, one of nobody's, and what four of them cost."""
+    from torch import nn
+
+    from cnnlab.meta import on_meta
+    from cnnlab.models.regnet import VARIANTS, RegNet, RegNetVariant, quantized_widths, stages
+
+    odd = RegNetVariant(depth=11, w_0=8, w_a=4.0, w_m=1.5, group_width=24)
+    variants = [replace(own, paper_rounding=paper) for own in (*VARIANTS.values(), odd) for paper in (True, False)]
+    names = ("depth", "w_0", "w_a", "w_m", "group_width", "excite")
+    states = [
+        {name: getattr(own, name) for name in names} | {"rounding": "paper" if own.paper_rounding else "torchvision"}
+        for own in variants
+    ]
+    found = node(VIEWS["width_line"], f"{json.dumps(states)}.map((s) => [m.quantized(s), m.stages(s), m.bill(s)])")
+    for own, (widths, rows, _) in zip(variants, found, strict=True):
+        assert widths == quantized_widths(own)
+        assert [(blocks, width) for blocks, width, *_ in rows] == stages(own)
+    counted = [2, 15, 20, 31]  # X-800MF and Y-400MF, Y-3.2GF and the odd one
+    for own, (_, _, bill) in ((variants[i], found[i]) for i in counted):
+        out = []
+        with on_meta():
+            model = RegNet(own).eval()
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.register_forward_hook(lambda _, __, y, out=out: out.append(y[0].numel()))
+        model(torch.zeros(1, 3, 224, 224, device="meta"))
+        cost = {"params": sum(p.numel() for p in model.parameters()), "activations": sum(out)}
+        assert bill == cost | {"macs": summarize(model, (3, 224, 224)).macs}
+
+
+def test_three_knobs_count_as_the_model_does(node):
+    from cnnlab.chapters.efficientnet.three_knobs import FAMILY
+    from cnnlab.meta import on_meta
+    from cnnlab.models import model_info
+    from cnnlab.models.efficientnet import EfficientNet, EfficientNetVariant, compound_scaling
+
+    states = [(1.0, 1.0, 224), FAMILY["B3"], (4.0, 1.0, 224), (1.3, 2.2, 260)]
+    named = [dict(zip(("depth", "width", "resolution"), state, strict=True)) for state in states]
+    found = node(VIEWS["three_knobs"], f"{json.dumps(named)}.map(m.bill)")
+    for (depth, width, side), own in zip(states, found, strict=True):
+        with on_meta():
+            net = EfficientNet(EfficientNetVariant(width=width, depth=depth, resolution=side, dropout=0.2))
+        counted = summarize(net, (3, side, side))
+        assert (own["params"], own["macs"]) == (counted.params, counted.macs), (depth, width, side)
+        assert [many for many, *_ in own["stages"]] == [len(blocks) for blocks in net.stages]
+    for name, _, accuracy in node(VIEWS["three_knobs"], "m.FAMILY"):
+        info = model_info(f"efficientnet_{name.lower()}")
+        assert info.published.top1 == accuracy
+        assert FAMILY[name][:2] == (info.variant.depth, info.variant.width)
+    for phi, own in zip((1, 7), node(VIEWS["three_knobs"], "[1, 7].map(m.compound)"), strict=True):
+        rule = compound_scaling(phi)
+        assert abs(own["depth"] - rule.depth) <= 0.05 and abs(own["width"] - rule.width) <= 0.05
+        assert abs(own["resolution"] - 224 * rule.resolution) <= 2 and own["resolution"] % 4 == 0
+    spoken = node(VIEWS["three_knobs"], "m.explain({depth: 1, width: 1, resolution: 224})")
+    assert "1.00 times B0’s" in spoken and "16 blocks" in spoken
+
+
 def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
     """Three of the paper's networks and one of nobody's; what is kept is compared with what autograd keeps."""
     from cnnlab.chapters.densenet.dense_plan import PANEL, _blocks, _channels
@@ -575,6 +634,29 @@ def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
         error = ((x @ (net[0].weight - before).flatten(1).T).norm() / (x @ before.flatten(1).T).norm()).item()
         assert off == pytest.approx(error, abs=1e-4)
         assert f"{own['left']:,} of 2,400 weights are left" in said
+
+
+def test_the_cell_builder_knows_twins_ranks_and_luck(node):
+    from cnnlab.chapters.searched.cells import CELLS, DRAWINGS, canonical
+
+    cells = {cell: [100, 1000, [0.2 + 0.01 * i, 0.22 + 0.01 * i]] for i, cell in enumerate(CELLS)}
+    states = [dict(zip(("first", "second", "direct"), drawing, strict=True)) | {"trials": 7} for drawing in DRAWINGS]
+    call = f"((d) => {json.dumps(states)}.map((s) => [m.measure(s, d), m.explain(s, d), m.expect(s, d)]))"
+    found = node(VIEWS["cell_search"], f"{call}({json.dumps({'cells': cells})})")
+    for drawing, (own, said, luck) in zip(DRAWINGS, found, strict=True):
+        cell = canonical(drawing)
+        twins = sum(canonical(other) == cell for other in DRAWINGS)
+        assert (own["cell"], own["alike"]) == (cell, twins)
+        if cell == "000":
+            assert "can only guess" in said and own["good"] == 125
+            continue
+        place = CELLS.index(cell)
+        good = sum(canonical(other) in CELLS[place:] for other in DRAWINGS)
+        assert own["rank"] == 59 - place and own["good"] == good
+        assert own["accuracy"] == pytest.approx(0.21 + 0.01 * place) and f"number {59 - place} of 59" in said
+        assert own["chance"] == pytest.approx(1 - (1 - good / 125) ** 7) and f"{good} drawing" in luck
+    bare = json.dumps({"cells": {cell: [100, 1000, []] for cell in CELLS}})
+    assert "not been trained yet" in node(VIEWS["cell_search"], f"m.explain({json.dumps(states[-1])}, {bare})")
 
 
 def test_patch_attention_tells_what_the_weights_say(node):

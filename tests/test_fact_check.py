@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cnnlab.chapters.googlenet.inception_module import MODULES
 from cnnlab.convolutions import grid_coverage
 from cnnlab.meta import on_meta
 from cnnlab.models import create_model
+from cnnlab.models.efficientnet import ALPHA, BETA, GAMMA, VARIANTS
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
 
@@ -151,6 +153,17 @@ def test_xception_is_smaller_than_inception_v3_and_multiplies_more():
     smaller = 1 - xception.params / (inception.params - sum(p.numel() for p in head.parameters()))
     assert f"{xception.params:,}" in text and f"is {smaller:.0%} smaller".replace("%", " %") in text
     assert f"{xception.macs / 1e9:.2f} billion multiply-adds where that takes {inception.macs / 1e9:.2f}" in text
+
+
+def test_efficientnet_b7_is_not_128_times_b0():
+    text = section("EfficientNet-B7 is φ = 7")
+    b0, b7 = summarize("efficientnet_b0").macs, summarize("efficientnet_b7").macs
+    assert f"takes {b7 / b0:.0f} times B0's" in text and f"{37 / 0.39:.0f} times" in text
+    step = ALPHA * BETA**2 * GAMMA**2
+    assert f"= {step:.2f} and not 2, so seven make {step**7:.0f}" in text
+    own = VARIANTS["efficientnet_b7"]
+    phis = (log(own.depth, ALPHA), log(own.width, BETA), log(own.resolution / 224, GAMMA))
+    assert "depth it would be φ = {:.1f}, by its width {:.1f}, by its pictures {:.1f}".format(*phis) in text
 
 
 def test_no_inception_module_squeezes_to_16_before_its_3x3():
@@ -615,6 +628,14 @@ def test_what_is_told_of_squeezenet():
     divided = section("363x (or 510x)")
     assert (round(4.8 / 0.66, 1), round(4.8 / 0.47, 1), round(6.9 / 0.47)) == (7.3, 10.2, 15)
     assert "7.3 and 10.2" in divided
+
+
+def test_what_a_regnet_takes_beside_an_efficientnet():
+    from cnnlab import recorded
+
+    ours = {one["name"]: one["ours_ms"] for one in recorded("latency")["models"]}
+    text = section("RegNets are five times")
+    assert 504 / 94 > 5 and f"{ours['regnet_x_8gf']:.0f} and {ours['efficientnet_b5']:.0f} for one picture" in text
 
 
 def test_what_is_told_of_hybrids():
