@@ -13,21 +13,15 @@ and how many test pictures fewer are right when one link is cut.
 
 from __future__ import annotations
 
-import copy
-import time
 from dataclasses import dataclass
 from typing import Any
-
-import torch
-import torch.nn.functional as F
-from torch import nn
 
 from cnnlab.chapters.densenet.reading import losses, weights
 from cnnlab.chapters.densenet.small import DirectBlock, small
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.models.densenet import DenseNet
 from cnnlab.training import Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of
+from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of, step_ms
 
 CASES = (
     ("dense", 4),
@@ -86,23 +80,6 @@ def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
         return evaluate(model, some, mean=data.mean, std=data.std).accuracy
 
     return measured | {"reads": _rounded(weights(model)), "cuts": _rounded(losses(model, score))}
-
-
-def step_ms(model: nn.Module, shape: tuple[int, ...], batch_size: int = 64, repeats: int = 7) -> float:
-    """Milliseconds of a CPU for one picture, forward and back: the fastest of several batches.
-
-    Processor time, not the clock's: another process on the same core takes its share of the clock, and not of this.
-    """
-    twin = copy.deepcopy(model).cpu().train()
-    with torch.random.fork_rng(devices=[]):
-        images = torch.randn(batch_size, *shape)
-        labels = torch.arange(batch_size) % 10
-    taken = []
-    for _ in range(repeats):
-        began = time.process_time()
-        F.cross_entropy(twin(images), labels).backward()
-        taken.append(time.process_time() - began)
-    return round(1000 * min(taken) / batch_size, 5)
 
 
 def _rounded(table: list[list[list[float]]]) -> list[list[list[float]]]:

@@ -10,10 +10,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from cnnlab import chapters
+from tests.warm_kernels import Nursery
 from tools.build_wheel import build_wheel, copy_source
 
 # What is imported and collected stays until the end: to look through it for garbage takes a third of that time.
@@ -101,8 +104,35 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     gc.unfreeze()  # or extension modules report at the end what they never got back
+    if WARM in config.stash:
+        config.stash[WARM].close()
+
+
+# --- chapters are compared in kernels that are forked ---------------------------------------------------------------
+
+WARM = pytest.StashKey[Nursery]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("nbval", False) and hasattr(os, "fork"):
+        session.config.stash[WARM] = fork_kernels()
+
+
+def fork_kernels() -> Nursery:
+    """Let nbval, and nothing else in this process, start its kernels from a warm process."""
+    import nbval.plugin
+    from jupyter_client.provisioning import local_provisioner
+
+    nursery, start = Nursery(), nbval.kernel.start_new_kernel
+
+    def start_new_kernel(*args: Any, **kwargs: Any) -> Any:
+        with patch.object(local_provisioner, "launch_kernel", nursery.launch):
+            return start(*args, **kwargs)
+
+    nbval.kernel.start_new_kernel = start_new_kernel
+    return nursery
 
 
 def model_of(item: pytest.Item) -> str | None:

@@ -129,3 +129,29 @@ def _compressed_layer(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["compressed_layer"] = _compressed_layer
+
+
+def _cell_search(key: str | None = None) -> widgets.Explorer:
+    """All cells, as if each 3x3 were worth four points and each 1x1 one."""
+    from cnnlab.chapters.searched.cells import CELLS
+
+    rows = {}
+    for cell in CELLS:
+        large, small = cell.count("3"), cell.count("1")
+        worth = 0.3 + 0.04 * large + 0.01 * small
+        rows[cell] = (1_298 + 12_096 * large, 72_000 + 442_368 * large + 49_152 * small, (worth, worth + 0.01))
+    return widgets.cell_search(rows, key=key)
+
+
+MAKERS["cell_search"] = _cell_search
+
+
+def _patch_attention(key: str | None = None) -> widgets.Explorer:
+    """Two pictures of one color each, two layers of two heads, a class token and three by three patches."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    scores = numpy.random.default_rng(0).normal(size=(2, 2, 2, 10, 10))
+    weights = numpy.exp(scores) / numpy.exp(scores).sum(-1, keepdims=True)
+    return widgets.patch_attention(photos, weights, {"dark": ("night", 0.9), "light": ("day", 0.4)}, key=key)
+
+
+MAKERS["patch_attention"] = _patch_attention

@@ -17,6 +17,7 @@ from cnnlab.training import fit
 from experiments import common
 from experiments.common import main
 from experiments.mlp_vs_lenet import framed
+from experiments.race import RACERS, TARGET, macs
 from experiments.shifted_digits import shifted
 from experiments.shuffled_pixels import shuffled
 from tools.chapters import ROOT
@@ -46,6 +47,14 @@ NAMES = (
     "compression",
     "separable_order",
     "design_spaces",
+    "three_knobs",
+    "linear_bottleneck",
+    "search",
+    "shuffled_groups",
+    "pictures_needed",
+    "modernize",
+    "race",
+    "order_of_stages",
 )
 
 
@@ -282,3 +291,7 @@ def test_second_labels_are_counted_for_every_picture() -> None:
     record = facts("imagenet_relabeled")
     assert sum(record["by number of labels"].values()) == record["pictures"] == 50_000
     assert all(pair["both"] < pair["either"] for pair in record["most common pairs"])
+
+
+def test_all_racers_have_the_same_work_to_do() -> None:
+    assert {family: ratio for family in RACERS if not 0.9 < (ratio := macs(family) / TARGET) < 1.1} == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -408,6 +409,29 @@ def test_a_layer_in_segments_weighs_what_its_modules_weigh(node):
     assert sum(weights(48, 0)) == summarize(unit(48, 48, Kind(mix_first=True))[:2], (48, 3, 3)).macs / 9
 
 
+def test_mobile_budget_finds_the_best_network_that_fits(node):
+    from cnnlab.chapters.mobilenets.family import FAMILY, cost
+    from cnnlab.chapters.mobilenets.mobile_budget import FIRST_PHONE, mobile_budget
+
+    data = mobile_budget().params["data"]
+    state = {"version": "v2", "width": 75, "size": 160, "cost": "macs", "budget": 25}
+    phone = state | {"cost": "phone", "budget": 30}
+    found, timed, said = node(
+        VIEWS["mobile_budget"],
+        f"((d) => [m.weigh({json.dumps(state)}, d), m.weigh({json.dumps(phone)}, d), "
+        f"m.explain({json.dumps(state)}, d)])(m.decode({json.dumps(data)}))",
+    )
+    limit = cost("v1")[1] / 4
+    fit = [m for m in FAMILY if cost(m.version, m.width, m.size)[1] <= limit]
+    best = max(fit, key=lambda m: m.accuracy)
+    assert len(found["fit"]) == len(fit) and len(found["shown"]) == len(FAMILY)
+    assert (found["best"]["version"], found["best"]["accuracy"]) == (best.version, best.accuracy)
+    assert f"{best.accuracy:.1f} %" in said and "66.4 % of ImageNet right" in said
+    assert timed["limit"] == pytest.approx(0.3 * FIRST_PHONE)
+    assert all(row["phone"] <= timed["limit"] for row in timed["fit"])
+    assert len(timed["shown"]) == 21 + 2 + 1  # and the first of all, by the second paper
+
+
 def test_a_stack_and_its_rival_cost_what_summarize_counts(node):
     states = [
         dict(zip(("kernel", "layers", "channels", "side"), values))
@@ -494,6 +518,33 @@ def test_a_width_line_makes_the_stages_and_the_bill_of_the_models(node):
         model(torch.zeros(1, 3, 224, 224, device="meta"))
         cost = {"params": sum(p.numel() for p in model.parameters()), "activations": sum(out)}
         assert bill == cost | {"macs": summarize(model, (3, 224, 224)).macs}
+
+
+def test_three_knobs_count_as_the_model_does(node):
+    from cnnlab.chapters.efficientnet.three_knobs import FAMILY
+    from cnnlab.meta import on_meta
+    from cnnlab.models import model_info
+    from cnnlab.models.efficientnet import EfficientNet, EfficientNetVariant, compound_scaling
+
+    states = [(1.0, 1.0, 224), FAMILY["B3"], (4.0, 1.0, 224), (1.3, 2.2, 260)]
+    named = [dict(zip(("depth", "width", "resolution"), state, strict=True)) for state in states]
+    found = node(VIEWS["three_knobs"], f"{json.dumps(named)}.map(m.bill)")
+    for (depth, width, side), own in zip(states, found, strict=True):
+        with on_meta():
+            net = EfficientNet(EfficientNetVariant(width=width, depth=depth, resolution=side, dropout=0.2))
+        counted = summarize(net, (3, side, side))
+        assert (own["params"], own["macs"]) == (counted.params, counted.macs), (depth, width, side)
+        assert [many for many, *_ in own["stages"]] == [len(blocks) for blocks in net.stages]
+    for name, _, accuracy in node(VIEWS["three_knobs"], "m.FAMILY"):
+        info = model_info(f"efficientnet_{name.lower()}")
+        assert info.published.top1 == accuracy
+        assert FAMILY[name][:2] == (info.variant.depth, info.variant.width)
+    for phi, own in zip((1, 7), node(VIEWS["three_knobs"], "[1, 7].map(m.compound)"), strict=True):
+        rule = compound_scaling(phi)
+        assert abs(own["depth"] - rule.depth) <= 0.05 and abs(own["width"] - rule.width) <= 0.05
+        assert abs(own["resolution"] - 224 * rule.resolution) <= 2 and own["resolution"] % 4 == 0
+    spoken = node(VIEWS["three_knobs"], "m.explain({depth: 1, width: 1, resolution: 224})")
+    assert "1.00 times B0’s" in spoken and "16 blocks" in spoken
 
 
 def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
@@ -583,3 +634,85 @@ def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
         error = ((x @ (net[0].weight - before).flatten(1).T).norm() / (x @ before.flatten(1).T).norm()).item()
         assert off == pytest.approx(error, abs=1e-4)
         assert f"{own['left']:,} of 2,400 weights are left" in said
+
+
+def test_the_cell_builder_knows_twins_ranks_and_luck(node):
+    from cnnlab.chapters.searched.cells import CELLS, DRAWINGS, canonical
+
+    cells = {cell: [100, 1000, [0.2 + 0.01 * i, 0.22 + 0.01 * i]] for i, cell in enumerate(CELLS)}
+    states = [dict(zip(("first", "second", "direct"), drawing, strict=True)) | {"trials": 7} for drawing in DRAWINGS]
+    call = f"((d) => {json.dumps(states)}.map((s) => [m.measure(s, d), m.explain(s, d), m.expect(s, d)]))"
+    found = node(VIEWS["cell_search"], f"{call}({json.dumps({'cells': cells})})")
+    for drawing, (own, said, luck) in zip(DRAWINGS, found, strict=True):
+        cell = canonical(drawing)
+        twins = sum(canonical(other) == cell for other in DRAWINGS)
+        assert (own["cell"], own["alike"]) == (cell, twins)
+        if cell == "000":
+            assert "can only guess" in said and own["good"] == 125
+            continue
+        place = CELLS.index(cell)
+        good = sum(canonical(other) in CELLS[place:] for other in DRAWINGS)
+        assert own["rank"] == 59 - place and own["good"] == good
+        assert own["accuracy"] == pytest.approx(0.21 + 0.01 * place) and f"number {59 - place} of 59" in said
+        assert own["chance"] == pytest.approx(1 - (1 - good / 125) ** 7) and f"{good} drawing" in luck
+    bare = json.dumps({"cells": {cell: [100, 1000, []] for cell in CELLS}})
+    assert "not been trained yet" in node(VIEWS["cell_search"], f"m.explain({json.dumps(states[-1])}, {bare})")
+
+
+def test_patch_attention_tells_what_the_weights_say(node):
+    data = MAKERS["patch_attention"]().params["data"]
+    roots = np.frombuffer(base64.b64decode(data["photos"][1]["roots"]), "uint8").reshape(2, 2, 10, 10)
+    weights = (roots / 255.0) ** 2
+    row = weights[1, 0, 1 + 3 * 2 + 1]  # layer 2, head 1, the patch in row 3, column 2
+    state = "{ photo: 1, layer: 1, head: 0, asks: 'patch', row: 2, column: 1 }"
+    every = f"m.taken({{ ...{state}, head: 'all', asks: 'class' }}, data)"
+    asked = f"[m.taken({state}, data), m.distance(m.taken({state}, data), 2, 1, 3), m.explain({state}, data), {every}]"
+    asked = f"((data) => {asked})(m.decode({json.dumps(data)}))"
+    taken, far, said, whole = node(VIEWS["patch_attention"], asked)
+    assert np.allclose(taken, row / row.sum())
+    places = np.array([[r, c] for r in range(3) for c in range(3)])
+    apart = np.hypot(*(places - [2, 1]).T)
+    assert far == pytest.approx((row[1:] * apart).sum() / row[1:].sum())
+    assert said.startswith("The patch in row 3, column 2 takes") and "from the class token" in said
+    both = weights[1, :, 0].sum(0)
+    assert np.allclose(whole, both / both.sum())
+    assert node(VIEWS["patch_attention"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 3))") == [0, 2, 2, 0]
+
+
+@pytest.mark.parametrize("kind", ["convolution", "windows", "grid", "turns", "full"])
+def test_who_hears_whom_is_what_the_layers_do(node, kind):
+    """A change in one cell of the zoo's own layers, and what they cost."""
+    from cnnlab.models.maxvit import MaxViTVariant, PartitionAttention, RelativeAttention
+    from cnnlab.models.metaformer import Attention, SeparableConv
+
+    class Map(torch.nn.Module):
+        """A mixer of (N, H, W, C) for maps of (N, C, H, W)."""
+
+        def __init__(self, mixer: torch.nn.Module) -> None:
+            super().__init__()
+            self.mixer = mixer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.mixer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    four = MaxViTVariant(stem=32, channels=(32,) * 4, blocks=(1,) * 4, small_input=True)  # windows of 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        near, far = (PartitionAttention(32, four, grid, 0.0) for grid in (False, True))
+        convolution, full = Map(SeparableConv(32)), Map(Attention(32))
+        layers = {"convolution": [convolution] * 2, "windows": [near] * 2, "grid": [far] * 2, "full": [full] * 2}
+        layers["turns"] = [near, far]
+        x = torch.randn(1, 32, 24, 24)
+    y = x.clone()
+    y[0, :5, 2, 19] += 3
+    state = {"kind": kind, "layers": 2, "side": 24, "x": 19, "y": 2}
+    first = node(VIEWS["attention_reach"], f"m.first({json.dumps(state)})")
+    with torch.no_grad():
+        for number, layer in enumerate(layers[kind], 1):
+            x, y = layer(x), layer(y)
+            changed = ((x - y).abs().amax((0, 1)) > 0).tolist()
+            assert changed == [[at is not None and at <= number for at in row] for row in first], number
+    bill = node(VIEWS["attention_reach"], f"m.bill({json.dumps(kind)}, 24)")
+    own = {"convolution": SeparableConv(64), "full": Attention(64)}.get(kind, RelativeAttention(64, 32, 4))
+    shape = (36, 16, 64) if kind in ("windows", "grid", "turns") else (24, 24, 64)
+    assert bill["all"] == summarize(own, shape).macs

@@ -21,7 +21,15 @@ from cnnlab.convolutions.comparison import Cost
 from cnnlab.convolutions.cost import _cost, variants
 from cnnlab.meta import on_meta
 from cnnlab.results import recorded
-from cnnlab.widgets import cost_ranking, family_tree, imagenet_classes, model_chart, model_table, separability
+from cnnlab.widgets import (
+    cost_ranking,
+    family_tree,
+    imagenet_classes,
+    model_chart,
+    model_table,
+    separability,
+    which_network,
+)
 from tests import test_explorer_arithmetic
 from tests.explorers import VIEWS
 
@@ -315,6 +323,56 @@ def test_every_word_is_looked_for(node):
     assert ask_table(node, word="nothing like it") == []
     assert ask_table(node, by=1, down=True)[:7] == ["net11", "net9", "net7", "net5", "net3", "net1", "net0"]
     assert ask_table(node, by=0, down=False) == [row["name"] for row in TABLE_ROWS]  # net2 before net10
+
+
+# --- which network ----------------------------------------------------------------------------------------------------
+
+CHOSEN = [
+    {"name": "large", "checkpoint1": 81.0, "params": 80, "macs": 900, "latency": 9.0, "recipe": "new"},
+    {"name": "measure", "checkpoint1": 80.0, "params": 20, "macs": 400, "latency": 4.0, "recipe": "new"},
+    {"name": "thrifty", "checkpoint1": 79.0, "params": 10, "macs": 200, "recipe": "own"},
+    {"name": "other pictures", "checkpoint1": 85.0, "params": 20, "macs": 400, "latency": 4.0, "extra": True},
+    {"name": "untested", "checkpoint1": None, "params": 1, "macs": 1},
+]
+ADVICE = [{"pictures": "few", "text": "Do this.", "chapter": "transfer/a"}]
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ({"scarce": "macs", "times": 1, "extra": False}, ["measure", "thrifty"]),
+        ({"scarce": "macs", "times": 1, "extra": True}, ["other pictures", "measure", "thrifty"]),
+        ({"scarce": "params", "times": 4, "extra": False}, ["large", "measure", "thrifty"]),
+        ({"scarce": "latency", "times": 1, "extra": False}, ["measure"]),  # whose time is not known keeps to none
+        ({"scarce": "macs", "times": 0.25, "extra": False}, []),
+    ],
+)
+def test_which_network_keeps_to_the_budget(node, state, names):
+    data = json.dumps(which_network(CHOSEN, ADVICE, beside="measure").params["data"])
+    given = json.dumps(state)
+    found, said = node(
+        VIEWS["which_network"],
+        f"((d) => [m.fitting({given}, d).map((row) => row.name), m.explain({given}, d)])(m.decode({data}))",
+    )
+    assert found == names
+    if state["scarce"] == "macs" and len(names) == 2:
+        assert said == (
+            "Within 400 MACs measure is the most accurate of 2: 80.00 % top-1, trained by the recipe of 2021, as many "
+            "others of this list. thrifty takes 0.5 of its MACs and is 1.0 points behind."
+        )
+    assert ("there is no checkpoint" in said) == (not names)
+
+
+def test_which_network_says_what_is_wrong():
+    for rows, advice, beside, message in (
+        (CHOSEN, ADVICE, "mesure", "Did you mean 'measure'"),
+        (CHOSEN[-1:], ADVICE, "untested", "with a checkpoint1"),
+        (CHOSEN, [], "measure", "piece of advice"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            which_network(rows, advice, beside=beside)
+    with pytest.raises(ValueError, match="times=3 is not offered"):
+        which_network(CHOSEN, ADVICE, beside="measure", times=3)
 
 
 # --- family tree -----------------------------------------------------------------------------------------------------

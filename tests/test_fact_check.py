@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cnnlab.chapters.googlenet.inception_module import MODULES
 from cnnlab.convolutions import grid_coverage
 from cnnlab.meta import on_meta
 from cnnlab.models import create_model
+from cnnlab.models.efficientnet import ALPHA, BETA, GAMMA, VARIANTS
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parent.parent / "book" / "fact-check.md").read_text(encoding="utf-8"))
 
@@ -151,6 +153,17 @@ def test_xception_is_smaller_than_inception_v3_and_multiplies_more():
     smaller = 1 - xception.params / (inception.params - sum(p.numel() for p in head.parameters()))
     assert f"{xception.params:,}" in text and f"is {smaller:.0%} smaller".replace("%", " %") in text
     assert f"{xception.macs / 1e9:.2f} billion multiply-adds where that takes {inception.macs / 1e9:.2f}" in text
+
+
+def test_efficientnet_b7_is_not_128_times_b0():
+    text = section("EfficientNet-B7 is φ = 7")
+    b0, b7 = summarize("efficientnet_b0").macs, summarize("efficientnet_b7").macs
+    assert f"takes {b7 / b0:.0f} times B0's" in text and f"{37 / 0.39:.0f} times" in text
+    step = ALPHA * BETA**2 * GAMMA**2
+    assert f"= {step:.2f} and not 2, so seven make {step**7:.0f}" in text
+    own = VARIANTS["efficientnet_b7"]
+    phis = (log(own.depth, ALPHA), log(own.width, BETA), log(own.resolution / 224, GAMMA))
+    assert "depth it would be φ = {:.1f}, by its width {:.1f}, by its pictures {:.1f}".format(*phis) in text
 
 
 def test_no_inception_module_squeezes_to_16_before_its_3x3():
@@ -623,3 +636,22 @@ def test_what_a_regnet_takes_beside_an_efficientnet():
     ours = {one["name"]: one["ours_ms"] for one in recorded("latency")["models"]}
     text = section("RegNets are five times")
     assert 504 / 94 > 5 and f"{ours['regnet_x_8gf']:.0f} and {ours['efficientnet_b5']:.0f} for one picture" in text
+
+
+def test_what_is_told_of_hybrids():
+    from cnnlab.models.maxvit import RelativeAttention
+    from cnnlab.models.metaformer import Attention, SeparableConv
+
+    reached = len({row % 8 for row in range(7)}) / 8  # the grids of a window's rows, where 8 windows fit
+    assert f"{reached**2:.0%} of".replace("%", " %") in section("sees the whole picture") and 56 / 7 == 8
+    with on_meta():
+        full = summarize(Attention(64), (56, 56, 64)).macs
+        near = summarize(RelativeAttention(64, 32, 7), (64, 49, 64)).macs
+        kernel = summarize(SeparableConv(64), (56, 56, 64)).macs
+        counted = [summarize(create_model(f"{name}_s18"), (3, 224, 224)) for name in ("caformer", "convformer")]
+    dense = 4 * 56**2 * 64**2
+    text = section("Depthwise attention made")
+    assert f"{(near - dense) / 1e6:.0f} million" in text and f"{(full - dense) / 1e6:,.0f} million" in text
+    assert near == kernel
+    attention, convolution = (f"{own.params / 1e6:.1f}" for own in counted)
+    assert f"{attention} million parameters in place of {convolution}" in section("ConvFormer has a convolutional stem")

@@ -10,11 +10,12 @@ import pytest
 from torchvision import models
 
 from cnnlab import widgets
-from cnnlab.catalog import zoo
+from cnnlab.catalog import lineage, zoo
 from cnnlab.catalog.torchvision_zoo import extra_data
 from cnnlab.catalog.zoo import RECIPES, ZooRow, chart_points, table_rows, zoo_table
 from cnnlab.models import list_models, model_info
 from cnnlab.weights import sources
+from tools.chapters import toc
 
 PUBLISHED = [name for name in list_models() if model_info(name).published]
 
@@ -95,7 +96,8 @@ def test_rows_fit_the_chart_and_the_table():
     assert "1 models" in widgets.model_chart([point]).alt
     table = table_rows(rows)
     assert table[0]["published_by"] == "CIFAR-10: table 6: 8.75 % error"
-    assert len(widgets.model_table(table).params["data"]["rows"]) == len(rows)
+    data = widgets.model_table(table).params["data"]
+    assert len(data["rows"]) == len(rows) and data["chapters"] == {"architectures/resnet": [0, 1]}
 
 
 def test_extra_data_by_name():
@@ -167,3 +169,12 @@ def test_within_one_table_the_larger_network_is_better():
 def test_a_row_can_be_shown_as_data():
     (row,) = zoo_table("lenet5_1998")
     assert asdict(row)["recipes"] == () and row.checkpoint is None and row.dataset == "MNIST"
+
+
+def test_each_chapter_is_linked_from_the_tree_and_the_table():
+    named = {step.chapter for step in lineage.LINEAGE if step.chapter}
+    pages = {page.removeprefix("book/") for page in toc()}
+    assert named <= pages
+    assert {page for page in pages if page.startswith("architectures/")} <= named | {"architectures/zoo"}
+    assert lineage.chapter_of("wrn28_10_cifar") == "architectures/beyond_resnet"
+    assert lineage.chapter_of("mlp_mnist") is None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.analysis import summarize
+from cnnlab.catalog.lineage import chapter_of
 from cnnlab.catalog.torchvision_zoo import extra_data
 from cnnlab.meta import on_meta
 from cnnlab.models import ModelInfo, create_model, list_models, model_info
@@ -150,7 +151,8 @@ def table_rows(rows: Iterable[ZooRow], milliseconds: Mapping[str, float] | None 
     fields = ("name", "year", "paper", "url", "params", "macs", "size", "checkpoint1", "checkpoint5")
     return [
         {field: getattr(row, field) for field in (*fields, "published1", "published5")}
-        | {"latency": times.get(row.name), "extra": row.extra_data}
+        | {"latency": times.get(row.name), "extra": row.extra_data, "chapter": chapter_of(row.name)}
+        | {"recipe": next((own.recipe for own in row.recipes if own.source == row.checkpoint), None)}
         | {
             "published_by": row.published_by
             if row.dataset in (None, "ImageNet")

@@ -168,6 +168,28 @@ def test_model_table_tells_the_paper_of_a_chosen_name(opened):
         assert about.inner_text() == "net5: Paper 2. It printed no accuracy of this network."
 
 
+def test_chapters_are_linked_where_the_book_is_around(opened):
+    """A page of the book says where its root lies; a notebook does not, and has no such pages."""
+    tree = family_tree([NODES[0] | {"chapter": "foundations/a"}, NODES[1]])
+    table = model_table([row | {"chapter": "foundations/a"} for row in ROWS[:1]] + ROWS[1:])
+    for explorer, act in (
+        (tree, lambda page: page.get_by_role("button", name="Earlier").click()),
+        (table, lambda page: page.get_by_role("button", name=ROWS[0]["name"], exact=True).click()),
+    ):
+        with opened(explorer) as v:
+            link = v.page.get_by_role("link", name="Its chapter")
+            act(v.page)
+            assert link.count() == 0
+            v.page.evaluate("document.documentElement.dataset.content_root = '../../'")
+            if explorer is tree:
+                v.page.get_by_role("button", name="Later").click()
+                assert link.count() == 0  # there is none about it
+            else:
+                v.page.get_by_role("button", name=ROWS[1]["name"], exact=True).click()
+            act(v.page)
+            assert link.get_attribute("href") == "../../book/foundations/a.html"
+
+
 def test_model_table_says_what_is_wrong():
     with pytest.raises(ValueError, match="empty"):
         model_table([])

@@ -1,4 +1,4 @@
-import { el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
+import { chapterLink, el, KEYS, listed, many, range, sized, svg } from "../../widgets/static/core.js";
 import { panel, picking, presses, pressing, scrolling } from "../../widgets/static/panel.js";
 
 const ROW = 34;
@@ -28,6 +28,7 @@ export const lines = (rows, i) => {
 
 const card = (rows, i, shown) => {
   const row = rows[i];
+  const chapter = row.chapter && (shown ? chapterLink(row.chapter, "Its chapter") : "Its chapter");
   return el(
     "div",
     { class: "cx-card", "data-shown": shown, "aria-hidden": !shown && "true" },
@@ -35,6 +36,7 @@ const card = (rows, i, shown) => {
     el("p", {}, row.idea),
     lines(rows, i).map(([term, text]) => el("p", {}, el("i", {}, `${term} `), text)),
     el("p", {}, shown ? el("a", { href: row.url, rel: "noopener", ...KEYS }, row.paper) : row.paper),
+    chapter && el("p", {}, chapter),
   );
 };
 

@@ -35,8 +35,8 @@ def family_tree(
 
     Args:
         nodes: one mapping per paper with ``key``, ``title``, ``year``, ``paper``, ``url``, ``idea`` (a sentence),
-            ``parents`` (keys) and ``models`` (names), in the order of the list; None takes
-            :func:`cnnlab.catalog.lineage.family_tree`.
+            ``parents`` (keys) and ``models`` (names), in the order of the list, and perhaps ``chapter``, the page of
+            this book about it ("architectures/vgg"); None takes :func:`cnnlab.catalog.lineage.family_tree`.
         selected: the key of the paper that is open at the start; None means the first.
         key: tells two equal explorers on one page apart.
 
@@ -66,6 +66,7 @@ def family_tree(
     rows = [
         {name: n[name] for name in ("title", "year", "paper", "url", "idea")}
         | {"parents": [keys.index(parent) for parent in n["parents"]], "models": _some(n["models"])}
+        | ({"chapter": n["chapter"]} if n.get("chapter") else {})
         for n in nodes
     ]
     first, last = rows[0], rows[-1]

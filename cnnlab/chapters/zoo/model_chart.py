@@ -14,7 +14,17 @@ __all__ = ["model_chart"]
 _ROW_FIELDS = ("name", "family", "year", "params", "macs", "acc1", "acc5", "size", "latency", "extra", "recipes")
 _OPTIONAL_FIELDS = ("family", "year", "acc5", "size", "latency", "extra", "recipes")
 # What a row of `model_table` says and no point shows, or under another name.
-_OF_THE_TABLE = ("paper", "url", "checkpoint1", "checkpoint5", "published1", "published5", "published_by")
+_OF_THE_TABLE = (
+    "paper",
+    "url",
+    "chapter",
+    "recipe",
+    "checkpoint1",
+    "checkpoint5",
+    "published1",
+    "published5",
+    "published_by",
+)
 
 COSTS: dict[str, str] = {"params": "Parameters", "macs": "MACs", "latency": "Time"}
 ACCURACIES: dict[str, str] = {"acc1": "Top-1", "acc5": "Top-5"}

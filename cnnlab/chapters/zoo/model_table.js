@@ -1,4 +1,4 @@
-import { el, KEYS, many, short } from "../../widgets/static/core.js";
+import { chapterLink, el, KEYS, many, short } from "../../widgets/static/core.js";
 import { panel, presses, pressing, searching, toggling } from "../../widgets/static/panel.js";
 import { ordered, table } from "../../widgets/static/table.js";
 
@@ -12,7 +12,7 @@ const cell = (field, value) => {
 };
 
 // The columns, the last of which are told below the table, and for each row what is looked through: its words and its year.
-export const decode = ({ heads, below, papers, rows, extra }) => {
+export const decode = ({ heads, below, papers, rows, extra, chapters = {} }) => {
   const at = Object.fromEntries(heads.map(([field], i) => [field, i]));
   const marked = new Set(extra.map((i) => rows[i]));
   const paper = (row) => papers[row[at.paper]] ?? [null, null]; // a network of one's own may have none, or no address
@@ -28,23 +28,26 @@ export const decode = ({ heads, below, papers, rows, extra }) => {
   const searched = columns.filter((column) => column.words || column.up);
   const said = (row) => searched.map((column) => column.value(row) ?? "").join("\n");
   const texts = new Map(rows.map((row) => [row, said(row).toLowerCase()]));
-  return { rows, columns, at, paper, shown: heads.length - below, marked, texts };
+  const chapter = new Map(Object.entries(chapters).flatMap(([name, indices]) => indices.map((i) => [rows[i], name])));
+  return { rows, columns, at, paper, chapter, shown: heads.length - below, marked, texts };
 };
 
 // What a row's paper is, what it printed, and where.
-export const told = (row, { at, paper }) => {
+export const told = (row, { at, paper, chapter }) => {
   const [title, address] = paper(row);
   const figures = [
     row[at.published1] != null && `${row[at.published1].toFixed(2)} % top-1`,
     row[at.published5] != null && `${row[at.published5].toFixed(2)} % top-5`,
   ].filter(Boolean);
   if (title == null) return [el("b", {}, row[0]), ": no paper."];
+  const link = chapterLink(chapter.get(row), "Its chapter");
   const where = row[at.published_by] ? ` (${row[at.published_by]})` : "";
   return [
     el("b", {}, row[0]),
     ": ",
     address == null ? title : el("a", { href: address, rel: "noopener", ...KEYS }, title),
     figures.length ? `. It printed ${figures.join(" and ")}${where}.` : ". It printed no accuracy of this network.",
+    ...(link ? [" ", link, "."] : []),
   ];
 };
 

@@ -27,7 +27,7 @@ COLUMNS: dict[str, str] = {
     "paper": "paper",
 }
 # What a row of `model_chart` says and this table has no column for, or another name.
-OF_THE_CHART = ("family", "acc1", "acc5", "recipes")
+OF_THE_CHART = ("family", "acc1", "acc5", "recipes", "recipe")
 # What no page is wide enough for: told below the table of the model whose name is chosen.
 _BELOW = ("published5", "published_by", "paper")
 QUICK = ("vgg", "inception", "resnet", "mobilenet", "2012")
@@ -50,10 +50,10 @@ def model_table(
     A model's name, chosen, tells its paper and what that printed.
 
     Args:
-        rows: one mapping per model with ``name``, ``params``, ``macs`` and, if known, the other fields of ``COLUMNS``,
-            and ``url``, the paper's; ``extra`` is True where the accuracy is of a network that saw other pictures
-            first, which is marked and can be left out. The rows of `model_chart` are understood too. None shows three
-            models as an example.
+        rows: one mapping per model with ``name``, ``params``, ``macs`` and, if known, the other fields of ``COLUMNS``;
+            ``url``, the paper's; ``chapter``, the page of this book about it ("architectures/vgg"); ``extra`` is True
+            where the accuracy is of a network that saw other pictures first, which is marked and can be left out. The
+            rows of `model_chart` are understood too. None shows three models as an example.
         sort: the column that the table is sorted by at the start, of ``COLUMNS``; the name, where no row has it.
         key: tells two equal explorers on one page apart.
 
@@ -67,7 +67,7 @@ def model_table(
         )
     if sort not in COLUMNS:
         raise unknown_name("sort", sort, COLUMNS)
-    fields = (*COLUMNS, "url", "extra", *OF_THE_CHART)
+    fields = (*COLUMNS, "url", "extra", "chapter", *OF_THE_CHART)
     for index, row in enumerate(rows):
         for name in row:
             if name not in fields:
@@ -87,6 +87,10 @@ def model_table(
     shown = [field for field in COLUMNS if any(field in row for row in rows)]
     cited = [row | {"paper": papers.index((row["paper"], row.get("url")))} if "paper" in row else row for row in rows]
     table = [[row.get(field) for field in shown] for row in cited]
+    chapters: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if "chapter" in row:
+            chapters.setdefault(row["chapter"], []).append(index)
     extra = [index for index, row in enumerate(rows) if row.get("extra")]
     panel = Panel(
         "model_table",
@@ -108,4 +112,5 @@ def model_table(
     start = {"word": ""} | ({"extra": True} if extra else {})
     below = sum(field in _BELOW for field in shown)
     data = {"heads": [[f, COLUMNS[f]] for f in shown], "below": below, "papers": papers, "rows": table, "extra": extra}
+    data |= {"chapters": chapters} if chapters else {}
     return panel(data=data, key=key, **start)

@@ -37,6 +37,12 @@ export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.ch
 // JupyterLab takes arrow keys and letters for itself unless this stands on the element.
 export const KEYS = { "data-lm-suppress-shortcuts": "true" };
 
+// A link to a chapter where the built book is around, which says where its root lies; a notebook has no such pages.
+export const chapterLink = (chapter, text) => {
+  const root = document.documentElement.dataset.content_root;
+  return chapter && root != null ? el("a", { href: `${root}book/${chapter}.html`, ...KEYS }, text) : null;
+};
+
 // A button that can do nothing now (able(node, false)) keeps the focus that it has.
 export const button = (text, act) => {
   const onclick = () => node.getAttribute("aria-disabled") === "true" || act();

@@ -1,0 +1,1 @@
+"""Hybrids: convolution and attention: what its pages need."""
