@@ -109,7 +109,7 @@ const view = (state, width) => {
   const bars = rows.map(([blocks, wide], number) => {
     const first = from;
     from += blocks;
-    const center = Math.max(12, Math.min(width - 12, (first + blocks / 2) * step));
+    const center = Math.max(17, Math.min(width - 24, (first + blocks / 2) * step));
     // Stages of one block stand close together, so that every other label is a line lower.
     const label = { x: center, y: TALL + 15 + (number % 2) * 15, "text-anchor": "middle" };
     return [
