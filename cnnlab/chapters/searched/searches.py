@@ -13,22 +13,14 @@ from statistics import fmean
 from typing import Any
 
 from cnnlab.chapters.searched.cells import DRAWINGS, canonical, neighbors
-from cnnlab.results import recorded, recorded_folder, runs_by
+from cnnlab.results import runs_by
 
-__all__ = ["known", "Bench", "Trial", "random_search", "evolution", "one_shot", "repeated", "kendall"]
+__all__ = ["Bench", "Trial", "random_search", "evolution", "one_shot", "repeated", "kendall"]
 
 ONE_SHOT = "one-shot"
 GUESSING = 0.1  # accuracy of a network that nothing gets through, with ten classes
 
 Trial = tuple[str, float]  # a drawing, and the accuracy that a search saw
-
-
-def known(name: str) -> dict[str, Any] | None:
-    """The recorded result ``name``; None, and the command that makes it, where it has not been recorded yet."""
-    if (recorded_folder() / f"{name}.json").is_file():
-        return recorded(name)
-    print(f"Not yet recorded. python -m experiments.{name} makes it.")
-    return None
 
 
 @dataclass(frozen=True)
