@@ -142,13 +142,15 @@ const chart = (macs, wide) => {
     label(0, top - 8, "top-1 accuracy in %, against multiply-accumulates", { class: "cx-axis" }),
     svg("path", {
       class: "tk-line",
-      d: FAMILY.map(([, billions, own], i) => `${i ? "L" : "M"}${x(billions).toFixed(1)} ${y(own).toFixed(1)}`).join(""),
+      d: FAMILY.map(([, billions, own], i) => `${i ? "L" : "M"}${x(billions).toFixed(1)} ${y(own).toFixed(1)}`).join(
+        "",
+      ),
     }),
     FAMILY.map(([name, billions, own]) => [
       svg("circle", { cx: x(billions), cy: y(own), r: 3.5, class: "tk-family" }),
       label(x(billions), y(own) - 8, name, { "text-anchor": "middle" }),
     ]),
-    ALONE.map(([name, billions, own]) => svg("circle", { cx: x(billions), cy: y(own), r: 3.5, class: "tk-alone" })),
+    ALONE.map(([, billions, own]) => svg("circle", { cx: x(billions), cy: y(own), r: 3.5, class: "tk-alone" })),
     label(x(2.3), y(79) + 4, "one knob alone", { class: "tk-said" }),
     svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "tk-here", "data-macs": macs }),
   ];
@@ -160,7 +162,10 @@ const view = (state, width) => {
   return {
     text: explain(state),
     hint: advise(state),
-    picture: sized(width, BOXES + CHART, { role: "img", "aria-label": said }, [boxes(own, width), chart(own.macs, width)]),
+    picture: sized(width, BOXES + CHART, { role: "img", "aria-label": said }, [
+      boxes(own, width),
+      chart(own.macs, width),
+    ]),
   };
 };
 
