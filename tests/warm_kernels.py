@@ -23,7 +23,8 @@ from typing import Any
 LAUNCHER = ["-m", "ipykernel_launcher"]
 # What a kernel imports as it starts, and then what the first cells of chapters do.
 WARM = ["ipykernel.ipkernel", "ipykernel.kernelapp", "IPython.core.completer", "ipywidgets"]
-WARM += ["torch", "torchvision", "matplotlib.pyplot", "pandas", "sklearn.datasets"]
+# Not pandas, nor scikit-learn, which imports it: where no kernel runs yet, it would take its tables for a terminal's.
+WARM += ["torch", "torchvision", "matplotlib.pyplot"]
 
 
 # --- in pytest's process -------------------------------------------------------------------------------------------
