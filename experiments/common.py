@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from cnnlab.analysis import summarize
 from cnnlab.data import Dataset, load_dataset
 from cnnlab.environment import SCALES, device, seed_everything
 from cnnlab.environment import scale as default_scale
@@ -122,6 +123,15 @@ def accuracies(prepared: Prepared, run: Run) -> dict[str, Any]:
         "train_accuracy": run.final["train_accuracy"],
         "test_accuracy_by_epoch": [round(row["test_accuracy"], 5) for row in run.history],
         "train_accuracy_by_epoch": [round(row["train_accuracy"], 5) for row in run.history],
+    }
+
+
+def costs_and_losses(prepared: Prepared, run: Run) -> dict[str, Any]:
+    """The accuracies, the multiply-accumulates of a picture, and the training loss, at the end and every epoch's."""
+    return accuracies(prepared, run) | {
+        "macs": summarize(prepared.model, prepared.data.shape).macs,
+        "train_loss": run.final["train_loss"],
+        "train_loss_by_epoch": [round(row["train_loss"], 5) for row in run.history],
     }
 
 

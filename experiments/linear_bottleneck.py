@@ -10,18 +10,15 @@ end of its blocks and without; and one with its ReLU6 behind the addition, where
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from cnnlab.analysis import summarize
 from cnnlab.chapters.mobilenets.small import KINDS, small_mobilenet
 from cnnlab.data.augment import Compose, Crop, Flip
-from cnnlab.training import Run
 from experiments.common import (
     AdamOnCosine,
     Case,
     Experiment,
     Prepared,
-    accuracies,
+    costs_and_losses,
     fresh_model,
     load,
     main,
@@ -50,14 +47,6 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     model.name = case["kind"]
     augment = Compose([Flip(), Crop(padding=data.shape[1] // 8)]) if settings.augment else None
     return Prepared(model, data, training_of(settings) | {"augment": augment})
-
-
-def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    return accuracies(prepared, run) | {
-        "macs": summarize(prepared.model, prepared.data.shape).macs,
-        "train_loss": run.final["train_loss"],
-        "train_loss_by_epoch": [round(row["train_loss"], 5) for row in run.history],
-    }
 
 
 EXPERIMENT = Experiment(
@@ -89,7 +78,7 @@ EXPERIMENT = Experiment(
     },
     cases=cases,
     prepare=prepare,
-    measure=measure,
+    measure=costs_and_losses,
     measures=("test_accuracy", "train_accuracy", "train_loss"),
 )
 

@@ -10,18 +10,15 @@ learns of places only what convolutions before it leave behind, and nothing if t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from cnnlab.analysis import summarize
 from cnnlab.chapters.hybrids.orders import staged
 from cnnlab.data.augment import Compose, Crop, Flip
-from cnnlab.training import Run
 from experiments.common import (
     AdamOnCosine,
     Case,
     Experiment,
     Prepared,
-    accuracies,
+    costs_and_losses,
     fresh_model,
     load,
     main,
@@ -64,14 +61,6 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
     return Prepared(model, data, training | {"augment": augment})
 
 
-def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    return accuracies(prepared, run) | {
-        "macs": summarize(prepared.model, prepared.data.shape).macs,
-        "train_loss": run.final["train_loss"],
-        "train_loss_by_epoch": [round(row["train_loss"], 5) for row in run.history],
-    }
-
-
 EXPERIMENT = Experiment(
     name="order_of_stages",
     question="At equal MACs and with few pictures, should convolution or attention come first?",
@@ -112,7 +101,7 @@ EXPERIMENT = Experiment(
     },
     cases=cases,
     prepare=prepare,
-    measure=measure,
+    measure=costs_and_losses,
     measures=("test_accuracy", "train_accuracy", "train_loss"),
 )
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnlab.analysis import summarize
 from cnnlab.chapters.xception.small import KINDS, separable_share, small_xception
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.training import Run
@@ -25,7 +24,7 @@ from experiments.common import (
     Case,
     Experiment,
     Prepared,
-    accuracies,
+    costs_and_losses,
     fresh_model,
     load,
     main,
@@ -57,11 +56,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
 
 
 def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    measured = accuracies(prepared, run) | {
-        "macs": summarize(prepared.model, prepared.data.shape).macs,
-        "train_loss": run.final["train_loss"],
-        "train_loss_by_epoch": [round(row["train_loss"], 5) for row in run.history],
-    }
+    measured = costs_and_losses(prepared, run)
     if KINDS[prepared.model.name].segments == 1:
         # All 3 x 3 layers but the first, and kernels of the same shapes that nobody trained.
         ordinary = [m.weight.detach().cpu() for m in prepared.model.modules() if isinstance(m, nn.Conv2d)][1:]

@@ -59,6 +59,7 @@ def which_network(
         raise ValueError("rows with a checkpoint1 and a piece of advice are needed; give at least one of each.")
     if beside not in names:
         raise unknown_name("beside", beside, names)
+    mixed = any(row.get("extra") for row in tested)
     offered = {cost: words for cost, words in COSTS.items() if tested[names.index(beside)].get(cost) is not None}
     panel = Panel(
         "which_network",
@@ -67,19 +68,19 @@ def which_network(
             Choice("pictures", "Labeled pictures", {i: own["pictures"] for i, own in enumerate(advice)}),
             Choice("scarce", "What is scarce", offered),
             Slider("times", TIMES[0], TIMES[-1], f"of what {beside} takes", symbol="×", decimals=None, values=TIMES),
-            *([Toggle("extra", "Extra pictures")] if any(row.get("extra") for row in tested) else []),
+            *([Toggle("extra", "Extra pictures")] if mixed else []),
         ),
         alt=lambda **_: (
             "Buttons for how many labeled pictures there are and for what is scarce, a slider for a budget, and the "
             f"most accurate of {len(tested)} checkpoints within it, with their accuracy, cost and year as a table."
         ),
         room=240,
-        variables={} if any(row.get("extra") for row in tested) else {"extra": extra},
+        variables={} if mixed else {"extra": extra},
     )
     data = {
         "rows": [[row.get(name) for name in _FIELDS] + [bool(row.get("extra"))] for row in tested],
         "beside": names.index(beside),
         "advice": [[own["text"], own["chapter"]] for own in advice],
     }
-    start = {"extra": extra} if any(row.get("extra") for row in tested) else {}
+    start = {"extra": extra} if mixed else {}
     return panel(pictures=pictures, scarce=scarce, times=times, **start, data=data, key=key)
