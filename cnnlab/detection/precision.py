@@ -104,8 +104,8 @@ def precision_recall(
 
     Args:
         predictions: picture by picture, with scores; ``Objects.none(predicted=True)`` where nothing was found.
-        truths: what the same pictures show. What is ``ignored`` counts neither as found nor as missed, and neither do
-            predictions that have nothing better to find.
+        truths: what the same pictures show. What is ``ignored`` (COCO's crowds, VOC's difficult objects) counts neither
+            as found nor as missed, and neither do predictions that have nothing better to find.
         label: the class.
         threshold: the IoU from which on an object is found.
         method: "coco" lets a prediction find the best object that is free, "voc" and "voc11" only the best.
@@ -115,7 +115,7 @@ def precision_recall(
         ValueError: not as many predictions as truths, one without scores, or another ``method``.
     """
     _check(predictions, truths, method, most)
-    return _curve(_seen(predictions, truths, label, most), threshold, method)
+    return _curve(_seen(predictions, truths, label, method, most), threshold, method)
 
 
 def average_precision(curve: Curve, method: str = "coco") -> float:
@@ -172,7 +172,7 @@ def mean_average_precision(
         raise ValueError(f"thresholds={tuple(thresholds)!r} must be one or more IoUs, above 0 and at most 1.")
     columns = []
     for label in range(num_classes):
-        seen = _seen(predictions, truths, label, most)
+        seen = _seen(predictions, truths, label, method, most)
         columns.append([average_precision(_curve(seen, limit, method), method) for limit in thresholds])
     return MeanPrecision(tuple(thresholds), torch.tensor(columns, dtype=torch.float64).T)
 
@@ -185,7 +185,7 @@ class _Seen(NamedTuple):
     ignored: list[bool]  # (m,)
 
 
-def _seen(predictions: Sequence[Objects], truths: Sequence[Objects], label: int, most: int) -> list[_Seen]:
+def _seen(predictions: Sequence[Objects], truths: Sequence[Objects], label: int, method: str, most: int) -> list[_Seen]:
     every = []
     for predicted, shown in zip(predictions, truths, strict=True):
         predicted, shown = predicted[predicted.labels == label], shown[shown.labels == label]
@@ -196,7 +196,7 @@ def _seen(predictions: Sequence[Objects], truths: Sequence[Objects], label: int,
         one, other = predicted.boxes.double().cpu(), shown.boxes.double().cpu()
         overlaps = pairwise(one, other)
         ignored = torch.zeros(len(shown), dtype=torch.bool) if shown.ignored is None else shown.ignored.cpu()
-        if ignored.any():
+        if method == "coco" and ignored.any():
             # A crowd is larger than any of its members: what counts is how much of the prediction lies in it.
             overlaps = torch.where(ignored, pairwise(one, other, _part_within), overlaps)
         every.append(_Seen(predicted.scores.double().cpu(), overlaps.tolist(), ignored.tolist()))

@@ -68,7 +68,8 @@ def roi_align(
         regions: Shape: (R, 5).
         size: rows and columns of bins.
         scale: the map's size over the picture's.
-        samples: points in each direction of a bin; None takes as many as it spans cells.
+        samples: points in each direction of a bin; None takes as many as it spans cells, so that a box without area
+            gives 0.
         aligned: whether a cell's value is that of its middle, as pixels are; False takes it for that of its upper left
             corner, half a cell off, as the first implementations did, and makes boxes at least one cell wide and high.
 
@@ -106,13 +107,15 @@ def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Te
 def _reads(start: Tensor, span: Tensor, bins: int, samples: int | None, cells: int) -> Tensor:
     """What each bin takes of each cell along one direction. Shape: (bins, cells)."""
     step = span / bins
-    count = max(1, int(step.ceil())) if samples is None else samples
-    point = torch.arange(bins * count, device=start.device)
-    bin_number = torch.div(point, count, rounding_mode="floor")
-    at = start + bin_number * step + (point % count + 0.5) * (step / count)
+    count = int(step.ceil()) if samples is None else samples
+    if count == 0:
+        return start.new_zeros(bins, cells)  # a side without length spans no cell
+    # In the box's own precision: a number times a tensor of one entry stays in the number's.
+    point = torch.arange(bins * count, device=start.device, dtype=start.dtype)
+    at = start + (point / count).floor() * step + (point % count + 0.5) * (step / count)
     seen = ((at >= -1) & (at <= cells)).to(span.dtype)  # a point farther out reads 0
     at = at.clamp(0, cells - 1)
-    cell = torch.arange(cells, device=start.device)
+    cell = torch.arange(cells, device=start.device, dtype=start.dtype)
     reads = (1 - (at[:, None] - cell).abs()).clamp(min=0) * seen[:, None]  # of the two nearest cells
     return reads.view(bins, count, cells).mean(1)
 
