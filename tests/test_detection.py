@@ -157,7 +157,7 @@ def test_overlap_by_hand():
 def test_nms_as_torchvision(threshold):
     for seed in SEEDS:
         # In float64: torchvision's kernel holds an IoU of float32(0.3), which is above 0.3, against 0.3 itself.
-        boxes, scores = random_boxes(40, seed).double(), random_scores(40, seed)
+        boxes, scores = random_boxes(40, seed).double(), random_scores(40, seed).double()
         labels = torch.randint(0, 3, (40,), generator=torch.Generator().manual_seed(seed))
         assert torch.equal(detection.nms(boxes, scores, threshold), library.nms(boxes, scores, threshold))
         kept = detection.nms(boxes, scores, threshold, labels=labels)
