@@ -28,7 +28,7 @@ def roi_pool(features: Tensor, regions: Tensor, size: tuple[int, int], scale: fl
         scale: the map's size over the picture's.
 
     Returns:
-        Shape: (R, C, *size).
+        Shape: (R, C, rows, columns).
 
     Raises:
         ValueError: shapes that do not agree, what is no box, or a picture's number beyond the batch.
@@ -74,7 +74,7 @@ def roi_align(
             corner, half a cell off, as the first implementations did, and makes boxes at least one cell wide and high.
 
     Returns:
-        Shape: (R, C, *size).
+        Shape: (R, C, rows, columns).
 
     Raises:
         ValueError: as for :func:`roi_pool`, or ``samples`` is no positive whole number.
