@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from torchvision.models.detection.image_list import ImageList
 
 import cnnlab
 from cnnlab import detection
-from cnnlab.data import load_shapes
+from cnnlab.data import Dataset, augment, batches, load_shapes
 from cnnlab.detection import Grid, Objects, pairwise
 
 SEEDS = range(10)
@@ -666,22 +668,100 @@ def test_a_batch_without_objects_trains_and_nothing_is_nan():
         Grid(cells=0)
 
 
-def test_it_learns_one_batch_of_shapes_by_heart():
-    images = load_shapes(12, 32, objects=(1, 2), test=1, classes=("circle", "cross", "star")).train
-    objects = Objects.of_set(images.boxes, images.object_labels)
-    grid = Grid((32, 32), cells=4, boxes=2, num_classes=3)
+def small_net(grid: Grid) -> nn.Sequential:
+    """32 x 32 pixels to 4 x 4 cells."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = []
         for before, after in ((3, 16), (16, 32), (32, 64)):
             layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.1)]
-        net = nn.Sequential(*layers, nn.Conv2d(64, grid.channels, 3, padding=1))
-    batch = [(images.pixels, objects)] * 15
-    run = cnnlab.fit(net, batch, epochs=4, optimizer="adamw", lr=0.01, loss=grid.loss, progress=False)
-    assert run.history[-1]["train_loss"] < 0.1 * run.history[0]["train_loss"]
-    with torch.no_grad():
-        found = grid.decode(net.eval()(images.pixels), least=0.01)
-    reachable = [one if not lost else one[:1] for one, lost in zip(objects, grid.target(objects).crowded_out.tolist())]
-    precision = detection.mean_average_precision(found, reachable, 3, thresholds=[0.5])
-    print(precision, run.history[-1])
-    assert precision.mean > 0.9
+        return nn.Sequential(*layers, nn.Conv2d(64, grid.channels, 3, padding=1))
+
+
+THREE = Grid((32, 32), cells=4, boxes=2, num_classes=3)
+
+
+def shapes_with_objects(n: int = 12, repeats: int = 1) -> Dataset:
+    """Pictures of one or two shapes no two of which share a cell, some of them several times; tested on the same."""
+    names = ("circle", "cross", "star")
+    images = load_shapes(2 * n, 32, objects=(1, 2), test=1, classes=names).train
+    lost = THREE.target(Objects.of_set(images.boxes, images.object_labels)).crowded_out
+    images = images[(lost == 0).nonzero().flatten()[:n]]
+    return Dataset.from_sets("shapes", images[torch.arange(n).repeat(repeats)], images).teaching("objects")
+
+
+def test_it_learns_one_batch_of_shapes_by_heart():
+    data, net = shapes_with_objects(8, repeats=15), small_net(THREE)
+    ways = {"loss": THREE.loss, "metrics": {"map": detection.Precision(partial(THREE.decode, least=0.01), 3)}}
+    run = cnnlab.fit(net, data, epochs=8, batch_size=8, optimizer="adamw", lr=0.003, progress=False, **ways)
+    first, last = run.history[0], run.history[-1]
+    assert last["train_loss"] < 0.2 * first["train_loss"] and "train_map" not in last
+    assert first["test_map"] < 0.4 < 0.75 < last["test_map"]
+    assert cnnlab.training.evaluate(net, data, **ways).measures == pytest.approx({"map": last["test_map"]})
+    assert run.plot() and "map" in run._repr_html_() and "map" in repr(run)
+
+
+def test_a_loader_gives_objects_too_and_a_picture_may_show_none():
+    images = shapes_with_objects(4).train
+    batch = (images.pixels, [Objects.none(), *images.targets[1:]])
+    run = cnnlab.fit(small_net(THREE), [batch], epochs=1, loss=THREE.loss, augment=augment.Flip(), progress=False)
+    assert math.isfinite(run.history[-1]["train_loss"])
+
+
+def test_boxes_move_along_with_their_pictures():
+    """Where a box was drawn as pixels, it is still where those pixels are."""
+    boxes = torch.tensor([[3.0, 5, 12, 20], [20, 2, 31, 9], [0, 0, 4, 4]])
+    pictures = torch.zeros(40, 1, 32, 32, dtype=torch.uint8)
+    for x1, y1, x2, y2 in boxes.int().tolist():
+        pictures[:, :, y1:y2, x1:x2] = 255
+    objects = [Objects(boxes, torch.tensor([0, 1, 2]))] * 40
+    generator = torch.Generator().manual_seed(3)
+    for steps in (augment.Flip(), augment.Crop(6), augment.Compose([augment.Crop(6), augment.Flip()])):
+        x, y = steps(pictures.float() / 255, objects, generator)
+        seen = set()
+        for picture, one in zip(x, y):
+            one.check(size=(32, 32))
+            seen.add(len(one))
+            drawn = torch.zeros(32, 32)
+            for x1, y1, x2, y2 in one.boxes.int().tolist():
+                drawn[y1:y2, x1:x2] = 1
+            # A shape of which little is left is no object any more.
+            assert (picture[0] - drawn).min() == 0 and (picture[0] - drawn).sum() <= 16 / 4 * (3 - len(one))
+        assert seen == ({3} if steps == augment.Flip() else {2, 3})
+    assert not torch.equal(x, pictures.float() / 255) and torch.equal(objects[0].boxes, boxes)
+
+
+def test_sets_in_memory_augment_their_objects_and_keep_them_through_subsets():
+    data = shapes_with_objects()
+    plain = data.teaching("labels")
+    assert torch.equal(plain.train.targets, plain.train.labels) and plain.train[:2].teaches == "labels"
+    assert data.split(0.25).validation.teaches == "objects" == data.train.subset(4).teaches
+    ways = {"mean": data.mean, "std": data.std, "shuffle": True, "seed": 5}
+    steps = augment.Compose([augment.Crop(2), augment.Flip(), augment.ColorShift(0.1)])
+    (x, y), (same, labels) = (next(batches(one.train, 12, augment=steps, **ways)) for one in (data, plain))
+    assert torch.equal(x, same) and labels.shape == (12,) and [type(one) for one in y] == [Objects] * 12
+    again = next(batches(data.train, 12, augment=steps, **ways))[1]
+    assert all(torch.equal(a.boxes, b.boxes) for a, b in zip(y, again))
+    moved = [not torch.equal(a.boxes, b.boxes) for a, b in zip(y, next(batches(data.train, 12, **ways))[1])]
+    assert sum(moved) > 6
+
+
+@pytest.mark.parametrize(
+    "step",
+    [augment.Rotate(), augment.Mixup(), augment.Compose([augment.Flip(), augment.Shear()]), augment.PerPicture(abs)],
+)
+def test_what_would_leave_boxes_behind_is_refused(step):
+    data = shapes_with_objects(4)
+    loader = [(data.train.pixels, data.train.targets)]
+    for given in (data, loader):
+        with pytest.raises(ValueError, match=r"augment: .* does not move boxes along with its pictures. Use Flip\(\)"):
+            cnnlab.fit(small_net(THREE), given, epochs=1, loss=THREE.loss, augment=step, progress=False)
+
+
+def test_what_has_no_boxes_teaches_no_objects():
+    with pytest.raises(ValueError, match=r'teaches="objects" needs boxes, and these pictures have none'):
+        replace(shapes_with_objects(4).teaching("labels").train, boxes=None, teaches="objects")
+    with pytest.raises(ValueError, match=r"teaches='boxes' is not known. Did you mean 'labels' or 'objects'"):
+        shapes_with_objects(4).teaching("boxes")
+    with pytest.raises(ValueError, match=r"for which fit knows no loss. Give loss="):
+        cnnlab.fit(small_net(THREE), shapes_with_objects(4), epochs=1, progress=False)

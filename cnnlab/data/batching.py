@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cnnlab.data.augment import moving_first, with_classes
+from cnnlab.data.augment import check_moves_boxes, moving_first, with_classes
 from cnnlab.data.dataset import ImageSet
 from cnnlab.pictures import scale_and_shift
 from cnnlab.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from cnnlab.data.augment import Augmentation
+    from cnnlab.detection import Objects
 
 __all__ = ["mixed_seed", "Batches", "batches"]
 
@@ -79,10 +80,12 @@ def batches(
             ``rank``, and of those that are too few for all perhaps none. Each augments in its own way.
 
     Returns:
-        A sized iterator over (x, y); y is int64 (batch,), or float (batch, K) after Mixup or CutMix.
+        A sized iterator over (x, y); y is int64 (batch,), or float (batch, K) after Mixup or CutMix; a list of
+        :class:`cnnlab.detection.Objects` where the set teaches objects.
 
     Raises:
-        ValueError: an empty set, a batch size below 1, or statistics that do not fit the channels.
+        ValueError: an empty set, a batch size below 1, statistics that do not fit the channels, or an augmentation that
+            would leave boxes where they were.
     """
     n, channels = image_set.images.shape[:2]
     if n == 0:
@@ -101,6 +104,8 @@ def batches(
     length = n // batch_size if drop_last else -(-n // batch_size)
     if length == 0:
         raise ValueError(f"drop_last leaves nothing: batch_size={batch_size} is above the {n} pictures.")
+    if augment is not None and image_set.teaches == "objects":
+        check_moves_boxes(augment)
     moving, changing = moving_first(None if augment is None else with_classes(augment, image_set.num_classes))
 
     def iterate() -> Iterator[tuple[Tensor, Tensor]]:
@@ -117,12 +122,12 @@ def batches(
                 return  # the last few are the other processes'
             mine = slice(first, stop, processes.size)
             if order is None:
-                x, y = resident.images[mine], resident.labels[mine]
+                x, y = resident.images[mine], resident.targets[mine]
             else:
                 chosen = order[mine]
                 # Whole rows are copied: several times faster than indexing with [chosen].
-                x, y = resident.images.index_select(0, chosen), resident.labels.index_select(0, chosen)
-            x, y = x.to(target, non_blocking=True), y.to(target, non_blocking=True)
+                x, y = resident.images.index_select(0, chosen), _chosen(resident.targets, chosen)
+            x, y = x.to(target, non_blocking=True), _moved(y, target)
             if augment is None:
                 # A whole set in one batch may be the set itself: floats are multiplied into new memory.
                 yield (x.to(torch.float32).mul_(plain_scale) if bytes_held else x * plain_scale).add_(shift), y
@@ -130,13 +135,25 @@ def batches(
                 own = processes.others_seed()
                 generator = torch.Generator().manual_seed(mixed_seed(seed, epoch, number + 1, *own))
                 for step in moving:
-                    x = step.move(x, generator)
+                    x, y = step.move(x, y, generator)
                 x = x.to(torch.float32).div_(255) if bytes_held else x
                 if changing is not None:
                     x, y = changing(x, y, generator)
                 yield x.mul(scale).add_(shift), y
 
     return Batches(iterate(), length)
+
+
+def _chosen(targets: Tensor | list[Objects], chosen: Tensor) -> Tensor | list[Objects]:
+    if isinstance(targets, Tensor):
+        return targets.index_select(0, chosen)
+    return [targets[number] for number in chosen.tolist()]
+
+
+def _moved(targets: Tensor | list[Objects], device: torch.device) -> Tensor | list[Objects]:
+    if isinstance(targets, Tensor):
+        return targets.to(device, non_blocking=True)
+    return [one if one.boxes.device == device else one.to(device) for one in targets]
 
 
 def _fits(image_set: ImageSet, device: torch.device) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cnnlab.data.grouping import whole_groups
+from cnnlab.detection import Objects
+from cnnlab.errors import unknown_name
 from cnnlab.pictures import resize_images
 from cnnlab.preprocessing import Preprocess, plain_preprocess
 
@@ -31,10 +35,11 @@ class ImageSet:
         object_labels: int64, (N, M): the class of each of several objects, -1 where there is none.
         paths: the file of each picture where they came from files, so that ``data.test.paths[i]`` names that of a wrong
             one; else None.
+        teaches: what a batch's y is: "labels", or "objects" for a list of :class:`cnnlab.detection.Objects`.
 
     Raises:
         TypeError: a tensor of the wrong kind.
-        ValueError: shapes that do not agree, or labels outside the classes.
+        ValueError: shapes that do not agree, labels outside the classes, or objects to teach and no boxes.
     """
 
     images: Tensor
@@ -45,6 +50,7 @@ class ImageSet:
     keypoints: Tensor | None = None
     object_labels: Tensor | None = None
     paths: tuple[str, ...] | None = None
+    teaches: str = "labels"
     _copies: dict[torch.device, ImageSet] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +81,10 @@ class ImageSet:
             extra = getattr(self, name)
             if extra is not None and len(extra) != len(images):
                 raise ValueError(f"{name} must have one entry for each of {len(images)} pictures, got {len(extra)}.")
+        if self.teaches not in ("labels", "objects"):
+            raise unknown_name("teaches", self.teaches, ("labels", "objects"))
+        if self.teaches == "objects" and self.boxes is None:
+            raise ValueError('teaches="objects" needs boxes, and these pictures have none: give boxes=, (N, M, 4).')
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,14 +93,12 @@ class ImageSet:
         """``[i]`` gives (picture uint8 (C, H, W), label); a slice, a list or an index tensor gives an ImageSet."""
         if hasattr(index, "__index__") and not isinstance(index, Tensor):  # int, or NumPy's integers
             return self.images[index], int(self.labels[index])
-        extras = {
-            name: None if (extra := getattr(self, name)) is None else extra[index]
-            for name in ("boxes", "masks", "keypoints", "object_labels")
-        }
+        names = ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
+        chosen_of = {name: value[index] for name in names if (value := getattr(self, name)) is not None}
         if self.paths is not None:
             chosen = torch.arange(len(self), device=self.device)[index].tolist()
-            extras["paths"] = tuple(self.paths[i] for i in chosen)
-        return ImageSet(self.images[index], self.labels[index], self.classes, **extras)
+            chosen_of["paths"] = tuple(self.paths[i] for i in chosen)
+        return replace(self, **chosen_of)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -109,6 +117,13 @@ class ImageSet:
     def nbytes(self) -> int:
         """Bytes that the pictures take."""
         return self.images.nbytes
+
+    @cached_property
+    def targets(self) -> Tensor | list[Objects]:
+        """What is taught of each picture: ``labels``, or its objects, as ``teaches`` says."""
+        if self.teaches == "labels":
+            return self.labels
+        return Objects.of_set(self.boxes, self.labels if self.object_labels is None else self.object_labels)
 
     @property
     def pixels(self) -> Tensor:
@@ -137,11 +152,9 @@ class ImageSet:
         if device == self.device or (device.type == self.device.type and device.index is None):
             return self
         if device not in self._copies:
-            moved = {
-                name: None if (value := getattr(self, name)) is None else value.to(device)
-                for name in ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
-            }
-            self._copies[device] = ImageSet(classes=self.classes, paths=self.paths, **moved)
+            names = ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
+            here = {name: value for name in names if (value := getattr(self, name)) is not None}
+            self._copies[device] = replace(self, **{name: value.to(device) for name, value in here.items()})
         return self._copies[device]
 
     def __repr__(self) -> str:
@@ -254,7 +267,7 @@ class Dataset:
         if by is None:
             aside = stratified_order(self.train.labels, seed)[:wanted]
         else:
-            aside = _whole_groups(by, n, wanted, seed)
+            aside = whole_groups(by, n, wanted, seed)
         mask = torch.zeros(n, dtype=torch.bool)
         mask[aside] = True
         mask = mask.to(self.train.device)
@@ -267,6 +280,14 @@ class Dataset:
             train=self.train if train is None else self.train.subset(train, seed),
             test=self.test if test is None else self.test.subset(test, seed),
         )
+
+    def teaching(self, targets: str) -> Dataset:
+        """The same pictures, of which batches give "labels" (their classes) or "objects" (boxes and their classes).
+
+        Raises:
+            ValueError: another word, or pictures without boxes.
+        """
+        return replace(self, **{name: replace(part, teaches=targets) for name, part in self.parts.items()})
 
     def resized(self, size: int) -> Dataset:
         """All pictures at ``size`` x ``size`` (antialiased bilinear); boxes, masks and keypoints are refused."""
@@ -317,33 +338,6 @@ def _labels_said(labels: Any) -> str:
             "trained on as torch.utils.data.TensorDataset(pictures, targets), which fit takes in place of a data set."
         )
     return f"{said}; for whole numbers use torch.as_tensor(labels, dtype=torch.int64)."
-
-
-def _whole_groups(by: Sequence[Any] | Tensor, n: int, wanted: int, seed: int) -> list[int]:
-    """Indices of whole groups that make up about ``wanted`` of ``n`` pictures."""
-    names = by.tolist() if hasattr(by, "tolist") else list(by)
-    if len(names) != n:
-        raise ValueError(f"by must name a group for each of the {n} training pictures, got {len(names)}.")
-    groups: dict[Any, list[int]] = {}
-    for index, name in enumerate(names):
-        groups.setdefault(name, []).append(index)
-    if len(groups) < 2:
-        raise ValueError(
-            f"by puts all {n} training pictures into one group, {next(iter(groups))!r}: there must be two or more."
-        )
-    members = list(groups.values())
-    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(operator.index(seed))).tolist()
-    taken: list[int] = []
-    for number in order:
-        # A group that would overshoot by more than is missing now is left; a later, smaller one may still fit.
-        if abs(len(taken) + len(members[number]) - wanted) < abs(len(taken) - wanted):
-            taken += members[number]
-    # All groups may be far larger than wanted, or fit exactly: either way each part has one.
-    if not taken:
-        taken = min(members, key=len)
-    if len(taken) == n:
-        taken = [index for index in taken if index not in set(members[order[0]])]
-    return taken
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from cnnlab.data.augment import ColorShift, Compose, OneOf, PCAColor, as_augmentation, with_classes
+from cnnlab.data.augment import ColorShift, Compose, OneOf, PCAColor, as_augmentation, check_moves_boxes, with_classes
 from cnnlab.data.batching import mixed_seed
 from cnnlab.data.streams import own_streams
+from cnnlab.detection import Objects
 from cnnlab.errors import reason_of
 from cnnlab.processes import ALONE, Processes
 
@@ -109,10 +110,12 @@ class LoaderSource:
         if self.augment is None:
             return
         x, y = self.first()
-        if not isinstance(y, Tensor) or y.ndim > 2:
+        if isinstance(y, list) and all(isinstance(one, Objects) for one in y):
+            check_moves_boxes(self.augment)
+        elif not isinstance(y, Tensor) or y.ndim > 2:
             raise ValueError(
-                f"augment= changes the pictures of {self.argument}, and not masks, boxes or other targets with a place "
-                "in them. Change both in the loader's own data set."
+                f"augment= changes the pictures of {self.argument}, and not masks or other targets with a place in "
+                "them. Change both in the loader's own data set; boxes move along as cnnlab.detection.Objects."
             )
         if num_classes is not None:
             self.augment = with_classes(self.augment, num_classes)

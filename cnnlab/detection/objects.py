@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from cnnlab.detection.boxes import check_boxes
+from cnnlab.detection.boxes import area, check_boxes, clip
 
 __all__ = ["Objects", "check_scores", "check_labels"]
 
@@ -72,6 +72,25 @@ class Objects:
     def to(self, device: torch.device | str) -> Objects:
         """The same on another device."""
         return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors().items()})
+
+    def mirrored(self, width: float) -> Objects:
+        """Left and right exchanged, in a picture so many pixels wide."""
+        x1, y1, x2, y2 = self.boxes.unbind(1)
+        return replace(self, boxes=torch.stack([width - x2, y1, width - x1, y2], dim=1))
+
+    def moved(self, right: float, down: float) -> Objects:
+        """All boxes moved by so many pixels."""
+        return replace(self, boxes=self.boxes + self.boxes.new_tensor([right, down, right, down]))
+
+    def within(self, size: tuple[int, int], least: float = 0.25) -> Objects:
+        """What a picture of ``size`` (height, width) shows of them: boxes cut off at its border.
+
+        Args:
+            least: objects of which no larger share is left are left out, since nobody could tell what they are.
+        """
+        cut = clip(self.boxes, size)
+        seen = area(cut) > least * area(self.boxes)
+        return replace(self[seen], boxes=cut[seen])
 
     def check(self, *, size: tuple[int, int] | None = None, num_classes: int | None = None) -> Objects:
         """Itself, if its boxes lie within a picture of ``size`` (height, width) and its labels within the classes.

@@ -8,9 +8,9 @@ thresholds of IoU. All first raise each precision to the best that any higher re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ __all__ = [
     "COCO_THRESHOLDS",
     "Curve",
     "MeanPrecision",
+    "Precision",
     "precision_recall",
     "average_precision",
     "mean_average_precision",
@@ -175,6 +176,32 @@ def mean_average_precision(
         seen = _seen(predictions, truths, label, method, most)
         columns.append([average_precision(_curve(seen, limit, method), method) for limit in thresholds])
     return MeanPrecision(tuple(thresholds), torch.tensor(columns, dtype=torch.float64).T)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """mAP as a measure of :func:`cnnlab.fit`: ``metrics={"map": Precision(grid.decode, num_classes=10)}``.
+
+    Attributes:
+        decode: what a network's output says, :class:`Objects` for each picture.
+        num_classes, thresholds, method: as for :func:`mean_average_precision`.
+    """
+
+    decode: Callable[[Any], Sequence[Objects]]
+    num_classes: int
+    thresholds: tuple[float, ...] | None = (0.5,)
+    method: str = "coco"
+
+    def __call__(self, output: Any, y: Sequence[Objects]) -> list[tuple[Objects, Objects]]:
+        """What a batch's pictures show and what was found there."""
+        return [(found.to("cpu"), shown.to("cpu")) for found, shown in zip(self.decode(output), y, strict=True)]
+
+    def of_set(self, kept: list[list[tuple[Objects, Objects]]]) -> float:
+        """mAP over all batches; NaN if no picture shows an object."""
+        pairs = [pair for batch in kept for pair in batch]
+        ways = {"thresholds": self.thresholds, "method": self.method}
+        predictions, truths = [found for found, _ in pairs], [shown for _, shown in pairs]
+        return mean_average_precision(predictions, truths, self.num_classes, **ways).mean
 
 
 class _Seen(NamedTuple):

@@ -206,6 +206,7 @@ class Evaluator:
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._sums: dict[str, float] = {}
+        self._kept: dict[str, list[Any]] = {name: [] for name in objective.of_set}
         self._count = 0
 
     def step(self) -> bool:
@@ -220,6 +221,8 @@ class Evaluator:
                 x = x.contiguous(memory_format=torch.channels_last)
             output = in_float32(counted_output(self.model, self.model(x), self.objective))
         self._ask(output, x, y)
+        for name, metric in self.objective.of_set.items():
+            self._kept[name].append(metric(output, y))
         if isinstance(output, Tensor) and output.ndim <= 2 and isinstance(y, Tensor):
             self._outputs.append(output)
             self._targets.append(y)
@@ -254,13 +257,16 @@ class Evaluator:
         """
         logits = torch.cat(self._outputs) if self._outputs else None
         labels = torch.cat(self._targets) if self._outputs else None
-        count, sums = self._count, self._sums
+        count, sums, kept = self._count, self._sums, self._kept
         if self.processes.several:
             logits, labels, sums, count = self._of_all(logits, labels)
+            parts = self.processes.gathered(kept)
+            kept = {name: [one for part in parts for one in part[name]] for name in kept}
         if count == 0:
             raise LoaderError(f"{self.source.name} gave no batch at all: there is nothing to measure on.")
+        of_set = {name: metric.of_set(kept[name]) for name, metric in self.objective.of_set.items()}
         if logits is None:
-            means = {name: value / count for name, value in sums.items()}
+            means = {name: value / count for name, value in sums.items()} | of_set
             loss = means.pop("loss")
             return Evaluation(loss, means.get("accuracy"), None, None, self._classes(None), means, count)
         with torch.no_grad():  # where the model is: a loss may hold tensors of its own, such as class weights
@@ -268,7 +274,7 @@ class Evaluator:
         logits, labels = logits.cpu(), labels.cpu()
         # Made outside inference mode, so that callers may use it as an ordinary tensor.
         logits = logits.clone() if logits.is_inference() else logits
-        means = self.objective.means(logits, labels, count)
+        means = self.objective.means(logits, labels, count) | of_set
         return Evaluation(loss, means.get("accuracy"), logits, labels, self._classes(logits), means, count)
 
     def _of_all(self, logits: Tensor | None, labels: Tensor | None) -> tuple[Any, Any, dict[str, float], int]:

@@ -110,13 +110,15 @@ def fit(
             CUDA only; True on a CPU means bfloat16 if the processor computes in it, and float32 if not. The run's
             config says which, as "precision".
         loss: ``loss(output, y) -> scalar``; None is cross-entropy, of class numbers (N,) or a class for each pixel
-            (N, H, W). y is what the data give, tensors in dicts, lists and tuples included; or after mixup and CutMix
-            probabilities (N, K). For several labels, probabilities and measured values ``cnnlab.training.objective``
-            has a table. A module, such as ``nn.CrossEntropyLoss(weight=...)``, moves to the device as the model does. A
-            function of yours gets all that a model without ``auxiliary_weights`` returns.
+            (N, H, W). y is what the data give, tensors in dicts, lists, tuples and dataclasses included; or after mixup
+            and CutMix probabilities (N, K). For several labels, probabilities and measured values
+            ``cnnlab.training.objective`` has a table. A module, such as ``nn.CrossEntropyLoss(weight=...)``, moves to
+            the device as the model does. A function of yours gets all that a model without ``auxiliary_weights``
+            returns.
         metrics: name -> function of (output, y) that returns a number for each image (N,), or one, their mean; "iou"
             becomes "train_iou" and "test_iou" or "validation_iou". None measures what suits the targets: accuracy,
-            pixel_accuracy, label_accuracy or absolute_error.
+            pixel_accuracy, label_accuracy or absolute_error. What no mean over images gives is measured by an object
+            with a method ``of_set`` as well, such as :class:`cnnlab.detection.Precision`, and not while training.
         accumulate: batches whose gradients make one update, as one batch of so many times the size would (batch norm
             still looks at one batch at a time).
         ema: keep an exponential moving average of the weights as well, batch norm's statistics with them: a decay such

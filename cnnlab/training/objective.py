@@ -17,7 +17,7 @@ The first two need no ``loss=``; for the others it says which of them is meant.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +25,25 @@ from torch import Tensor, nn
 
 from cnnlab.data.loaders import LoaderError, tensors
 
-__all__ = ["Loss", "Metric", "Objective", "accuracy", "pixel_accuracy", "label_accuracy", "absolute_error"]
+__all__ = ["Loss", "Metric", "SetMetric", "Objective", "accuracy", "pixel_accuracy", "label_accuracy", "absolute_error"]
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Tensor]
+
+
+@runtime_checkable
+class SetMetric(Protocol):
+    """A measure that no mean over pictures gives, such as mean average precision.
+
+    It is measured on the set that is measured after each epoch, and not while training.
+    """
+
+    def __call__(self, output: Any, y: Any) -> Any:
+        """What is kept of a batch, on the CPU."""
+
+    def of_set(self, kept: list[Any]) -> float:
+        """The measure, of what was kept of all batches."""
+
 
 _VALUES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 _VALUES_BY_FUNCTION = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
@@ -42,6 +57,7 @@ class Objective:
     Attributes:
         loss: as given; None is cross-entropy.
         metrics: name -> function(output, target); known once :meth:`settle` has seen an output and its targets.
+        of_set: name -> :class:`SetMetric`.
         num_classes: K, where targets are class numbers.
     """
 
@@ -52,7 +68,9 @@ class Objective:
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         self.loss, self.label_smoothing = loss, label_smoothing
-        self.metrics: dict[str, Metric] = dict(metrics or {})
+        given = dict(metrics or {})
+        self.of_set: dict[str, SetMetric] = {name: m for name, m in given.items() if isinstance(m, SetMetric)}
+        self.metrics: dict[str, Metric] = {name: m for name, m in given.items() if name not in self.of_set}
         self.num_classes: int | None = None
         self.ignored = getattr(loss, "ignore_index", -100)
         self.settled = False

@@ -63,7 +63,8 @@ def columns(trainer: Trainer) -> list[str]:
     parts = ["train"] if trainer.parts.measured is None else ["train", trainer.parts.part]
     if trainer.averaged is not None and trainer.parts.measured is not None:
         parts.append("ema")
-    return [f"{part}_{name}" for part in parts for name in ("loss", *trainer.objective.metrics)]
+    each, of_set = ("loss", *trainer.objective.metrics), trainer.objective.of_set
+    return [f"{part}_{name}" for part in parts for name in (*each, *(of_set if part != "train" else ()))]
 
 
 def live(trainer: Trainer) -> dict[str, Any]:

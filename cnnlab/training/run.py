@@ -211,7 +211,9 @@ class Run:
             of_average = ("ema",) if f"ema_{kind}" in (self.history or [{}])[0] else ()
             for of in ("train", part, *of_average) if part != "train" else ("train",):
                 label = {"train": "training", "ema": f"{part}, averaged weights"}.get(of, of)
-                axis.plot(epochs, [row[f"{of}_{kind}"] for row in self.history], label=label, marker=marker)
+                values = [row.get(f"{of}_{kind}") for row in self.history]
+                if of == part or None not in values:  # what is measured of a whole set is not measured while training
+                    axis.plot(epochs, values, label=label, marker=marker)
             axis.set(title=_words(kind).capitalize(), xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             if kind.endswith("accuracy"):
@@ -236,7 +238,7 @@ class Run:
             ("epoch", *(_words(kind) if of == "train" else f"{of} {_words(kind)}" for of in parts for kind in kinds))
         ]
         for row in (self.history[i] for i in shown):
-            found = (_said(row[f"{of}_{kind}"], _form(kind)) for of in parts for kind in kinds)
+            found = (_said(row.get(f"{of}_{kind}"), _form(kind)) for of in parts for kind in kinds)
             rows.append((str(row["epoch"]), *found))
         return html_table(rows, f"{self.title}{' (stopped)' if self.stopped else ''}")
 
@@ -254,7 +256,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _said(number: float | None, form: str) -> str:
-    """A measure in words; a dash where JSON could not hold it: a loss that was infinite or no number."""
+    """A measure in words; a dash where there is none, or where JSON could not hold an infinite loss or no number."""
     return "–" if number is None else format(number, form)
 
 

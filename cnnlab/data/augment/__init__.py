@@ -3,20 +3,29 @@
 Each augmentation is a frozen dataclass that is called as ``augment(x, y, generator) -> (x, y)``:
 
 - x: floats in [0, 1], (N, C, H, W), before normalization; what comes back has the same shape, dtype and device;
-- y: int64 (N,) or, once mixed, class probabilities (N, K);
+- y: int64 (N,) or, once mixed, class probabilities (N, K); or a list of :class:`cnnlab.detection.Objects`, one for each
+  picture, whose boxes `Flip` and `Crop` move along;
 - generator: a torch.Generator. All draws are made on its device (the CPU, in ``batches``) and only then
   moved, so that a GPU and a CPU see the same augmentations.
 
 No input is changed in place. Torchvision's transforms, and any function of one picture, serve as well:
 :class:`PerPicture` says what they cost.
 
-`Flip` and `Crop` only move pixels, and have a method ``move(x, generator)`` that does so for bytes (uint8) as well: a
-quarter of the memory to copy. Where they come first, ``batches`` uses it.
+`Flip` and `Crop` only move pixels, and have a method ``move(x, y, generator)`` that does so for bytes (uint8) as well:
+a quarter of the memory to copy. Where they come first, ``batches`` uses it.
 """
 
 from cnnlab.data.augment.base import Augmentation
 from cnnlab.data.augment.color import ColorShift, Cutout, PCAColor
-from cnnlab.data.augment.composing import Compose, OneOf, PerPicture, as_augmentation, moving_first, with_classes
+from cnnlab.data.augment.composing import (
+    Compose,
+    OneOf,
+    PerPicture,
+    as_augmentation,
+    check_moves_boxes,
+    moving_first,
+    with_classes,
+)
 from cnnlab.data.augment.mixing import CutMix, Mixup
 from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
 from cnnlab.data.augment.previewing import preview
@@ -37,6 +46,7 @@ __all__ = [
     "Rotate",
     "Shear",
     "as_augmentation",
+    "check_moves_boxes",
     "moving_first",
     "preview",
     "with_classes",

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from cnnlab.data.augment.base import Augmentation, uniform, within
 from cnnlab.data.augment.mixing import CutMix, Mixup, soft
-from cnnlab.data.augment.moving import Crop, Flip
+from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
 from cnnlab.data.streams import own_streams
 
-__all__ = ["Compose", "OneOf", "PerPicture", "as_augmentation", "moving_first", "with_classes"]
+__all__ = ["Compose", "OneOf", "PerPicture", "as_augmentation", "moving_first", "with_classes", "check_moves_boxes"]
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,22 @@ def moving_first(augment: Augmentation | None) -> tuple[list[Flip | Crop], Augme
     steps = () if augment is None else augment.steps if isinstance(augment, Compose) else (augment,)
     moving = list(takewhile(lambda step: isinstance(step, Flip | Crop), steps))
     return moving, Compose(steps[len(moving) :]) if len(moving) < len(steps) else None
+
+
+def check_moves_boxes(augment: Augmentation) -> None:
+    """Ask whether boxes stay about their objects; of a reader's own function of (x, y, generator) nobody knows.
+
+    Raises:
+        ValueError: a step moves or mixes pictures and leaves the boxes where they were.
+    """
+    if isinstance(augment, Compose):
+        for step in augment.steps:
+            check_moves_boxes(step)
+    elif isinstance(augment, Rotate | Shear | LocalWarp | Mixup | CutMix | OneOf | PerPicture):
+        raise ValueError(
+            f"augment: {augment!r} does not move boxes along with its pictures. Use Flip(), Crop(), and what changes "
+            "colors, or a function of yours of (x, objects, generator)."
+        )
 
 
 def with_classes(augment: Augmentation, num_classes: int) -> Augmentation:
