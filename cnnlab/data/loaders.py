@@ -114,8 +114,8 @@ class LoaderSource:
             check_moves_boxes(self.augment)
         elif not isinstance(y, Tensor) or y.ndim > 2:
             raise ValueError(
-                f"augment= changes the pictures of {self.argument}, and not masks or other targets with a place in "
-                "them. Change both in the loader's own data set; boxes move along as cnnlab.detection.Objects."
+                f"augment= changes the pictures of {self.argument}, and not masks, boxes or other targets with a place "
+                "in them. Change both in the loader's own data set, or give boxes as cnnlab.detection.Objects."
             )
         if num_classes is not None:
             self.augment = with_classes(self.augment, num_classes)
