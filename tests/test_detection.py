@@ -21,6 +21,8 @@ import cnnlab
 from cnnlab import detection
 from cnnlab.data import Dataset, augment, batches, load_shapes
 from cnnlab.detection import Grid, Objects, pairwise
+from cnnlab.meta import on_meta
+from cnnlab.models import yolo_v1
 
 SEEDS = range(10)
 
@@ -668,14 +670,14 @@ def test_a_batch_without_objects_trains_and_nothing_is_nan():
         Grid(cells=0)
 
 
-def small_net(grid: Grid) -> nn.Sequential:
+def small_net(grid: Grid) -> nn.Module:
     """32 x 32 pixels to 4 x 4 cells."""
+    variant = replace(yolo_v1.SMALL, picture=grid.picture, layers=yolo_v1.SMALL.layers[:3])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        layers = []
-        for before, after in ((3, 16), (16, 32), (32, 64)):
-            layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.1)]
-        return nn.Sequential(*layers, nn.Conv2d(64, grid.channels, 3, padding=1))
+        net = yolo_v1.YOLOv1(variant, grid.num_classes)
+    assert net.grid == grid
+    return net
 
 
 THREE = Grid((32, 32), cells=4, boxes=2, num_classes=3)
@@ -765,3 +767,22 @@ def test_what_has_no_boxes_teaches_no_objects():
         shapes_with_objects(4).teaching("boxes")
     with pytest.raises(ValueError, match=r"for which fit knows no loss. Give loss="):
         cnnlab.fit(small_net(THREE), shapes_with_objects(4), epochs=1, progress=False)
+
+
+def test_the_published_network_has_the_papers_layers():
+    with on_meta():
+        net = yolo_v1.YOLOv1(yolo_v1.PUBLISHED)
+    convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 24 and (net.grid.picture, net.grid.cells, net.grid.channels) == ((448, 448), 7, 30)
+    # Figure 3, column by column: kernel and channels.
+    figure = ["7 64", "3 192", "1 128 3 256 1 256 3 512", "1 256 3 512 " * 4 + "1 512 3 1024"]
+    figure += ["1 512 3 1024 " * 2 + "3 1024 3 1024", "3 1024 3 1024"]
+    numbers = [int(word) for column in figure for word in column.split()]
+    kernels, widths = numbers[::2], numbers[1::2]
+    assert [(c.kernel_size[0], c.out_channels) for c in convolutions] == list(zip(kernels, widths))
+    counted = sum(k * k * a * b + b for k, a, b in zip(kernels, [3, *widths], widths))
+    counted += (7 * 7 * 1024 + 1) * 4096 + (4096 + 1) * 7 * 7 * 30
+    assert sum(p.numel() for p in net.parameters()) == counted
+    assert f"{counted:,} parameters" in yolo_v1.__doc__
+    assert net.fc1.weight.numel() / counted == pytest.approx(0.756, abs=0.001)
+    assert net(torch.zeros(2, 3, 448, 448, device="meta")).shape == (2, 30, 7, 7)
