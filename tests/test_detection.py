@@ -145,6 +145,28 @@ def test_gradients_of_overlap_are_finite_and_pull_boxes_together(name):
     assert pulls == (name != "iou"), "IoU alone says nothing to boxes that do not meet"
 
 
+LOSSES = {
+    "giou": library.generalized_box_iou_loss,
+    "diou": library.distance_box_iou_loss,
+    "ciou": library.complete_box_iou_loss,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_as_losses_they_pull_as_torchvisions(name):
+    for seed in SEEDS:
+        one, other = (
+            b[detection.area(b) > 1][:9].double() for b in (random_boxes(30, seed), random_boxes(30, seed + 1))
+        )
+        ours, theirs = one.clone().requires_grad_(), one.clone().requires_grad_()
+        loss = (1 - getattr(detection, name)(ours, other)).sum()
+        expected = LOSSES[name](theirs, other, reduction="sum")
+        loss.backward()
+        expected.backward()
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
+
+
 def test_overlap_by_hand():
     one, other = torch.tensor([0.0, 0, 2, 2]), torch.tensor([1.0, 0, 3, 2])
     assert detection.iou(one, other) == pytest.approx(1 / 3) and detection.giou(one, other) == pytest.approx(1 / 3)
@@ -429,6 +451,15 @@ def test_coco_as_pycocotools(crowds):
         found = detection.mean_average_precision(predictions, truths, 3)
         assert torch.allclose(found.table, expected, atol=1e-12, equal_nan=True), seed
         assert found.mean == pytest.approx(expected.nanmean().item(), abs=1e-12, nan_ok=True)
+
+
+def test_of_two_objects_equally_near_the_last_is_taken():
+    """So that the second prediction, which only the first object is near to, finds it; pycocotools does so too."""
+    truths = [Objects(torch.tensor([[0.0, 0, 10, 10], [4, 0, 14, 10]]), torch.tensor([0, 0]))]
+    said = torch.tensor([[2.0, 0, 12, 10], [-2, 0, 8, 10]])
+    predictions = [Objects(said, torch.tensor([0, 0]), torch.tensor([0.9, 0.8]))]
+    found = detection.mean_average_precision(predictions, truths, 1)
+    assert torch.allclose(found.table, by_pycocotools(predictions, truths, 1)) and found.table[0] == 1
 
 
 def by_the_devkit(predictions: list[Objects], truths: list[Objects], label: int, threshold: float, points: bool):
