@@ -47,6 +47,8 @@ _PACKAGES = (
     "exercises",
     "explain",
     "models",
+    "segmentation",
+    "ship",
     "train",
     "training",
     "transfer",
