@@ -41,7 +41,8 @@ def mask(
     Args:
         picture: uint8 or floats in [0, 1]. Shape: (H, W), (H, W, 3), (1, H, W) or (3, H, W).
         mask: a class map of whole numbers, in which 0 is the background and a number below 0 does not count; or, of
-            bools, a mask for each of several objects, which may overlap. Shape: (H, W), or (K, H, W) of bools.
+            bools, a mask for each of several objects, of which the later ones are on top. Shape: (H, W), or (K, H, W)
+            of bools.
         classes: names; of a class map the first is the background's, of K objects there are K.
         alt: what the figure shows, as for ``show``; required unless ``axis`` is given.
         caption: the numbered line below, as for ``show``.
@@ -70,16 +71,18 @@ def mask(
         figure, drawn = axis.figure, axis
     drawn.imshow(np.clip(pixels, 0, 1), vmin=0, vmax=1)
     handles = []
+    over = np.zeros((*pixels.shape[:2], 4))  # of all, since each layer would be another picture in the page
     for place, name, there in named:
         shade, stroke = _SHADES[place % len(_SHADES)], _STROKES[place % len(_STROKES)]
         color = [int(light(shade)[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        drawn.imshow(np.dstack([np.broadcast_to(color, (*there.shape, 3)), 0.5 * there]))
+        over[there] = [*color, 0.5]
         # Half a pixel of nothing around it closes the outline at the picture's border.
         rows, columns = (np.arange(-1, side + 1) for side in there.shape)
         around = np.pad(there.astype(float), 1)
         lines = {"colors": [dark(shade)], "linestyles": [stroke], "linewidths": 1.8}
         drawn.contour(columns, rows, around, levels=[0.5], **lines)
         handles.append(Patch(facecolor=light(shade), edgecolor=dark(shade), linestyle=stroke, label=plain(name)))
+    drawn.imshow(over)
     drawn.set(xlim=(-0.5, pixels.shape[1] - 0.5), ylim=(pixels.shape[0] - 0.5, -0.5))
     drawn.axis("off")
     if title is not None:

@@ -35,6 +35,7 @@ def export(model: nn.Module, pictures: Tensor) -> torch.export.ExportedProgram:
         ShipError: it cannot be exported; the message names the layer.
     """
     answer(model, pictures)
+    pictures = pictures.clone()  # a program keeps its example, and of a view all that it is a view of
     with evaluating(model):
         try:
             return program_of(model, pictures)

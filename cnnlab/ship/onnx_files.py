@@ -104,9 +104,10 @@ def quantize(
 ) -> OnnxNetwork:
     """Write an ONNX file whose layers count in whole numbers of eight bits, after what they read of some pictures.
 
-    ONNX Runtime's static quantization. What layers read becomes 0 to 255 between the smallest and the largest number
-    that was seen there. Weights become -64 to 63, a bit less than there is room for: processors without an instruction
-    for it (VNNI) add two products in 16 bits, which larger weights would overflow, on some machines and not on others.
+    ONNX Runtime's static quantization. Weights become 0 to 255 between the smallest and the largest of them, and what
+    layers read between the smallest and the largest number that was seen there. Signed weights would be quicker on
+    processors with an instruction for it (VNNI); on others two products are then added in 16 bits and overflow, so that
+    the same file would say other things on other machines.
 
     Args:
         path: a file of :func:`to_onnx`.
@@ -161,9 +162,8 @@ def _quantized(path: Path, simpler: Path, out: Path, name: str, batches: tuple[T
             Reader(),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            weight_type=QuantType.QUInt8,
             per_channel=per_channel,
-            reduce_range=True,
         )
     except Exception as error:
         raise ValueError(

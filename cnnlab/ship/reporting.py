@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class Report:
                 f"{row.agreement:.1%}",
                 f"{row.difference:.0e}" if row.difference < 1e-3 else f"{row.difference:.3f}",
                 *(_time(row.latency[n]) for n in batches),
-                "" if row.first is None else f"{row.first:.3g}",
+                "" if row.first is None else _digits(row.first),
             ]
             for row in self.rows
         ]
@@ -118,8 +119,6 @@ class Report:
         return " ".join([said, *(f"No {form}: {why}" for form, why in self.left_out.items())])
 
     def __str__(self) -> str:
-        import textwrap
-
         return text_table(self._table(), textwrap.fill(self._caption(), 84))
 
     def _repr_html_(self) -> str:
@@ -127,5 +126,9 @@ class Report:
 
 
 def _time(latency: Latency) -> str:
-    spread = (latency.upper - latency.lower) / 2
-    return f"{latency.median:.3g} ± {spread:.1g}"
+    return f"{_digits(latency.median)} ± {_digits((latency.upper - latency.lower) / 2, 1)}"
+
+
+def _digits(number: float, count: int = 3) -> str:
+    """So many digits, and all of those before the point."""
+    return f"{number:,.0f}" if number >= 10 ** (count - 1) else f"{number:.{count}g}"
