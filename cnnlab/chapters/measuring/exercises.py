@@ -41,7 +41,7 @@ defects.wrong({"accuracy": 0.93, "constant": 0.96, "precision": 0.4, "recall": 0
 
 @exercise(
     "measuring/wilson",
-    "An interval that never lies",
+    "An interval that never lies flat",
     cases=[(90, 100), (100, 100), (0, 20), (455, 500), (9_912, 10_000)],
     tolerance=2e-4,
 )

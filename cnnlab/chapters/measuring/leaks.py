@@ -17,9 +17,10 @@ from torch import Tensor
 
 from cnnlab.data import load_dataset
 
-__all__ = ["Leak", "LEAKS", "nearest", "planted"]
+__all__ = ["BOTH", "Leak", "LEAKS", "nearest", "planted"]
 
 CLASSES = 10
+BOTH = ("reported", "honest")
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,11 @@ def target(generator: torch.Generator) -> Leak:
 
 
 def selection(generator: torch.Generator) -> Leak:
-    """Of 5,000 random features the 30 that go best with the label, chosen on all pictures or on those to learn from."""
+    """Of 5,000 random features the 30 that go best with the label, chosen on all."""
     images, _ = _digits()
     pictures, labels = images[:100].flatten(1), _lots(100, generator, 2)
     features = (pictures @ torch.randn((64, 5000), generator=generator)).relu()
-    features = (features - features.mean(dim=0)) / features.std(dim=0).clamp_min(1e-6)
+    features = (features - features.mean(0)) / features.std(0).clamp_min(1e-6)
 
     def told(chosen_on: slice) -> float:
         some, own = features[chosen_on], labels[chosen_on]
