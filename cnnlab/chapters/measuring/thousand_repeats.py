@@ -15,9 +15,9 @@ PANEL = Panel(
     controls=(
         Slider("gap", 0, 3, "true difference", color="blue", step=0.1, decimals=1, unit=" points"),
         Slider("pictures", 100, 50000, "test pictures", color="orange", values=PICTURES),
-        Slider("seeds", 1, 20, "seeds of each recipe", color="green"),
-        Slider("spread", 0, 1.5, "spread between seeds", color="purple", step=0.1, decimals=1, unit=" points"),
-        Slider("apart", 2, 30, "pictures on which two networks differ", color="red", unit=" %"),
+        Slider("seeds", 1, 20, "seeds of each", color="green"),
+        Slider("spread", 0, 1.5, "spread of seeds", step=0.1, decimals=1, unit=" points"),
+        Slider("apart", 2, 30, "pictures that differ", color="red", unit=" %"),
         Count("lot", 1, 20, "Another thousand", "The thousand before"),
     ),
     presets={
@@ -34,8 +34,8 @@ PANEL = Panel(
         f"trainings of each recipe, whose seeds spread by {spread} points, and two networks differ on {apart} % of the "
         "pictures. Sentences say how often the worse recipe wins and what two tests make of it."
     ),
-    room=215,
-    hint=330,
+    room=165,
+    hint=232,
 )
 
 
@@ -51,7 +51,8 @@ def thousand_repeats(
     """Two recipes compared a thousand times over: a histogram of the difference that is reported.
 
     In each repetition every training has an accuracy of its own, normal around its recipe's with the spread between
-    seeds, and each pair of networks is asked about other pictures.
+    seeds, and each pair of networks errs on pictures of its own. (In the record "seeds" they nearly do: the pictures'
+    part of the error falls from 0.30 points with one seed each to 0.07 with 24, where this model says 0.06.)
 
     Args:
         gap: by how many points one recipe is truly better, 0 to 3, and no more than ``apart``.
