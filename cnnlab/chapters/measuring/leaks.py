@@ -136,7 +136,7 @@ def target(generator: torch.Generator) -> Leak:
 
 
 def selection(generator: torch.Generator) -> Leak:
-    """Of 5,000 random features the 30 that go best with the label, chosen on all."""
+    """Of 5,000 random features the 30 best for the label, chosen on all pictures."""
     images, _ = _digits()
     pictures, labels = images[:100].flatten(1), _lots(100, generator, 2)
     features = (pictures @ torch.randn((64, 5000), generator=generator)).relu()
