@@ -127,7 +127,8 @@ def wilson(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
     share, weight = right / count, z**2 / count
     middle = (share + weight / 2) / (1 + weight)
     reach = z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    # Rounding must not leave the ends of the scale out where they are what was counted.
+    return middle - reach if right else 0.0, middle + reach if right < count else 1.0
 
 
 def paired(before: Answers, after: Answers, *, level: float = 0.95, resamples: int = 4000, seed: int = 0) -> Paired:
