@@ -741,3 +741,26 @@ def test_a_thousand_repeats_lie_as_they_are_told_to(node):
             assert seeds == [0, 0, 1000]
         if own["gap"] == own["spread"] == 0:  # nothing to find: each test errs in one of twenty
             assert 25 < sum(mcnemar[:2]) < 80 and 25 < sum(seeds[:2]) < 80
+
+
+def test_a_threshold_counts_as_the_normal_distribution_does(node):
+    """Counts and costs, the cheapest threshold against a search, and the curve's area against its formula."""
+    from statistics import NormalDist
+
+    states = [
+        dict(zip(("apart", "share", "miss"), own, strict=True)) for own in ((2, 10, 20), (0.5, 1, 50), (4, 50, 1))
+    ]
+    cuts = [tenth / 10 for tenth in range(-30, 71)]
+    asked = f"[{cuts}.map((cut) => m.tally(s, cut)), m.cheapest(s), m.points(s, 'roc')]"
+    found = node(VIEWS["threshold"], f"{json.dumps(states)}.map((s) => {asked})")
+    for own, (rows, cheapest, curve) in zip(states, found, strict=True):
+        there = 10 * own["share"]
+        for cut, row in zip(cuts, rows, strict=True):
+            hits = there * (1 - NormalDist(own["apart"]).cdf(cut))
+            alarms = (1000 - there) * (1 - NormalDist().cdf(cut))
+            assert (row["hits"], row["alarms"]) == pytest.approx((hits, alarms), abs=1e-3)
+            assert row["cost"] == pytest.approx(own["miss"] * (there - hits) + alarms, abs=0.01)
+        best = min(zip((row["cost"] for row in rows), cuts, strict=True))[1]
+        assert best == pytest.approx(min(7, max(-3, cheapest)), abs=0.11)
+        across, up = zip(*curve, strict=True)
+        assert np.trapezoid(up, across) == pytest.approx(NormalDist().cdf(own["apart"] / 2**0.5), abs=0.005)
