@@ -205,7 +205,7 @@ def by_torch(gradients: list[float], rate: float) -> list[float]:
 
 @exercise(
     "training_a_cnn/stepped",
-    "Which rate is it?",
+    "The last rate",
     cases=[
         (0.1, 30, 100, 10, True),
         (0.1, 30, 100, 10, False),
