@@ -100,7 +100,7 @@ const view = (state, width) => {
       ]),
       svg(
         "svg",
-        { x: 0, y: 8, width, height: TALL, class: "br-clip" },
+        { x: 0, y: 8, width, height: TALL, style: "overflow:hidden" },
         line(expected({ ...state, batch: BASE }, state.rate, base), BASE, "br-base"),
         line(sample(state, rate, own), state.batch, "br-run"),
         line(expected(state, rate, own), state.batch, "br-mean"),

@@ -142,7 +142,7 @@ const view = (state, width) => {
       { role: "img", "aria-label": "The valley from above with five walks, and their heights by step." },
       svg(
         "svg",
-        { ...frame, class: "op-clip" },
+        { ...frame, style: "overflow:hidden" },
         valley(state, [x(LOWEST[0]), y(LOWEST[1])], scale),
         lines.map(({ name, style, points }) => svg("polyline", { points, style, class: "op-walk", "data-walk": name })),
         lines.map(({ fill, own }) => {
@@ -162,7 +162,7 @@ const view = (state, width) => {
       ]),
       svg(
         "svg",
-        { x: 0, y: MAP + GAP, width, height: CURVES, class: "op-clip" },
+        { x: 0, y: MAP + GAP, width, height: CURVES, style: "overflow:hidden" },
         lines.map(({ own, style }) => {
           const points = own.map((one, i) => `${at(i).toFixed(1)},${(up(height(one, state)) - MAP - GAP).toFixed(1)}`);
           return svg("polyline", { points: points.join(" "), style, class: "op-walk" });
