@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -340,9 +341,9 @@ def test_links_between_pages_lead_somewhere_and_ids_are_unique(html: Path) -> No
         reader.feed(path.read_text(encoding="utf-8"))
     broken = []
     for path, reader in parsed.items():
-        twice = {name for name in reader.ids if reader.ids.count(name) > 1}
+        twice = [name for name, times in Counter(reader.ids).items() if times > 1]
         if twice:
-            broken.append(f"{path.name}: ids used twice: {sorted(twice)}")
+            broken.append(f"{path.name}: ids used twice: {twice}")
         for target in reader.targets:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc or target.startswith("//"):
