@@ -94,10 +94,11 @@ EXPERIMENT = Experiment(
             data="cifar10",
             epochs=20,
             size=16,
-            train_images=2_000,
-            test_images=2_000,
-            strengths={"crop": (1, 2, 4, 8), "rotate": (5, 15, 45, 180), "color": (0.2, 0.5, 1.0)}
-            | {"cutout": (4, 8, 12), "flip": (0.5,), "mixup": (0.2, 1.0), "cutmix": (1.0,)},
+            train_images=1_500,
+            test_images=1_500,
+            width=10,
+            strengths={"crop": (1, 2, 4, 8), "rotate": (10, 30, 180), "color": (0.3, 1.0), "cutout": (4, 10)}
+            | {"flip": (0.5,), "mixup": (1.0,), "cutmix": (1.0,)},
         ),
         "gpu": Settings(
             data="cifar10",

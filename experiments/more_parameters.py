@@ -22,7 +22,7 @@ class Settings:
     data: str
     size: int
     test_images: int
-    widths: dict[float, tuple[int, ...]]  # by the share of the labels that are drawn at random
+    widths: tuple[tuple[float, tuple[int, ...]], ...]  # share of the labels that are drawn at random, widths
     images: int  # of each width
     counts: tuple[int, ...]  # pictures, all with ``width``
     width: int
@@ -38,7 +38,7 @@ class Settings:
 def cases(settings: Settings) -> list[Case]:
     wide = [
         {"sweep": "width", "width": width, "pictures": settings.images, "noise": noise, "shifts": False}
-        for noise, widths in settings.widths.items()
+        for noise, widths in settings.widths
         for width in widths
     ]
     many = [
@@ -90,7 +90,7 @@ EXPERIMENT = Experiment(
             data="shapes",
             size=16,
             test_images=20,
-            widths={0.2: (1, 2), 0.0: (1,)},
+            widths=((0.2, (1, 2)), (0.0, (1,))),
             images=50,
             counts=(20, 50),
             width=2,
@@ -101,7 +101,7 @@ EXPERIMENT = Experiment(
             data="fashion_mnist",
             size=14,
             test_images=1_000,
-            widths={0.2: (1, 2, 3, 4, 6, 8, 12, 16, 24), 0.0: (1, 3, 8, 24)},
+            widths=((0.2, (1, 2, 3, 4, 6, 8, 12, 16, 24)), (0.0, (1, 3, 8, 24))),
             images=500,
             counts=(50, 200, 800, 3_200),
             width=8,
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
             data="cifar10",
             size=32,
             test_images=10_000,
-            widths=dict.fromkeys((0.0, 0.1, 0.2), (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64)),
+            widths=tuple((noise, (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64)) for noise in (0.0, 0.1, 0.2)),
             images=50_000,
             counts=(500, 1_000, 5_000, 10_000, 50_000),
             width=64,

@@ -94,7 +94,9 @@ def augment_photo(
         )
     x1, y1, x2, y2 = box
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-        raise ValueError(f"box={box!r} must be x1, y1, x2, y2 as shares of the side, from 0 to 1 and each below its end.")
+        raise ValueError(
+            f"box={box!r} must be x1, y1, x2, y2 as shares of the side, from 0 to 1 and each below its end."
+        )
     for name, place in points.items():
         if not all(0 <= value <= 1 for value in place):
             raise ValueError(f"points: {name!r} is at {place!r}, which must be shares of the side, from 0 to 1.")

@@ -18,13 +18,13 @@ PANEL = Panel(
         Slider("degree", 0, DEGREES, "degree", color="orange"),
         Slider("points", POINTS[0], POINTS[-1], "points to learn from", values=POINTS, color="blue"),
         Slider("noise", 0, 1, "noise", symbol="σ", step=0.05, decimals=2),
-        Slider("penalty", PENALTIES[0], PENALTIES[-1], "power of ten of the penalty λ", values=PENALTIES, color="green"),
+        Slider("penalty", PENALTIES[0], PENALTIES[-1], "penalty λ, power of ten", values=PENALTIES, color="green"),
         Slider("seed", 0, 19, "draw"),
     ),
     alt=lambda degree, points, noise, penalty, seed: (
-        f"On the left a curve, {points} noisy points of it and a polynomial of degree {degree} fitted to them, with the "
-        "fits to other draws of points as thin lines; on the right the training and the test error against the degree, "
-        "from 0 to 30. Sliders change degree, points, noise and penalty."
+        f"On the left a curve, {points} noisy points of it and a polynomial of degree {degree} fitted to them, with "
+        "the fits to other draws of points as thin lines; on the right the training and the test error against the "
+        "degree, from 0 to 30. Sliders change degree, points, noise and penalty."
     ),
     room=230,
     hint=170,
