@@ -31,15 +31,15 @@ PANEL = Panel(
     "augment_photo",
     title="One photo, augmented",
     controls=(
-        Slider("crop", 50, 100, "crop, share of the side", unit=" %", color="orange"),
+        Slider("crop", 50, 100, "crop", unit=" %", color="orange"),
         Slider("turn", -45, 45, "rotation", unit="°", color="orange"),
         Slider("shear", -30, 30, "shear", unit="°", color="orange"),
         Slider("warp", 0, 8, "local warp", unit=" %", color="orange"),
         Slider("light", 40, 160, "brightness", unit=" %", color="green"),
         Slider("saturation", 0, 200, "saturation", unit=" %", color="green"),
         Slider("pca", -4, 4, "PCA color", symbol="α₁", step=0.1, decimals=1, color="green"),
-        Slider("erase", 0, 60, "erased, share of the side", unit=" %", color="red"),
-        Slider("strength", 0, 200, "strength of what is drawn", unit=" %", step=10),
+        Slider("erase", 0, 60, "erased", unit=" %", color="red"),
+        Slider("strength", 0, 200, "strength", unit=" %", step=10),
         Toggle("mirrored", "Mirrored"),
         Steps("draws", ms=800, loop=True),
     ),
@@ -49,8 +49,8 @@ PANEL = Panel(
         "is augmented, with the box and the points where they went. Sliders crop, turn, shear and warp it, change its "
         "brightness, saturation and color along the first component, and erase a square. At the start nothing is done."
     ),
-    room=200,
-    hint=190,
+    room=120,
+    hint=150,
     presets={
         "Nothing": {**STILL, **PLACES},
         "A usual draw": {**STILL, **PLACES, "crop": 84, "turn": 8, "light": 112, "mirrored": True},

@@ -1,4 +1,4 @@
-import { range, signed, sized, svg } from "../../widgets/static/core.js";
+import { el, range, signed, sized, svg } from "../../widgets/static/core.js";
 import { panel, sliding } from "../../widgets/static/panel.js";
 
 const DEGREES = 30;
@@ -193,10 +193,35 @@ export const view = (state, width) => {
   };
 };
 
+const key = () =>
+  el(
+    "p",
+    { class: "cx-hint bv-key" },
+    [
+      ["bv-truth", "the curve"],
+      ["bv-fit", "fit, test error"],
+      ["bv-other", "fits to other draws"],
+      ["bv-train", "training error"],
+      ["bv-noise", "noise"],
+    ].map(([mark, said]) =>
+      el(
+        "span",
+        {},
+        svg(
+          "svg",
+          { width: 22, height: 8, viewBox: "0 0 22 8", class: "bv-plot", "aria-hidden": "true" },
+          svg("path", { class: mark, d: "M0 4H22" }),
+        ),
+        ` ${said}`,
+      ),
+    ),
+  );
+
 const layout = (own) => [
   own.presets(),
   own.sliders,
   own.bar(own.part("fit", { class: "bv-part" }), own.part("errors", { class: "bv-part" })),
+  key(),
   own.text,
   own.hint,
 ];

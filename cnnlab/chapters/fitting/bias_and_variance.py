@@ -16,9 +16,9 @@ PANEL = Panel(
     title="Too simple, too free",
     controls=(
         Slider("degree", 0, DEGREES, "degree", color="orange"),
-        Slider("points", POINTS[0], POINTS[-1], "points to learn from", values=POINTS, color="blue"),
+        Slider("points", POINTS[0], POINTS[-1], "points", values=POINTS, color="blue"),
         Slider("noise", 0, 1, "noise", symbol="σ", step=0.05, decimals=2),
-        Slider("penalty", PENALTIES[0], PENALTIES[-1], "penalty λ, power of ten", values=PENALTIES, color="green"),
+        Slider("penalty", PENALTIES[0], PENALTIES[-1], "penalty, 10 to the", values=PENALTIES, color="green"),
         Slider("seed", 0, 19, "draw"),
     ),
     alt=lambda degree, points, noise, penalty, seed: (
@@ -26,8 +26,8 @@ PANEL = Panel(
         "the fits to other draws of points as thin lines; on the right the training and the test error against the "
         "degree, from 0 to 30. Sliders change degree, points, noise and penalty."
     ),
-    room=230,
-    hint=170,
+    room=175,
+    hint=165,
     presets={
         "Too simple": {"degree": 1, "points": 15, "noise": 0.3, "penalty": -9},
         "About right": {"degree": 4, "points": 15, "noise": 0.3, "penalty": -9},
