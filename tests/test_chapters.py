@@ -30,9 +30,10 @@ from tools.chapters import (
     source_note,
     toc,
 )
+from tools.heads import head, prose, stored_head, words
 
 LONGEST_CELL = 45  # lines
-FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability")
+FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability", "mask", "boxes")
 LONGEST_LINE = 88  # characters: what a page's column holds (book/ruff.toml, --cnnlab-code in cnnlab.css)
 LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)
@@ -55,20 +56,6 @@ def path(request) -> Path:
 @pytest.fixture
 def notebook(path: Path) -> nbformat.NotebookNode:
     return read(path)
-
-
-def prose(notebook: nbformat.NotebookNode) -> str:
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-
-
-def words(text: str) -> int:
-    """Words that a reader reads: no code, formulas, directive lines, link targets or HTML tags."""
-    text = re.sub(r"```\{code-block\}.*?```", " ", text, flags=re.DOTALL)
-    text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", text, flags=re.DOTALL)
-    text = re.sub(r"^(?:`{3,}|:{3,}).*$|^:[\w-]+:.*$|^---$", " ", text, flags=re.MULTILINE)
-    text = re.sub(r"\]\([^)]*\)", "] ", text)
-    text = re.sub(r"<[^>]+>", " ", text)
-    return len(re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text))
 
 
 # --- one notebook at a time ---------------------------------------------------------------------------------------
@@ -94,6 +81,15 @@ def test_first_cell_holds_title_and_colab_badge(path: Path, notebook) -> None:
     assert (ROOT / "book" / "static" / BADGE).is_file()
     note = source_note(path, ADDRESS)
     assert first.source.endswith(f"\n\n{note}"), f"the first cell ends with this:\n{note}"
+
+
+def test_its_head_says_what_it_needs_and_how_long_it_takes(path: Path, notebook) -> None:
+    """What it needs comes earlier in the book; the minutes are counted, so `make execute` mends them."""
+    counted = head(notebook)
+    assert stored_head(notebook) == counted.text(path.parent)
+    order = [chapter.resolve() for chapter in NOTEBOOKS]
+    for need in counted.needs:
+        assert (path.parent / need).resolve() in order[: order.index(path)], f"{need} does not come before {path.stem}"
 
 
 def test_setup_cell_is_the_common_one(notebook) -> None:
@@ -193,8 +189,7 @@ def _shows(node: ast.AST) -> bool:
     """A call that puts a figure on the page, not one that draws into a panel."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func)
-        in {"draw.show", "draw.bars", "draw.lines", "draw.dots", "draw.confusion", "draw.reliability"}
+        and ast.unparse(node.func) in {f"draw.{name}" for name in FIGURES}
         and "axis" not in {keyword.arg for keyword in node.keywords}
     )
 
