@@ -55,7 +55,11 @@ NAMES = (
     "modernize",
     "race",
     "order_of_stages",
+    "random_labels",
+    "more_parameters",
+    "augmentation_strength",
     "seeds",
+    "tuned_optimizers",
 )
 
 
