@@ -55,6 +55,8 @@ NAMES = (
     "modernize",
     "race",
     "order_of_stages",
+    "rules",
+    "how_many_layers",
 )
 
 
