@@ -42,6 +42,7 @@ _PACKAGES = (
     "compress",
     "convolutions",
     "data",
+    "detection",
     "draw",
     "evaluation",
     "exercises",

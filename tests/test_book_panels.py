@@ -82,3 +82,12 @@ def test_halves_show_all_of_the_figure_in_the_colors_of_the_page():
     assert not re.search(r'(?:fill|stroke)="#1d2530"', page) and "var(--cnnlab-ink)" in page
     assert page.count('role="img" aria-label="Three pictures"') == 1
     assert re.search(r'cnnlab-half"[^>]*aria-hidden="true"', page)
+    assert "margin-left:auto" not in page, "pictures stand in the middle"
+
+
+def test_the_second_of_two_panels_with_one_axis_stands_below_the_first():
+    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(6, 2))
+    for axis in axes:
+        axis.plot([0, 1000], [0, 1000])
+    svg = stored(figure)
+    assert "margin-left:auto;margin-right:0" in halves(inline(svg, "Two lines"), cut(svg), "two", "Two lines")

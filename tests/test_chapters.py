@@ -30,6 +30,7 @@ from tools.chapters import (
     source_note,
     toc,
 )
+from tools.heads import head, prose, stored_head, words
 
 LONGEST_CELL = 45  # lines
 FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability")
@@ -57,20 +58,6 @@ def notebook(path: Path) -> nbformat.NotebookNode:
     return read(path)
 
 
-def prose(notebook: nbformat.NotebookNode) -> str:
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-
-
-def words(text: str) -> int:
-    """Words that a reader reads: no code, formulas, directive lines, link targets or HTML tags."""
-    text = re.sub(r"```\{code-block\}.*?```", " ", text, flags=re.DOTALL)
-    text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", text, flags=re.DOTALL)
-    text = re.sub(r"^(?:`{3,}|:{3,}).*$|^:[\w-]+:.*$|^---$", " ", text, flags=re.MULTILINE)
-    text = re.sub(r"\]\([^)]*\)", "] ", text)
-    text = re.sub(r"<[^>]+>", " ", text)
-    return len(re.findall(r"[^\W_]+(?:['’.-][^\W_]+)*", text))
-
-
 # --- one notebook at a time ---------------------------------------------------------------------------------------
 
 
@@ -94,6 +81,15 @@ def test_first_cell_holds_title_and_colab_badge(path: Path, notebook) -> None:
     assert (ROOT / "book" / "static" / BADGE).is_file()
     note = source_note(path, ADDRESS)
     assert first.source.endswith(f"\n\n{note}"), f"the first cell ends with this:\n{note}"
+
+
+def test_its_head_says_what_it_needs_and_how_long_it_takes(path: Path, notebook) -> None:
+    """What it needs comes earlier in the book; the minutes are counted, so `make execute` mends them."""
+    counted = head(notebook)
+    assert stored_head(notebook) == counted.text(path.parent)
+    order = [chapter.resolve() for chapter in NOTEBOOKS]
+    for need in counted.needs:
+        assert (path.parent / need).resolve() in order[: order.index(path)], f"{need} does not come before {path.stem}"
 
 
 def test_setup_cell_is_the_common_one(notebook) -> None:

@@ -5,8 +5,8 @@
     python tools/execute_notebooks.py --stills [...]                  # run nothing, only take the explorers' pictures
 
 Each notebook gets a fresh kernel in its own folder, at the smoke scale. What would make diffs noisy is left out:
-times, versions in the metadata, random cell and widget ids. Fails on the first error in a cell, and with --check
-also where a chapter takes longer than a minute.
+times, versions in the metadata, random cell and widget ids. The minutes at a chapter's head are counted anew. Fails
+on the first error in a cell, and with --check also where a chapter takes longer than a minute.
 
 Into each explorer's output goes a picture of its first state, for where scripts do not run; it is taken anew only
 where the output has changed.
@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cnnlab.widgets import stills
 from tools.chapters import ROOT, code_cells, is_excused, notebooks
+from tools.heads import with_head
 from tools.stills import camera
 
 LIMIT = 60.0  # seconds that a chapter may take at smoke scale on two cores
@@ -193,7 +194,7 @@ def store(path: Path, options: argparse.Namespace) -> bool:
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     stored = nbformat.read(path, as_version=4)
     if options.tidy:
-        nbformat.write(tidy(stored), path)
+        nbformat.write(tidy(with_head(stored, path.parent)), path)
         return True
     if options.stills:
         said = add_stills(stored, stored, anew=True)
@@ -207,7 +208,7 @@ def store(path: Path, options: argparse.Namespace) -> bool:
         print(f"{name}: FAILED\n{error}", file=sys.stderr)
         return False
     late = options.check and seconds > LIMIT
-    said = "" if options.check else add_stills(tidy(notebook), stored)
+    said = "" if options.check else add_stills(tidy(with_head(notebook, path.parent)), stored)
     said += f"  over {LIMIT:.0f} s" if late else ""
     print(f"{name}: {seconds:.1f} s, {compared(notebook)}, slowest {longest:.1f} s ({cell}){said}", flush=True)
     if not options.check:

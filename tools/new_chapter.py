@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import execute_notebooks
 from tools.chapters import ROOT, TO_BE_WRITTEN, badge, repository, setup_cell, source_note, toc
+from tools.heads import with_head
 
 # The anatomy of a chapter after its opening: what stands under each heading.
 SECTIONS = {
@@ -32,6 +33,9 @@ SECTIONS = {
     "References": "the papers, and where they and the libraries differ",
 }
 OPENING = ("the question that a reader cares about, and a picture after three lines", "what you can do at the end")
+
+# What it needs is written in by hand, as links; the minutes are counted.
+NEEDS = "*It needs no other chapter, and takes about 5 minutes.*"
 
 
 def parts(root: Path = ROOT) -> list[str]:
@@ -91,10 +95,10 @@ def _with_line(contents: str, part: str, name: str) -> str:
 def _notebook(path: Path, title: str, root: Path) -> nbformat.NotebookNode:
     address = repository(root)
     links = (badge(path, address, root=root), source_note(path, address, root=root))
-    opening = "\n\n".join([f"# {title}", *map(_marked, OPENING), *links])
+    opening = "\n\n".join([f"# {title}", *map(_marked, OPENING), NEEDS, *links])
     sections = [new_markdown_cell(f"## {heading}\n\n{_marked(wanted)}") for heading, wanted in SECTIONS.items()]
     cells = [new_markdown_cell(opening), new_code_cell(setup_cell(address)), *sections]
-    return execute_notebooks.tidy(new_notebook(cells=cells))
+    return execute_notebooks.tidy(with_head(new_notebook(cells=cells), path.parent))
 
 
 def _marked(wanted: str) -> str:

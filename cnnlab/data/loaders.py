@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +226,7 @@ def length_of(data: Any) -> int | None:
 
 
 def moved(y: Any, device: torch.device) -> Any:
-    """Targets on the device: a tensor, or all those in a dict, a list or a tuple."""
+    """Targets on the device: a tensor, or all those in a dict, a list, a tuple or a dataclass."""
     if isinstance(y, Tensor):
         return y.to(device, non_blocking=True)
     if isinstance(y, dict):
@@ -233,6 +234,8 @@ def moved(y: Any, device: torch.device) -> Any:
     if isinstance(y, list | tuple):
         values = [moved(value, device) for value in y]
         return type(y)(*values) if hasattr(y, "_fields") else type(y)(values)
+    if _is_record(y):
+        return replace(y, **{name: moved(value, device) for name, value in _of_record(y).items()})
     return y  # a name or a number beside the tensors
 
 
@@ -273,9 +276,9 @@ def pair(batch: Any, who: str) -> tuple[Tensor, Any]:
             raise LoaderError(
                 f"{who} gave {len(x)} pictures and targets of shape {tuple(y.shape)}: as many are needed."
             )
-    elif not isinstance(y, dict | list | tuple) or not any(True for _ in tensors(y)):
+    elif not (isinstance(y, dict | list | tuple) or _is_record(y)) or not any(True for _ in tensors(y)):
         raise LoaderError(
-            f"{who} gave y as {type(y).__name__}. {wanted}: a tensor, or tensors in a dict, list or tuple."
+            f"{who} gave y as {type(y).__name__}. {wanted}: a tensor, or tensors in a dict, list, tuple or dataclass."
         )
     return x, y
 
@@ -290,6 +293,17 @@ def tensors(y: Any) -> Iterator[Tensor]:
     elif isinstance(y, list | tuple):
         for value in y:
             yield from tensors(value)
+    elif _is_record(y):
+        yield from tensors(_of_record(y))
+
+
+def _is_record(y: Any) -> bool:
+    """Whether it is a dataclass, such as :class:`cnnlab.detection.Objects`."""
+    return is_dataclass(y) and not isinstance(y, type)
+
+
+def _of_record(y: Any) -> dict[str, Any]:
+    return {field.name: getattr(y, field.name) for field in fields(y) if field.init}
 
 
 def _works_on_colors(augment: Any) -> bool:

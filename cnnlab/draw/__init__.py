@@ -14,6 +14,7 @@ _HOMES: dict[str, str] = {
     "dots": "cnnlab.draw.plots",
     "confusion": "cnnlab.draw.plots",
     "reliability": "cnnlab.draw.calibrated",
+    "boxes": "cnnlab.draw.found",
     "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",

@@ -8,7 +8,7 @@ int64 (N, H, W), a class each pixel  cross-entropy of the pixels     pixel_accur
 float (N, K), probabilities          ``nn.CrossEntropyLoss()``       accuracy
 float (N, K) of 0 and 1, labels      ``nn.BCEWithLogitsLoss()``      label_accuracy
 float (N,) or (N, d), values         ``nn.MSELoss()`` and the like   absolute_error
-dicts, lists and tuples of tensors   a function of yours             nothing
+dicts, lists, tuples, dataclasses    a function of yours             nothing
 ===================================  ==============================  ==================================
 
 The first two need no ``loss=``; for the others it says which of them is meant.

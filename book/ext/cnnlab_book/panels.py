@@ -27,6 +27,7 @@ _ROOT = re.compile(r"<svg\b[^>]*>")
 _BOX = re.compile(r'\bviewBox="([^"]*)"')
 _WIDTH = re.compile(r"max-width:([\d.]+)px")
 _FONT = re.compile(r"(?:stroke-linejoin|font-family):[^;\"]+")
+_LABELS = re.compile(r"text-anchor: ?end")  # of an axis at the left
 _PAINT = re.compile(r'\b(fill|stroke)="(#[0-9a-f]{6})"')
 
 
@@ -90,7 +91,8 @@ def halves(svg: str, place: float, name: str, said: str) -> str:
     widest = max(width for _, width in parts)
     inherited = ";".join(_FONT.findall(root[0]))
     # Of panels with one axis for both, the second lacks its labels: flush right, its axis stands below the first's.
-    similar = min(width for _, width in parts) > 0.75 * widest
+    # Pictures have no axis, and stand in the middle.
+    similar = _LABELS.search(svg) and min(width for _, width in parts) > 0.75 * widest
     written = []
     for number, (start, width) in enumerate(parts):
         words = (
