@@ -191,10 +191,16 @@ def sketch_network(
     )
 
 
-def sketched_model(layers: Sequence[Sketched], in_channels: int = 3, side: int = 32) -> nn.Sequential:
+def sketched_model(
+    layers: Sequence[Sketched], in_channels: int = 3, side: int = 32, *, batch_norm: bool = False
+) -> nn.Sequential:
     """The layers of a sketch as a network, with a ReLU in place after each that learns, but for the last.
 
     Shape: (N, in_channels, side, side) -> what the last layer gives.
+
+    Args:
+        batch_norm: one between each convolution and its ReLU, which the explorer does not count: two weights for a
+            channel, and a map more to store.
 
     Raises:
         ValueError: for a layer that the explorer does not offer, or one that does not fit.
@@ -224,6 +230,8 @@ def sketched_model(layers: Sequence[Sketched], in_channels: int = 3, side: int =
             side = output_size(side, *window, layer.dilation)
             if layer.kind == "conv":
                 model.append(nn.Conv2d(channels, layer.channels, *window, dilation=layer.dilation))
+                if batch_norm:
+                    model.append(nn.BatchNorm2d(layer.channels))
             else:
                 model.append((nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d)(*window))
         if layer.kind in ("conv", "dense"):
