@@ -48,6 +48,8 @@ _PACKAGES = (
     "exercises",
     "explain",
     "models",
+    "segmentation",
+    "ship",
     "train",
     "training",
     "transfer",

@@ -33,7 +33,7 @@ from tools.chapters import (
 from tools.heads import head, prose, stored_head, words
 
 LONGEST_CELL = 45  # lines
-FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability")
+FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability", "mask", "boxes")
 LONGEST_LINE = 88  # characters: what a page's column holds (book/ruff.toml, --cnnlab-code in cnnlab.css)
 LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)
@@ -189,8 +189,7 @@ def _shows(node: ast.AST) -> bool:
     """A call that puts a figure on the page, not one that draws into a panel."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func)
-        in {"draw.show", "draw.bars", "draw.lines", "draw.dots", "draw.confusion", "draw.reliability"}
+        and ast.unparse(node.func) in {f"draw.{name}" for name in FIGURES}
         and "axis" not in {keyword.arg for keyword in node.keywords}
     )
 

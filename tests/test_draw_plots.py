@@ -11,7 +11,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 
-from cnnlab.draw import bars, confusion, dots, lines, palette, plots, use_style
+from cnnlab.draw import bars, confusion, dots, lines, mask, masks, palette, plots, use_style
 
 LAYERS = ["C1", "C3", "F6"]
 SHARES = {"of the parameters": [0.1, 0.2, 0.7], "of the MACs": [0.5, 0.4, 0.1]}
@@ -30,6 +30,7 @@ def shown(monkeypatch) -> list:
     """What reached ``show``: (figure, alt, caption), left open to be looked at."""
     met: list = []
     monkeypatch.setattr(plots, "show", lambda *given: met.append(given))
+    monkeypatch.setattr(masks, "show", lambda *given: met.append(given))
     return met
 
 
@@ -217,3 +218,51 @@ def test_what_cannot_be_drawn_is_said_in_a_line_and_leaves_no_figure_open(call, 
         call()
     assert "\n" not in str(caught.value)
     assert plt.get_fignums() == []
+
+
+# --- masks --------------------------------------------------------------------------------------------------------
+
+PIXELS = np.full((3, 4, 6), 128, np.uint8)
+CLASS_MAP = torch.tensor([[0, 0, 1, 1, 3, 3], [0, 0, 1, 1, 3, 3], [-100, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+
+
+def test_a_class_map_lies_over_its_picture_and_its_classes_are_named(shown):
+    mask(PIXELS, CLASS_MAP, ["nothing", "cat", "dog", "$cow"], "alt", "caption", title="T")
+    ((_, *words),), axis = shown, drawn(shown)
+    assert (*words, axis.get_title(loc="left")) == ("alt", "caption", "T")
+    assert legend(axis) == ["cat", r"\$cow"], "no dog, and no background"
+    shades = [to_hex(patch.get_facecolor()) for patch in axis.get_legend().get_patches()]
+    assert shades == [color("blue"), color("teal")], "a class keeps its color, whatever else is there"
+    over = axis.images[1].get_array()
+    assert (over[..., 3] == 0.5 * (CLASS_MAP > 0).numpy()).all() and to_hex(over[0, 2, :3]) == color("blue")
+    whole, dotted = axis.collections
+    assert whole.get_linestyle()[0][1] is None and dotted.get_linestyle()[0][1] is not None
+
+
+def test_objects_may_overlap_and_have_an_outline_each(shown):
+    _, (left, right) = plt.subplots(1, 2)
+    objects = torch.zeros(3, 4, 6, dtype=torch.bool)
+    objects[0, :2, :3], objects[1, 1:, 2:] = True, True
+    mask(PIXELS[0], objects, ["a", "b", "empty"], axis=left)
+    mask(PIXELS, objects[0], ["a"], axis=right, legend=False)
+    assert not shown and legend(left) == ["a", "b"] and right.get_legend() is None
+    over = left.images[1].get_array()
+    assert to_hex(over[0, 0, :3]) == color("blue") and to_hex(over[1, 2, :3]) == color("orange")
+    outline = left.collections[1].get_paths()[0].vertices
+    assert outline.max(0).tolist() == [5.5, 3.5], "closed at the border"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: mask(PIXELS, CLASS_MAP[1:], ["a"] * 4, "alt"), r"mask has the shape \(3, 6\) for a picture of 4 x 6"),
+        (lambda: mask(PIXELS, CLASS_MAP, ["a"] * 3, "alt"), r"mask has the class 3 and classes 3 names, for 0 to 2"),
+        (lambda: mask(PIXELS, CLASS_MAP > 0, ["a"] * 3, "alt"), r"classes has 3 names for 1 masks"),
+        (lambda: mask(PIXELS, CLASS_MAP.float(), ["a"] * 4, "alt"), r"mask is float32 of shape \(4, 6\)"),
+        (lambda: mask(PIXELS, CLASS_MAP, ["a"] * 4), "alt"),
+        (lambda: mask(PIXELS, CLASS_MAP, ["a"] * 4, "alt", axis=plt.gca()), "alt and caption belong to the whole"),
+    ],
+)
+def test_what_is_wrong_with_a_mask_is_said(call, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        call()

@@ -58,6 +58,8 @@ NAMES = (
     "random_labels",
     "more_parameters",
     "augmentation_strength",
+    "seeds",
+    "tuned_optimizers",
 )
 
 

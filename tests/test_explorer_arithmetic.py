@@ -716,3 +716,51 @@ def test_who_hears_whom_is_what_the_layers_do(node, kind):
     own = {"convolution": SeparableConv(64), "full": Attention(64)}.get(kind, RelativeAttention(64, 32, 4))
     shape = (36, 16, 64) if kind in ("windows", "grid", "turns") else (24, 24, 64)
     assert bill["all"] == summarize(own, shape).macs
+
+
+def test_a_thousand_repeats_lie_as_they_are_told_to(node):
+    """The worse one's wins against the normal distribution, the drawn against the expected, tests at 5 %."""
+    from statistics import NormalDist
+
+    named = ("gap", "pictures", "seeds", "spread", "apart")
+    states = [(0.5, 1000, 1, 0.5, 12), (1.2, 500, 3, 0.8, 10), (0, 200, 5, 0, 20), (3, 50000, 20, 1.5, 30)]
+    states = [dict(zip(named, own, strict=True)) | {"lot": 2} for own in states]
+    asked = (
+        "((all) => [m.worseWins(s), m.noise(s).all, all.map((own) => own.mean), m.tally(all, 'mcnemar'), "
+        "m.tally(all, 'seeds')])(m.repeated(s))"
+    )
+    found = node(VIEWS["thousand_repeats"], f"{json.dumps(states)}.map((s) => {asked})")
+    for own, (wins, spread, drawn, mcnemar, seeds) in zip(states, found, strict=True):
+        by_pictures = (100 * own["apart"] - own["gap"] ** 2) / own["pictures"]
+        assert spread == pytest.approx(((2 * own["spread"] ** 2 + by_pictures) / own["seeds"]) ** 0.5)
+        assert wins == pytest.approx(NormalDist(own["gap"], spread).cdf(0), abs=1e-6)
+        assert np.mean(drawn) == pytest.approx(own["gap"], abs=4 * spread / 1000**0.5)
+        assert np.std(drawn) == pytest.approx(spread, rel=0.1)
+        assert sum(mcnemar) == sum(seeds) == 1000
+        if own["seeds"] == 1:
+            assert seeds == [0, 0, 1000]
+        if own["gap"] == own["spread"] == 0:  # nothing to find: each test errs in one of twenty
+            assert 25 < sum(mcnemar[:2]) < 80 and 25 < sum(seeds[:2]) < 80
+
+
+def test_a_threshold_counts_as_the_normal_distribution_does(node):
+    """Counts and costs, the cheapest threshold against a search, and the curve's area against its formula."""
+    from statistics import NormalDist
+
+    states = [
+        dict(zip(("apart", "share", "miss"), own, strict=True)) for own in ((2, 10, 20), (0.5, 1, 50), (4, 50, 1))
+    ]
+    cuts = [tenth / 10 for tenth in range(-30, 71)]
+    asked = f"[{cuts}.map((cut) => m.tally(s, cut)), m.cheapest(s), m.points(s, 'roc')]"
+    found = node(VIEWS["threshold"], f"{json.dumps(states)}.map((s) => {asked})")
+    for own, (rows, cheapest, curve) in zip(states, found, strict=True):
+        there = 10 * own["share"]
+        for cut, row in zip(cuts, rows, strict=True):
+            hits = there * (1 - NormalDist(own["apart"]).cdf(cut))
+            alarms = (1000 - there) * (1 - NormalDist().cdf(cut))
+            assert (row["hits"], row["alarms"]) == pytest.approx((hits, alarms), abs=1e-3)
+            assert row["cost"] == pytest.approx(own["miss"] * (there - hits) + alarms, abs=0.01)
+        best = min(zip((row["cost"] for row in rows), cuts, strict=True))[1]
+        assert best == pytest.approx(min(7, max(-3, cheapest)), abs=0.11)
+        across, up = zip(*curve, strict=True)
+        assert np.trapezoid(up, across) == pytest.approx(NormalDist().cdf(own["apart"] / 2**0.5), abs=0.005)

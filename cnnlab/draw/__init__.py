@@ -14,6 +14,7 @@ _HOMES: dict[str, str] = {
     "dots": "cnnlab.draw.plots",
     "confusion": "cnnlab.draw.plots",
     "reliability": "cnnlab.draw.calibrated",
+    "mask": "cnnlab.draw.masks",
     "boxes": "cnnlab.draw.found",
     "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",

@@ -15,7 +15,7 @@ from cnnlab.draw.palette import SERIES, light
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["use_style", "figure_svg", "show", "plain", "image_grid"]
+__all__ = ["use_style", "figure_svg", "show", "plain", "image_grid", "as_picture"]
 
 # CSS pixels; on a phone a figure scrolls in its own box rather than shrink until its text cannot be read.
 _LEAST_WIDTH = 430
@@ -236,7 +236,7 @@ def image_grid(
     import matplotlib.pyplot as plt
     import numpy as np
 
-    pictures = [_as_picture(image) for image in images]
+    pictures = [as_picture(image) for image in images]
     for argument, given in (("titles", titles), ("colors", colors)):
         if given is not None and len(given) != len(pictures):
             raise ValueError(
@@ -262,7 +262,7 @@ def image_grid(
     return figure
 
 
-def _as_picture(image: Any) -> Any:
+def as_picture(image: Any) -> Any:
     """One picture as (H, W) or (H, W, 3) float array in [0, 1] if it was uint8, else as it was."""
     import numpy as np
 
