@@ -119,7 +119,11 @@ const view = (state, width) => {
         el(
           "span",
           { class: "th-key" },
-          svg("svg", { width: 12, height: 12 }, svg("rect", { width: 12, height: 12, class: kind })),
+          svg(
+            "svg",
+            { width: 12, height: 12, "aria-hidden": "true" },
+            svg("rect", { width: 12, height: 12, class: kind }),
+          ),
           name,
         ),
       ),

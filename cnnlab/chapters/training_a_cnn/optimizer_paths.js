@@ -1,4 +1,4 @@
-import { listed, range, sized, svg, tidy } from "../../widgets/static/core.js";
+import { el, listed, range, sized, svg, tidy } from "../../widgets/static/core.js";
 import { panel, sliding } from "../../widgets/static/panel.js";
 
 // [key, name, color]
@@ -174,7 +174,13 @@ const view = (state, width) => {
   };
 };
 
+// What shapes the surface, and below it the five rates
+const rows = (own) =>
+  [["stretch", "tilt", "noise", "steps"], WALKERS.map(([name]) => name)].map((names) =>
+    el("div", { class: "cx-controls op-controls" }, names.map(own.control)),
+  );
+
 export const explore = panel(view, {
   kinds: { sliding },
-  layout: (own) => [own.presets(), own.picture, own.text, own.sliders],
+  layout: (own) => [own.presets(), own.picture, own.text, rows(own)],
 });
