@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 import pickle
@@ -166,42 +165,80 @@ def cheaper(name: str, side: int) -> int:
 
 
 def shallow(network: nn.Module, x: Tensor) -> nn.Module:
-    """The network without what it repeats, for tests whose time grows with the number of operators.
+    """The network without what it repeats, for tests whose time grows with the number of operators or parameters.
 
-    Of equal neighbors in a row of layers the first one stays; and of blocks that keep their input's shape, one of each
-    form, whatever its number of channels: what is left out ran the same code once already. So every kind of block is
-    there, and everything that leads from one size to the next.
+    Of equal neighbors in a sequence of layers the first one stays. And of blocks one of each form, whatever its number
+    of channels: another one is left out where it keeps its input's shape, and becomes one convolution to the same shape
+    where it does not; its code ran once already. So every kind of block is there.
 
     Args:
         x: pictures that the network takes; they are sent through it once.
     """
-    keeping = _keeping_shape(network, x)
+    shapes = _shapes(network, x)
     seen: set[str] = set()
     rows = [m for m in network.modules() if m is network or isinstance(m, nn.Sequential | nn.ModuleList)]
     for row in rows:
+        freely = row is not network and isinstance(row, nn.Sequential)  # others call their parts by name or number
         before = ""
         for name, layer in list(row.named_children()):
             if next(layer.parameters(), None) is None:
                 before = ""
                 continue
             form, kind = _form(layer), _kind(layer)
-            again = layer in keeping and kind in seen
-            if again and row is network:  # which calls its parts by their names
-                row._modules[name] = nn.Identity()
-            elif row is not network and (again or form == before):
+            stand_in = StandIn.of(layer, *shapes[layer]) if kind in seen and layer in shapes else None
+            if freely and (form == before or (stand_in is not None and stand_in.idle)):
                 del row._modules[name]
+            elif stand_in is not None:
+                row._modules[name] = stand_in
             before = form
             seen.add(kind)
     return network
 
 
-def _keeping_shape(network: nn.Module, x: Tensor) -> set[nn.Module]:
-    """The blocks whose outputs have their inputs' shapes, so that what follows fits without them too."""
-    keeping: set[nn.Module] = set()
+class StandIn(nn.Module):
+    """A convolution, or nothing at all, from a block's input to its output's shape; further inputs are ignored.
 
-    def note(layer: nn.Module, given: tuple, made: object) -> None:
-        if len(given) == 1 and isinstance(made, Tensor) and made.shape == given[0].shape:
-            keeping.add(layer)
+    Attributes:
+        idle: the two shapes are equal, and the input is the output.
+    """
+
+    def __init__(self, channels: int, out_channels: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.idle = stride == (1, 1) and channels == out_channels
+        self.layer = nn.Identity() if self.idle else nn.Conv2d(channels, out_channels, kernel_size=1, stride=stride)
+
+    @classmethod
+    def of(cls, block: nn.Module, given: torch.Size, made: torch.Size) -> StandIn | None:
+        """None if no stride leads from one shape to the other."""
+        if given == made:
+            stride = (1, 1)
+        elif len(given) == len(made) == 4:
+            fitting = [[s for s in range(1, n + 1) if -(-n // s) == m] for n, m in zip(given[2:], made[2:])]
+            if not all(fitting):
+                return None
+            stride = (fitting[0][0], fitting[1][0])
+        else:
+            return None
+        made_by = cls(given[1], made[1], stride)
+        for key, value in vars(block).items():  # which the network may ask
+            if key not in _MODULES_OWN and isinstance(value, bool | int | str):
+                setattr(made_by, key, value)
+        return made_by.train(block.training)
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+def _shapes(network: nn.Module, x: Tensor) -> dict[nn.Module, tuple[torch.Size, torch.Size]]:
+    """The shapes of the first input and of the output of blocks that take and give nothing but tensors, once."""
+    shapes: dict[nn.Module, tuple[torch.Size, torch.Size]] = {}
+    others: set[nn.Module] = set()
+
+    def note(block: nn.Module, given: tuple, made: object) -> None:
+        if block in shapes or not given or not all(isinstance(value, Tensor) for value in (*given, made)):
+            others.add(block)
+        else:
+            shapes[block] = (given[0].shape, made.shape)
 
     blocks = [m for m in network.modules() if m is not network and next(m.children(), None) is not None]
     hooks = [block.register_forward_hook(note) for block in blocks]
@@ -209,7 +246,7 @@ def _keeping_shape(network: nn.Module, x: Tensor) -> set[nn.Module]:
         network(x)
     for hook in hooks:
         hook.remove()
-    return keeping
+    return {block: pair for block, pair in shapes.items() if block not in others}
 
 
 def _form(layer: nn.Module) -> str:
@@ -248,7 +285,10 @@ def difference(a: Tensor, b: Tensor) -> float:
 
 
 def copier(network: nn.Module) -> Callable[[], nn.Module]:
-    """A function that makes copies of a network: through pickle, which takes a third of the time of `copy.deepcopy`."""
+    """A function that makes copies of a network: through pickle, which takes a third of the time of `copy.deepcopy`.
+
+    A copy's tensors share the network's memory until one of them is written to.
+    """
     tensors: dict[int, Tensor] = {}
 
     class Writer(pickle.Pickler):
@@ -265,7 +305,9 @@ def copier(network: nn.Module) -> Callable[[], nn.Module]:
 
         def persistent_load(self, key: int) -> Tensor:
             if key not in self.made:
-                self.made[key] = copy.deepcopy(tensors[key])
+                old = tensors[key]
+                new = torch._lazy_clone(old.detach())
+                self.made[key] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
             return self.made[key]
 
     written = io.BytesIO()
@@ -343,10 +385,17 @@ def _alike(old: nn.Module, new: nn.Module) -> bool:
         if here.keys() != there.keys():
             return False
         for a, b in zip(here.values(), there.values()):
-            if (a is None) != (b is None) or (a is not None and (a.dtype != b.dtype or not torch.equal(a, b))):
+            if (a is None) != (b is None) or (a is not None and not _equal(a, b)):
                 return False
     children = [(key, child is None) for key, child in old._modules.items()]
     return children == [(key, child is None) for key, child in new._modules.items()]
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal bit by bit, as those are that share their memory."""
+    if (a.dtype, a.shape, a.stride()) != (b.dtype, b.shape, b.stride()):
+        return False
+    return torch._C._data_address(a) == torch._C._data_address(b) or torch.equal(a, b)
 
 
 # These multiply nothing that torch counts and keep the shape, which alone takes half of the time to find.

@@ -146,22 +146,17 @@ def _end(address: str, server: subprocess.Popen) -> None:
 
 @contextmanager
 def page_of(browser: Browser, address: str, url: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """A page that may ask nobody but this server, and the exceptions that it throws."""
+    """A page that finds nobody but this machine's servers (by a flag of the browser), and the exceptions it throws."""
     context = browser.new_context(viewport={"width": 1280, "height": 1400}, service_workers="block", **options)
     context.set_default_timeout(120_000)
     page = context.new_page()
     thrown: list[str] = []
     page.on("pageerror", lambda error: thrown.append(str(error)))
 
-    def refuse(route: Any) -> None:
-        inside = route.request.url.startswith((address, "data:", "blob:", "about:"))
-        route.continue_() if inside else route.abort()
-
     def accept(dialog: Any) -> None:
         print("The front end asks:", " ".join(dialog.inner_text().split()))
         dialog.locator(".jp-mod-accept").click()
 
-    context.route("**/*", refuse)
     # On a busy machine JupyterLab may have something to say of its own, such as that its server was slow to answer.
     page.add_locator_handler(page.locator("dialog.jp-Dialog").first, accept)
     try:

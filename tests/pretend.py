@@ -11,14 +11,14 @@ MPS has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 NAME = "pretend"
 
@@ -99,38 +99,57 @@ INDEXED = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch
 def compute(op: Any, args: tuple, kwargs: dict) -> Any:
     """What the processor makes of it, there if its tensors are there."""
     counted = args[:1] if op in INDEXED else args  # indices may lie on the processor, as on a GPU
-    given = [value for value in tree_flatten((counted, kwargs))[0] if isinstance(value, Tensor)]
-    there = [value for value in given if isinstance(value, There)]
+    there, alone = _sorted(counted, kwargs.values())
     wanted = kwargs.get("device")
     if wanted is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
-    if op not in MOVES and there:
-        alone = [value for value in given if not isinstance(value, There) and value.dim()]
-        if alone:
-            raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and "
-                f"{alone[0].device}! ({op}, {tuple(alone[0].shape)})"
-            )
+    if op not in MOVES and there and alone:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and "
+            f"{alone[0].device}! ({op}, {tuple(alone[0].shape)})"
+        )
     where = torch.device(wanted).type == NAME if wanted is not None else bool(there)
     if op is torch.ops.aten.copy_.default:
         where = isinstance(args[0], There)
-    inner = {}
+    inner: dict[int, There] = {}
 
     def unwrap(value: Any) -> Any:
         if isinstance(value, There):
             inner[id(value.here)] = value
             return value.here
-        return value
+        return _each(unwrap, value)
 
-    args, kwargs = tree_map(unwrap, (args, kwargs))
-    found = op(*args, **kwargs)
+    found = op(*map(unwrap, args), **{key: unwrap(value) for key, value in kwargs.items()})
 
     def wrap(value: Any) -> Any:
-        if not isinstance(value, Tensor) or not where:
-            return value
-        return inner[id(value)] if id(value) in inner else There(value)
+        if isinstance(value, Tensor):
+            return inner[id(value)] if id(value) in inner else There(value)
+        return _each(wrap, value)
 
-    return tree_map(wrap, found)
+    return wrap(found) if where else found
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """Operators take and give tensors, and lists of them: torch's own trees take as long here as the computing."""
+    if isinstance(value, list | tuple):
+        return (list if isinstance(value, list) else tuple)(map(change, value))
+    return value
+
+
+def _sorted(*groups: Iterable[Any]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors among arguments: those of the device, and those of the processor that are no single number."""
+    there: list[Tensor] = []
+    alone: list[Tensor] = []
+    for value in chain(*groups):
+        if isinstance(value, There):
+            there.append(value)
+        elif isinstance(value, Tensor):
+            if value.dim():
+                alone.append(value)
+        elif isinstance(value, list | tuple):
+            for mine, more in zip((there, alone), _sorted(value)):
+                mine.extend(more)
+    return there, alone
 
 
 class _Factories(TorchDispatchMode):

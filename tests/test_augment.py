@@ -25,6 +25,7 @@ from cnnlab.data.augment import (
     PerPicture,
     Rotate,
     Shear,
+    augment_set,
     moving_first,
     preview,
     with_classes,
@@ -395,3 +396,80 @@ def test_preview_is_a_figure():
     assert len(figure.axes) == 9
     with pytest.raises(ValueError, match="n must lie in"):
         preview(load_dataset("shapes", limit=20), Flip(), 21)
+
+
+# --- boxes, masks and key points ---
+
+MOVES = [Flip(1.0), Crop(4), Crop(4, reflect=True), Rotate(40), Shear(25), LocalWarp(2.5)]
+MOVES.append(Compose([Flip(), Rotate(20), ColorShift(0.1), Crop(2), LocalWarp(1)]))
+
+
+def blobs(n: int = 24, size: int = 40) -> ImageSet:
+    """A soft dot in each picture, its middle as a key point, its disk as a mask, and the box around that."""
+    middles = torch.rand(n, 2, generator=generator(3)) * 16 + 12
+    places = torch.arange(size) + 0.5
+    far = (places[None, None] - middles[:, 0, None, None]) ** 2 + (
+        places[None, :, None] - middles[:, 1, None, None]
+    ) ** 2
+    images = (255 * torch.exp(-far / 8)).round().to(torch.uint8).unsqueeze(1).expand(-1, 3, -1, -1)
+    boxes = torch.cat([middles - 5, middles + 5], 1)
+    return ImageSet(images, torch.zeros(n, dtype=torch.int64), ("dot", "other"), boxes, far <= 25, middles[:, None])
+
+
+def middle(weights: torch.Tensor) -> torch.Tensor:
+    """Where the weight of maps (N, H, W) lies: (N, 2)."""
+    places = torch.arange(weights.shape[-1]) + 0.5
+    whole = weights.sum((1, 2))
+    return torch.stack([(weights.sum(1) * places).sum(1), (weights.sum(2) * places).sum(1)], 1) / whole[:, None]
+
+
+@pytest.mark.parametrize("augment", MOVES, ids=lambda a: type(a).__name__)
+def test_boxes_masks_and_key_points_go_where_the_pixels_go(augment):
+    before = blobs()
+    after = augment_set(before, augment, seed=5)
+    assert after.images.dtype == torch.uint8 and not torch.equal(after.images, before.images)
+    point = after.keypoints[:, 0]
+    assert (point - before.keypoints[:, 0]).abs().max() > 1, "nothing moved"
+    assert (middle(after.images[:, 0].float()) - point).norm(dim=1).max() < 0.8
+    # A warped disk's middle is not quite where the disk's middle went.
+    assert (middle(after.masks.float()) - point).norm(dim=1).mean() < 0.8
+    box = (after.boxes[:, :2] + after.boxes[:, 2:]) / 2
+    assert (box - point).norm(dim=1).mean() < 1
+    for mask, (x1, y1, x2, y2) in zip(after.masks, after.boxes.long().tolist(), strict=True):
+        assert mask.any() and mask.sum() == mask[y1:y2, x1:x2].sum()
+    # Without masks the box is that around the moved corners: it holds the point, and is no smaller.
+    loose = augment_set(dataclasses.replace(before, masks=None), augment, seed=5)
+    assert ((loose.boxes[:, :2] < point) & (point < loose.boxes[:, 2:])).all()
+    assert torch.equal(loose.images, after.images) and torch.equal(loose.keypoints, after.keypoints)
+
+
+def test_a_mirror_swaps_the_pairs_that_are_named():
+    points = torch.tensor([[[2.0, 5.0], [7.0, 5.0], [4.0, 8.0]]])
+    one = ImageSet(torch.zeros(1, 3, 10, 10), torch.tensor([0]), ("face", "none"), keypoints=points)
+    mirrored = augment_set(one, Flip(1.0))
+    assert mirrored.keypoints.tolist() == [[[8, 5], [3, 5], [6, 8]]]
+    assert augment_set(one, Flip(1.0), pairs=((0, 1),)).keypoints.tolist() == [[[3, 5], [8, 5], [6, 8]]]
+    assert torch.equal(augment_set(one, Flip(0.0), pairs=((0, 1),)).keypoints, points)
+    with pytest.raises(ValueError, match="have 3"):
+        augment_set(one, Flip(1.0), pairs=((0, 3),))
+
+
+def test_an_object_that_left_the_picture_is_gone():
+    masks = torch.zeros(1, 2, 12, 12, dtype=torch.bool)
+    masks[0, 0, 0, 0] = masks[0, 1, 5:8, 5:8] = True
+    boxes = torch.tensor([[[0.0, 0, 1, 1], [5, 5, 8, 8]]])
+    two = ImageSet(torch.rand(1, 3, 12, 12), torch.tensor([1]), ("a", "b"), boxes, masks, None, torch.tensor([[0, 1]]))
+    turned = augment_set(two, Rotate(45), seed=3)
+    assert turned.object_labels.tolist() == [[-1, 1]] and turned.boxes[0, 0].tolist() == [0, 0, 0, 0]
+    assert turned.boxes[0, 1].tolist() != [0, 0, 0, 0] and not turned.masks[0, 0].any()
+    still = augment_set(two, Compose([ColorShift(0.5), Cutout(4)]))
+    assert (
+        torch.equal(still.boxes, boxes)
+        and torch.equal(still.masks, masks)
+        and not torch.equal(still.images, two.images)
+    )
+
+
+def test_what_mixes_pictures_moves_no_boxes():
+    with pytest.raises(ValueError, match=r"Mixup.*does not say where boxes"):
+        augment_set(blobs(2), Compose([Flip(), Mixup(0.2)]))

@@ -155,7 +155,7 @@ def test_publish_url_says_what_is_missing(project: Path) -> None:
 def test_ci_runs_both_commands_and_fails_when_either_does(tmp_path: Path, failing: str) -> None:
     script = shutil.copytree(ROOT / ".ci", tmp_path / ".ci") / "run"
     programs = tmp_path / "programs"
-    stand_in(programs / "chromium", "exit 0")
+    stand_in(programs / "chromium-headless-shell", "exit 0")
     stand_in(programs / "make", f'echo "$1 $CNNLAB_REQUIRE_BROWSER" >> calls; test "$1" != "{failing}"')
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     environment.pop("CNNLAB_REQUIRE_BROWSER", None)

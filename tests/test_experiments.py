@@ -55,6 +55,13 @@ NAMES = (
     "modernize",
     "race",
     "order_of_stages",
+    "rules",
+    "how_many_layers",
+    "random_labels",
+    "more_parameters",
+    "augmentation_strength",
+    "seeds",
+    "tuned_optimizers",
 )
 
 

@@ -716,3 +716,126 @@ def test_who_hears_whom_is_what_the_layers_do(node, kind):
     own = {"convolution": SeparableConv(64), "full": Attention(64)}.get(kind, RelativeAttention(64, 32, 4))
     shape = (36, 16, 64) if kind in ("windows", "grid", "turns") else (24, 24, 64)
     assert bill["all"] == summarize(own, shape).macs
+
+
+def test_a_sketch_costs_and_sees_what_summarize_counts(node):
+    from cnnlab.chapters.design_rules.sketch_network import SKETCHES, Sketched, _rows, sketched_model
+
+    uneven = [Sketched("conv", 10, 4, 2, 0), Sketched("average", 1, 3, 2, 1), Sketched("conv", 8, 3, 1, 2, 2)]
+    sketches = [*SKETCHES.values(), ([*uneven, Sketched("global"), Sketched("dense", 10)], 64, False, 10)]
+    fitting = [(layers, side, 3 if color else 1) for layers, side, color, _ in sketches]
+    asked = [[_rows(layers), side, channels] for layers, side, channels in fitting]
+    code = f"{json.dumps(asked)}.map((own) => [m.measure(...own), m.training(m.measure(...own))])"
+    broken = 0
+    for (layers, side, channels), (rows, training) in zip(fitting, node(VIEWS["sketch_network"], code), strict=True):
+        if any("broken" in row for row in rows):
+            broken += 1
+            with pytest.raises(ValueError, match="does not fit"):
+                sketched_model(layers, channels, side)
+            continue
+        counted = summarize(sketched_model(layers, channels, side), (channels, side, side))
+        units = [x for x in counted.layers if x.kind not in ("Sequential", "ReLU", "Flatten")]
+        assert sum(row["weights"] for row in rows) == counted.params
+        assert sum(row["macs"] for row in rows) == counted.macs
+        assert sum(row["bytes"] for row in rows) == counted.activation_bytes
+        assert training == 64 * counted.activation_bytes + 16 * counted.params
+        for row, own in zip(rows, units, strict=True):
+            sides = [row["n"]] * 2 if row["n"] else []
+            assert (row["weights"], row["macs"], [row["c"], *sides]) == (own.params, own.macs, [*own.output_shape[1:]])
+            if row["r"] and own.receptive_field:
+                assert (row["r"], row["j"]) == (own.receptive_field.size[0], own.receptive_field.jump[0])
+    assert broken == 1
+
+
+def test_a_sketch_warns(node):
+    end = ["global", 1, 1, 1, 0, 1], ["dense", 10, 1, 1, 0, 1]
+    fine = ["conv", 8, 3, 1, 1, 1], ["max", 1, 2, 2, 0, 1], ["conv", 8, 3, 1, 1, 1]
+    sketches = (
+        ((*fine, *end), "Layer 3 holds 65 % of all weights."),
+        ((["conv", 8, 9, 1, 0, 1],), "ends without a dense layer"),
+        ((["conv", 8, 3, 4, 0, 1], *end), "of every 4 rows it skips 1"),
+        ((["conv", 8, 3, 2, 0, 1], *end), "never reads the last row of its map of 32"),
+        ((["conv", 8, 2, 1, 0, 1], *end), "shifted by half of 1 pixel"),
+        ((["conv", 8, 3, 1, 3, 1], *end), "nothing but zeros"),
+        ((["conv", 8, 3, 1, 2, 1], *end), "the map grows"),
+        ((["conv", 8, 3, 1, 1, 1], *end), "sees 3 pixels, less than the object's 8"),
+        ((["conv", 8, 9, 1, 4, 4], ["conv", 8, 9, 1, 16, 4], *end), "field of 33 is wider than the picture's 32"),
+        ((end[1], ["conv", 8, 3, 1, 1, 1]), "Layer 2 stands behind a dense layer"),
+        ((["max", 1, 7, 4, 0, 1], ["conv", 8, 11, 1, 1, 1]), "spans 11 pixels, and the map has 7 and 2 zeros"),
+        ((["conv", 512, 3, 1, 1, 1], ["conv", 512, 3, 1, 1, 1], *end), "Training 64 pictures at a time takes"),
+    )
+    asked = [[layers, 256 if "Training" in words else 32] for layers, words in sketches]
+    said = "m.warnings(layers, m.measure(layers, side, 3), side, 8).map(([, words]) => words)"
+    found = node(VIEWS["sketch_network"], f"{json.dumps(asked)}.map(([layers, side]) => {said})")
+    assert found[0] == [sketches[0][1]]
+    for (_, words), own in zip(sketches, found, strict=True):
+        assert words in " ".join(own), (words, own)
+
+
+def test_a_sketch_is_edited(node):
+    from cnnlab.widgets import sketch_network
+
+    start = sketch_network("LeNet-5").params["state"]
+    layers = start["layers"]
+    changes = [
+        *(("acts", {"act": act, "chosen": at}) for act, at in (("add", 2), ("remove", 6), ("down", 0), ("up", 0))),
+        *(("kernel", {"kernel": 7}), ("kind", {"kind": "max"}), ("place", {"chosen": 4})),
+    ]
+    asked = [[start | change, moved] for moved, change in changes]
+    found = node(VIEWS["sketch_network"], f"{json.dumps(asked)}.map((own) => m.settle(...own))")
+    added, removed, lowered, raised, larger, pool, chosen = found
+    assert added["layers"] == [*layers[:3], layers[2], *layers[3:]] and added["chosen"] == 3
+    assert removed["layers"] == layers[:6] and removed["chosen"] == 5 and removed["act"] == ""
+    assert lowered["layers"][:2] == [layers[1], layers[0]] and lowered["chosen"] == 1
+    assert raised["layers"] == layers  # the first has nowhere to go
+    assert larger["layers"][0] == ["conv", 6, 7, 1, 0, 1]
+    assert pool["layers"][0] == ["max", 1, 2, 2, 0, 1]
+    assert (chosen["kind"], chosen["channels"], chosen["kernel"]) == ("dense", 120, 1)
+
+
+def test_a_thousand_repeats_lie_as_they_are_told_to(node):
+    """The worse one's wins against the normal distribution, the drawn against the expected, tests at 5 %."""
+    from statistics import NormalDist
+
+    named = ("gap", "pictures", "seeds", "spread", "apart")
+    states = [(0.5, 1000, 1, 0.5, 12), (1.2, 500, 3, 0.8, 10), (0, 200, 5, 0, 20), (3, 50000, 20, 1.5, 30)]
+    states = [dict(zip(named, own, strict=True)) | {"lot": 2} for own in states]
+    asked = (
+        "((all) => [m.worseWins(s), m.noise(s).all, all.map((own) => own.mean), m.tally(all, 'mcnemar'), "
+        "m.tally(all, 'seeds')])(m.repeated(s))"
+    )
+    found = node(VIEWS["thousand_repeats"], f"{json.dumps(states)}.map((s) => {asked})")
+    for own, (wins, spread, drawn, mcnemar, seeds) in zip(states, found, strict=True):
+        by_pictures = (100 * own["apart"] - own["gap"] ** 2) / own["pictures"]
+        assert spread == pytest.approx(((2 * own["spread"] ** 2 + by_pictures) / own["seeds"]) ** 0.5)
+        assert wins == pytest.approx(NormalDist(own["gap"], spread).cdf(0), abs=1e-6)
+        assert np.mean(drawn) == pytest.approx(own["gap"], abs=4 * spread / 1000**0.5)
+        assert np.std(drawn) == pytest.approx(spread, rel=0.1)
+        assert sum(mcnemar) == sum(seeds) == 1000
+        if own["seeds"] == 1:
+            assert seeds == [0, 0, 1000]
+        if own["gap"] == own["spread"] == 0:  # nothing to find: each test errs in one of twenty
+            assert 25 < sum(mcnemar[:2]) < 80 and 25 < sum(seeds[:2]) < 80
+
+
+def test_a_threshold_counts_as_the_normal_distribution_does(node):
+    """Counts and costs, the cheapest threshold against a search, and the curve's area against its formula."""
+    from statistics import NormalDist
+
+    states = [
+        dict(zip(("apart", "share", "miss"), own, strict=True)) for own in ((2, 10, 20), (0.5, 1, 50), (4, 50, 1))
+    ]
+    cuts = [tenth / 10 for tenth in range(-30, 71)]
+    asked = f"[{cuts}.map((cut) => m.tally(s, cut)), m.cheapest(s), m.points(s, 'roc')]"
+    found = node(VIEWS["threshold"], f"{json.dumps(states)}.map((s) => {asked})")
+    for own, (rows, cheapest, curve) in zip(states, found, strict=True):
+        there = 10 * own["share"]
+        for cut, row in zip(cuts, rows, strict=True):
+            hits = there * (1 - NormalDist(own["apart"]).cdf(cut))
+            alarms = (1000 - there) * (1 - NormalDist().cdf(cut))
+            assert (row["hits"], row["alarms"]) == pytest.approx((hits, alarms), abs=1e-3)
+            assert row["cost"] == pytest.approx(own["miss"] * (there - hits) + alarms, abs=0.01)
+        best = min(zip((row["cost"] for row in rows), cuts, strict=True))[1]
+        assert best == pytest.approx(min(7, max(-3, cheapest)), abs=0.11)
+        across, up = zip(*curve, strict=True)
+        assert np.trapezoid(up, across) == pytest.approx(NormalDist().cdf(own["apart"] / 2**0.5), abs=0.005)

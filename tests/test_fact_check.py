@@ -662,3 +662,38 @@ def test_what_is_told_of_hybrids():
     for order in ("C-C-T-T", "T-T-C-C", "C-C-C-C", "T-T-T-T"):
         mean = sum(run["test_accuracy"] for run in runs[order, True]) / 3
         assert f"{100 * mean:.1f}" in text, order
+
+
+def test_what_is_told_of_design_rules():
+    from cnnlab.chapters.design_rules.rules import findings
+    from cnnlab.results import recorded, runs_by
+
+    record = recorded("rules")
+    found = {(own.rule.kept, own.broken): own for own in findings(record)}
+
+    def gains(kept, broken):
+        return [round(100 * gain, 1) for gain in found[kept, broken].gains.values()]
+
+    assert gains("kernels 3, 5, 7", "base") == [-1.0, -1.9, -11.9]
+    assert "1.0, 1.9 and 11.9 points" in section("Smaller filters in earlier layers")
+    units = section("Two thirds of the inputs")
+    least, *_, most = sorted(gains("base", "5 hidden"))
+    assert (round(least), round(most)) == (11, 57) and "11 to 57 points" in units
+    assert gains("base", "4 x input hidden")[2] == -5.7 and "won 5.7 points" in units
+    asked = [(9217 * 7144 + 7145 * 1000), (25089 * 17725 + 17726 * 1000)]
+    assert [round(count / 1e6) for count in asked] == [73, 462] and "73 and 462 million" in units
+    for name, count in zip(("alexnet", "vgg16"), asked, strict=True):
+        assert summarize(name).params < count
+    many, few = (runs_by(record, "data", "change")["shapes", name] for name in ("4 x input hidden", "32 hidden"))
+    shares = [
+        round(100 * sum(run[f"{part}_accuracy"] for run in runs) / len(runs))
+        for runs in (many, few)
+        for part in ("train", "test")
+    ]
+    assert shares == [95, 82, 71, 59] and "71 % and 59 %" in section("An excess of hidden nodes")
+    first = found["base", "first stride 2"].says
+    assert first == {"fashion_mnist": "helps", "cifar10": "harms", "shapes": "helps"}
+    pools = found["base", "average pools"]
+    assert [*pools.says.values()] == ["helps", "unclear", "helps"]
+    assert [round(100 * pools.gains[name]) for name in ("fashion_mnist", "shapes")] == [2, 14]
+    assert gains("base", "gray")[1] == 11.5 and found["base", "kernels 4, 4, 4"].verdict == "no difference"

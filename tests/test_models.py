@@ -103,14 +103,16 @@ def test_output_equals_the_reference_and_faults_are_caught(name: str, record_pro
     theirs.eval()
     ours.eval()
     for side in sizes(name):
-        x = torch.randn(2, size[0], side, side, generator=torch.Generator().manual_seed(side))
+        pictures = 2 if side == min(sizes(name)) else 1
+        x = torch.randn(pictures, size[0], side, side, generator=torch.Generator().manual_seed(side))
         with torch.no_grad():
             wanted, found = theirs(x), ours(x)
         off = difference(wanted, found)
         record_property(f"difference_{side}", off)
         assert off < TOLERANCE, f"{off:.2e} at {side} px"
-        a, b = wanted  # two pictures, two answers: the comparison says something
-        assert (a - b).abs().max() > 0.01 * a.abs().max()
+        if pictures == 2:
+            a, b = wanted  # two pictures, two answers: the comparison says something
+            assert (a - b).abs().max() > 0.01 * a.abs().max()
     if name not in FAULTS:
         return
     x = torch.randn(1, *small, generator=torch.Generator().manual_seed(0))

@@ -18,7 +18,7 @@ from cnnlab.meta import on_meta
 from cnnlab.models import model_info
 from cnnlab.models.network import Network
 from tests.contract import small_input
-from tests.test_models_in_use import USED, in_use
+from tests.test_models_in_use import WHOLE_TOO, in_use
 
 # What registered networks do with the head's output: the words of `ModelInfo.after`, and the same in code.
 AFTER = {
@@ -39,10 +39,10 @@ def tensors_of_heads(model: Network) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", USED)
-def test_trunk_and_head(name: str):
+@pytest.mark.parametrize(("name", "less"), WHOLE_TOO)
+def test_trunk_and_head(name: str, less: bool):
     torch.manual_seed(0)
-    model, x = in_use(name), small_input(name)
+    model, x = in_use(name, less), small_input(name)
     after = AFTER[model.info.after]
     with torch.no_grad():
         y, features = model(x), model.features(x)

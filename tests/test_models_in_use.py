@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 import io
+import math
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -21,13 +24,32 @@ from tests.models_contract import ONE_OF_EACH
 from tests.pretend import pretended
 
 USED = [pytest.param(n, marks=() if n in ONE_OF_EACH else pytest.mark.full) for n in cnnlab.list_models()]
+# Where code counts and not numbers, one block of each kind is enough, but for make test-full.
+EACH_KIND = [pytest.param(name, True, id=f"{name}-shallow") for name in ONE_OF_EACH]
+WHOLE_TOO = [*EACH_KIND, *(pytest.param(n, False, id=n, marks=pytest.mark.full) for n in cnnlab.list_models())]
+# What these repeat need not even be built, nor the dense layers of a hundred million parameters.
+FEWER: dict[str, dict[str, object]] = {
+    "alexnet_2012": {"channels": (16, 16, 16, 16, 16)},
+    "densenet121": {"layers": (2, 2, 2, 2)},
+    "inception_resnet_v2": {"blocks": (1, 1, 2)},
+    "inception_v4": {"modules": (1, 1, 1)},
+    "nasnet_mobile": {"cells": 1},
+    "resnext29_8x64d_cifar": {"blocks": (2, 1, 1, 0)},
+    "vgg11": {"small_input": True},
+    "wide_resnet50_2": {"blocks": (2, 1, 1, 1)},
+    "zfnet": {"channels": (16, 16, 16, 16, 16)},
+}
 # A copy of each of these and a file of it would not fit into a usual machine's memory beside the network.
 HUGE = {"regnet_y_128gf", "vit_h_14", "convnextv2_huge"}
-COPIED = [param for param in USED if param.values[0] not in HUGE]
+COPIED = [param for param in WHOLE_TOO if param.values[0] not in HUGE]
 # So deep that their batch norms need statistics before they can be asked in evaluation mode: new, two of them answer
 # NaN, as their files say, and the third numbers in which rounding has grown to a tenth.
 DEEPEST = {"preact_resnet1001_cifar", "resnet1202_cifar", "legacy_seresnet152"}
-SMALL = [name for name in ONE_OF_EACH if hasattr(model_info(name).variant, "small_input")]
+SMALL = [
+    param
+    for param in WHOLE_TOO
+    if param.values[0] in ONE_OF_EACH and hasattr(model_info(param.values[0]).variant, "small_input")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +58,23 @@ def drawn() -> Iterator[None]:
         yield
 
 
-def in_use(name: str, **arguments: int) -> nn.Module:
-    """A network in evaluation mode that answers with numbers."""
+@contextmanager
+def fewer(name: str) -> Iterator[None]:
+    """Within it, the network of that name is built with less of what it repeats."""
+    info = model_info(name)
+    info = replace(info, variant=replace(info.variant, **FEWER.get(name, {})))
+    with patch.object(factory, "model_info", lambda _: info):
+        yield
+
+
+def in_use(name: str, less: bool = False, **arguments: int) -> nn.Module:
+    """A network in evaluation mode that answers with numbers; ``less`` of it: one block of each kind."""
+    if less:
+        with fewer(name):
+            model = cnnlab.create_model(name, **arguments).eval()
+        small = arguments.get("small_input")
+        x = torch.randn(1, *model.input_size) if small else small_input(name, batch=1, channels=model.input_size[0])
+        return shallow(model, x)
     model = cnnlab.create_model(name, **arguments)
     if name in DEEPEST:
         for module in model.train().modules():
@@ -64,10 +101,10 @@ def test_every_parameter_gets_a_gradient(name: str):
             assert {p.device for p in model.parameters()} == {device}
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_a_version_for_small_pictures(name: str):
+@pytest.mark.parametrize(("name", "less"), SMALL)
+def test_a_version_for_small_pictures(name: str, less: bool):
     torch.manual_seed(0)
-    model = cnnlab.create_model(name, num_classes=10, small_input=True)
+    model = in_use(name, less, num_classes=10, small_input=True)
     assert model.input_size == (model_info(name).input_size[0], 32, 32)
     assert "small_input" in inspect.getmodule(type(model)).__doc__, "say in the file's docstring what changes"
     _check_gradients(model, torch.randn(4, *model.input_size))
@@ -95,15 +132,16 @@ def _check_gradients(model: nn.Module, x: torch.Tensor) -> None:
     loss.backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None, key
-        least, most = torch.aminmax(parameter.grad.detach())  # once through it; both are NaN if any is
-        assert torch.isfinite(least) and torch.isfinite(most), key
+        # Once through it; both are NaN if any is.
+        least, most = (value.item() for value in torch.aminmax(parameter.grad.detach()))
+        assert math.isfinite(least) and math.isfinite(most), key
         assert most > 0 or least < 0, key
 
 
-@pytest.mark.parametrize("name", USED)
-def test_classes_channels_batch_of_one_and_number_formats(name: str):
+@pytest.mark.parametrize(("name", "less"), WHOLE_TOO)
+def test_classes_channels_batch_of_one_and_number_formats(name: str, less: bool):
     torch.manual_seed(0)
-    model = in_use(name, num_classes=7, in_channels=2)
+    model = in_use(name, less, num_classes=7, in_channels=2)
     x = small_input(name, batch=1, channels=2)
     assert model.input_size == (2, *model_info(name).input_size[1:])
     assert model.name == name
@@ -123,12 +161,12 @@ def test_classes_channels_batch_of_one_and_number_formats(name: str):
     torch.testing.assert_close(y, exact.float(), rtol=rounding, atol=rounding * max(1.0, y.abs().max().item()))
 
 
-@pytest.mark.parametrize("name", COPIED)
-def test_copies_and_files(name: str):
+@pytest.mark.parametrize(("name", "less"), COPIED)
+def test_copies_and_files(name: str, less: bool):
     torch.manual_seed(0)
-    model, x = in_use(name), small_input(name)
+    model, x = in_use(name, less), small_input(name)
     with uninitialized():  # it gets the first one's parameters, or holds anything at all
-        other = in_use(name)
+        other = in_use(name, less)
     with torch.no_grad():
         y = model(x)
         assert not torch.equal(other(x), y)
@@ -147,23 +185,11 @@ def test_copies_and_files(name: str):
         assert torch.equal(torch.load(whole, weights_only=False)(x), y)
 
 
-# Tracing takes ten times as long as computing: of what a network repeats one block is enough, but for make test-full.
-# Where layers count each other (each sees what all before it made), a variant has fewer from the start.
-FEWER = {"densenet121": {"layers": (2, 2, 2, 2)}, "nasnet_mobile": {"cells": 1}}
-TRACED = [pytest.param(name, True, id=f"{name}-shallow") for name in ONE_OF_EACH]
-TRACED += [pytest.param(name, False, id=name, marks=pytest.mark.full) for name in cnnlab.list_models()]
-
-
-@pytest.mark.parametrize(("name", "less"), TRACED)
-def test_compile_and_export(name: str, less: bool, monkeypatch: pytest.MonkeyPatch):
+# Tracing takes ten times as long as computing.
+@pytest.mark.parametrize(("name", "less"), WHOLE_TOO)
+def test_compile_and_export(name: str, less: bool):
     torch.manual_seed(0)
-    if less and name in FEWER:
-        info = model_info(name)
-        info = replace(info, variant=replace(info.variant, **FEWER[name]))
-        monkeypatch.setattr(factory, "model_info", lambda _: info)
-    model, x = in_use(name, num_classes=3), small_input(name)
-    if less and name not in FEWER:
-        shallow(model, x)
+    model, x = in_use(name, less, num_classes=3), small_input(name)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         y = model(x)

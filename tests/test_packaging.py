@@ -32,7 +32,15 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
 }
 # Imported only where the reader asks for them.
-OPTIONAL = {"cairosvg", "onnx", "onnxruntime", "timm", "huggingface_hub", "safetensors", "tomli"}  # timm brings two of them along
+OPTIONAL = {
+    "cairosvg",
+    "onnx",
+    "onnxruntime",
+    "timm",
+    "huggingface_hub",
+    "safetensors",
+    "tomli",
+}  # timm brings two of them along
 
 
 def files(folder: Path) -> set[str]:

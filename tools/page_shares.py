@@ -10,7 +10,6 @@ the browser tests do.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import nbformat
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.chapters import ROOT, code_cells, is_excused, notebooks
+from tools.chromium import chromium
 
 # Heights by kind: each thing is counted once, in the outermost box that has a kind.
 SHARES = """() => {
@@ -58,9 +58,7 @@ def measured(html: Path, width: int) -> list[dict[str, object]]:
 
     rows = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")
         for path in notebooks():
             built = html / path.relative_to(ROOT).with_suffix(".html")

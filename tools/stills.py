@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cnnlab.widgets import stills
+from tools.chromium import chromium
 
 WIDTH = 760  # of the page, in CSS pixels
 SCALE = 1.5
@@ -25,7 +25,7 @@ FLAGS = (
 @contextmanager
 def camera() -> Iterator[Callable[[str], str] | None]:
     """``with camera() as take:`` gives ``take(output) -> tag``, or None where there is no Chromium."""
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    executable = chromium()
     if executable is None:
         yield None
         return

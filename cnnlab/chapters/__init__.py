@@ -8,6 +8,7 @@ declaration ``.py`` with its view ``.js`` and ``.css``. Nothing is listed anywhe
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ _TOC = (_HERE / "_toc.yml", _HERE.parents[1] / "_toc.yml")
 _LISTED = re.compile(r"^\s*-?\s*(?:file|root):\s*(\S+?)(?:\.ipynb|\.md)?\s*$", re.MULTILINE)
 
 
+@cache  # every check of an answer asks, and looking takes longer than checking
 def names() -> tuple[str, ...]:
     """The chapters that have a folder, in the book's order; those not yet in ``_toc.yml`` come last, by name."""
     found = sorted(path.parent.name for path in _HERE.glob("*/__init__.py"))

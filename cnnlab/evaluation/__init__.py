@@ -7,7 +7,7 @@ in forward passes, multiply-accumulates and seconds. :func:`paired` says whether
 
 from cnnlab.evaluation.answers import MEANS, Answers, answers, combined
 from cnnlab.evaluation.calibration import Calibration, calibration, temperature
-from cnnlab.evaluation.comparing import Paired, mcnemar, paired
+from cnnlab.evaluation.comparing import Paired, mcnemar, paired, wilson
 from cnnlab.evaluation.crops import PUBLISHED, Crop, Crops
 from cnnlab.evaluation.views import augmented, dense, ensemble, multi_crop, ten_crop
 
@@ -30,4 +30,5 @@ __all__ = [
     "paired",
     "temperature",
     "ten_crop",
+    "wilson",
 ]

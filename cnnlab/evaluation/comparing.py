@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from cnnlab.errors import whole_number
 from cnnlab.evaluation.answers import Answers
 
-__all__ = ["Paired", "mcnemar", "paired"]
+__all__ = ["Paired", "mcnemar", "paired", "wilson"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,44 @@ def mcnemar(corrected: int, corrupted: int) -> float:
     tosses = sum(counts)
     tail = sum(math.comb(tosses, heads) for heads in range(min(counts) + 1))
     return min(1.0, 2 * tail / 2**tosses)
+
+
+def wilson(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Where the true share lies, when ``right`` of ``count`` independent pictures are right: Wilson's score interval.
+
+    It holds all shares p of which what was counted lies no further from its expectation than z standard deviations *of
+    p*. The usual "plus or minus" takes the standard deviation of the share that was counted instead, which is none at
+    all where everything was right.
+
+    E. B. Wilson: Probable inference, the law of succession, and statistical inference. Journal of the American
+    Statistical Association 22, 1927.
+
+    Args:
+        right: 0 to ``count``.
+        count: pictures, 1 or more. Shots of one thing are not independent: count the things.
+        level: of the interval.
+
+    Returns:
+        (low, high), within [0, 1].
+
+    Raises:
+        ValueError: more right than there are, or a level outside (0, 1).
+
+    >>> low, high = wilson(90, 100)
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.826 to 0.945
+    """
+    count = whole_number("count", count, "Give how many pictures there were.")
+    if not 0 <= right <= count:
+        raise ValueError(f"right={right!r} must be 0 to {count}: how many of the {count} pictures were right.")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, weight = right / count, z**2 / count
+    middle = (share + weight / 2) / (1 + weight)
+    reach = z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
+    # Rounding must not leave the ends of the scale out where they are what was counted.
+    return middle - reach if right else 0.0, middle + reach if right < count else 1.0
 
 
 def paired(before: Answers, after: Answers, *, level: float = 0.95, resamples: int = 4000, seed: int = 0) -> Paired:

@@ -71,7 +71,7 @@ def find_exercise(exercise: str | Exercise) -> Exercise:
         if exercise in OWN:
             return OWN[exercise]
         chapter = exercise.partition("/")[0]
-        for one in _exercises_of(chapter) if chapter in _chapters() else ():
+        for one in _exercises_of(chapter) if _has_exercises(chapter) else ():
             if one.id == exercise:
                 return one
     raise unknown_name(
@@ -94,7 +94,7 @@ def exercise_ids(chapter: str | None = None) -> list[str]:
     """
     if chapter is None:
         return [*(one.id for name in _chapters() for one in _exercises_of(name)), *OWN]
-    if chapter in _chapters():
+    if _has_exercises(chapter):
         return [one.id for one in _exercises_of(chapter)]
     own = [id for id in OWN if id.partition("/")[0] == chapter]
     if not own:
@@ -111,6 +111,10 @@ def start_over() -> None:
 def _chapters() -> list[str]:
     """The chapters of the book that have exercises."""
     return [path.parent.name for path in chapters.files("exercises.py")]
+
+
+def _has_exercises(chapter: str) -> bool:
+    return chapter in chapters.names() and (chapters.folder(chapter) / "exercises.py").is_file()
 
 
 def _exercises_of(chapter: str) -> list[Exercise]:

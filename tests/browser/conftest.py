@@ -1,26 +1,27 @@
 """A real browser over the built book, by http and by file://, with every outside request refused and recorded.
 
-The tests need Debian's ``chromium`` (``apt-get install chromium``). Without it they skip; with
-CNNLAB_REQUIRE_BROWSER=1, as in continuous integration, they fail instead.
+The tests need Debian's ``chromium-headless-shell`` or its ``chromium`` (``apt-get install`` either). Without one they
+skip; with CNNLAB_REQUIRE_BROWSER=1, as in continuous integration, they fail instead.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.browser.pages import BOOK, write_page
+from tools.chromium import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,6 +37,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    # Nobody else is found. To ask for each request whether it may pass would cost a fifth of each visit.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 DESKTOP = {"width": 1280, "height": 800}
 
@@ -48,11 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _executable() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        path = shutil.which(name)
-        if path:
-            return path
-    message = "no chromium found; on Debian or Ubuntu: apt-get install chromium"
+    if path := chromium():
+        return path
+    message = "no chromium found; on Debian: apt-get install chromium-headless-shell (or chromium)"
     if os.environ.get("CNNLAB_REQUIRE_BROWSER") == "1":
         pytest.fail(f"{message} (CNNLAB_REQUIRE_BROWSER=1, so browser tests may not skip)")
     pytest.skip(message)
@@ -108,27 +109,25 @@ class Visit:
     page: Page
     outside: list[str] = field(default_factory=list)  # requests to anything but the book
     problems: list[str] = field(default_factory=list)  # console errors, uncaught exceptions, failed requests
-    weight: int = 0  # bytes of the first load, text compressed by gzip
+    asked: list[str] = field(default_factory=list)  # addresses of the book's own that were asked for
 
     def check(self) -> None:
         """Fail on an outside request, a console error or an uncaught exception."""
         assert not self.outside, f"{self.page.url} asks outside: {self.outside}"
         assert not self.problems, f"{self.page.url}: {self.problems}"
 
-
-# What pages share is packed once: the address of each file on the server, and its size.
-_SIZES: dict[str, int] = {}
-
-
-def _compressed_size(response: Any) -> int:
-    url = response.url
-    if url not in _SIZES:
-        _SIZES[url] = _compressed(url, response.body())
-    return _SIZES[url]
+    def weight(self) -> int:
+        """Bytes of what the page has loaded so far from ``http_site``, text compressed by gzip."""
+        self.page.wait_for_load_state("networkidle")
+        paths = {urlsplit(url).path for url in self.asked if url.startswith("http://127.0.0.1:")}
+        return sum(_compressed_size(HTML / unquote(path).lstrip("/")) for path in paths)
 
 
-def _compressed(url: str, body: bytes) -> int:
-    packed = url.split("?")[0].endswith((".woff", ".woff2", ".png", ".jpg", ".jpeg", ".gif", ".webp"))
+@cache
+def _compressed_size(file: Path) -> int:
+    """What pages share is packed once; what is not there weighs nothing, and is an error of the console."""
+    body = file.read_bytes() if file.is_file() else b""
+    packed = file.suffix in (".woff", ".woff2", ".png", ".jpg", ".jpeg", ".gif", ".webp")
     return len(body) if packed else len(gzip.compress(body, 6))
 
 
@@ -145,39 +144,27 @@ class _Tab:
         self.context.set_default_timeout(60_000)
         self.page = page = self.context.new_page()
         self.now: Visit | None = None
-        self.responses: list[Any] | None = None
-        self.context.route("**/*", self._refuse)
+        self.context.on("request", self._asked)
         page.on("console", lambda m: self._note(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: self._note(f"exception: {error}"))
         page.on("requestfailed", self._failed)
-        page.on("response", lambda response: None if self.responses is None else self.responses.append(response))
 
     def _note(self, problem: str) -> None:
         if self.now is not None:
             self.now.problems.append(problem)
 
-    def _refuse(self, route: Any) -> None:
-        if route.request.url.startswith(LOCAL):
-            route.continue_()
-        else:
-            if self.now is not None:
-                self.now.outside.append(route.request.url)
-            route.abort()
+    def _asked(self, request: Any) -> None:
+        if self.now is not None:
+            (self.now.asked if request.url.startswith(LOCAL) else self.now.outside).append(request.url)
 
     def _failed(self, request: Any) -> None:
         # What a page was still loading when it was left has not failed.
         if request.url.startswith(LOCAL) and request.failure != "net::ERR_ABORTED":
             self._note(f"failed: {request.url}")
 
-    def open(self, url: str, weigh: bool) -> Visit:
-        self.now, self.responses = Visit(self.page), [] if weigh else None
+    def open(self, url: str) -> Visit:
+        self.now = Visit(self.page)
         self.page.goto(url, wait_until="load")
-        if weigh:
-            self.page.wait_for_load_state("networkidle")
-            for response in self.responses:
-                if response.url.startswith("http://127.0.0.1:") and response.status == 200:
-                    self.now.weight += _compressed_size(response)
-            self.responses = None
         return self.now
 
     def dress(self, viewport: dict[str, int], scheme: str, motion: str) -> None:
@@ -196,11 +183,11 @@ class _Tab:
 def visit(browser: Browser) -> Iterator[Opener]:
     """``with visit(url, viewport=PHONE, dark=True) as v:`` opens a page; ``v.page`` is Playwright's page.
 
-    ``v.outside`` and ``v.problems`` list what went wrong so far, ``v.check()`` fails on any; ``v.weight`` is
-    filled only with ``weigh=True``. Leaving the block leaves the page.
+    ``v.outside`` and ``v.problems`` list what went wrong so far, ``v.check()`` fails on any; ``v.weight()`` is what
+    came over http. Leaving the block leaves the page.
 
     A new window costs twice what most visits do, so that one is kept for all that go well and ask for nothing
-    unusual. Where a page is weighed, or given other options of Playwright's contexts, it has a window of its own.
+    unusual. A page that is given other options of Playwright's contexts has a window of its own.
     """
     kept: list[_Tab] = []
 
@@ -210,15 +197,14 @@ def visit(browser: Browser) -> Iterator[Opener]:
         *,
         viewport: dict[str, int] | None = None,
         dark: bool = False,
-        weigh: bool = False,
         reduced_motion: str = "no-preference",
         **options: Any,
     ) -> Iterator[Visit]:
-        own = weigh or bool(options)
+        own = bool(options)
         tab = kept.pop() if kept and not own else _Tab(browser, **options)
         try:
             tab.dress(viewport or DESKTOP, "dark" if dark else "light", reduced_motion)
-            yield tab.open(url, weigh)
+            yield tab.open(url)
             if not own:
                 tab.leave()
                 kept.append(tab)

@@ -79,11 +79,13 @@ def quickest_change(page: Page, selector: str, values: Iterable[int | float], in
     return best
 
 
-# Marks one text of each look: of the same color, size and weight on the same grounds. What stands out of the flow may
-# have another ground than its ancestors, so that each such text has a look of its own.
+# Marks one text of each look: of the same color, and large or not, on the same grounds. What stands out of the flow may
+# have another ground than its ancestors, so that each such text has a look of its own. Large letters, which WCAG 2.2
+# lets be paler, have 18 points, or 14 where they are bold.
 EACH_LOOK = """() => {
     const known = new Map();
     let alone = 0;
+    const large = ({ fontSize, fontWeight }) => parseFloat(fontSize) * 0.75 >= (fontWeight >= 700 ? 14 : 18);
     function grounds(element) {
         if (!element) return "";
         if (!known.has(element)) {
@@ -93,7 +95,8 @@ EACH_LOOK = """() => {
             const own = plain ? "" : [color, image, opacity, filter].join("|");
             const moved = /absolute|fixed/.test(style.position) || style.transform !== "none";
             const flows = !moved || element.closest("svg");
-            known.set(element, [own, flows ? "" : `alone ${alone++}`, grounds(element.parentElement)].join("/"));
+            const below = grounds(element.parentElement);
+            known.set(element, own || !flows ? [own, flows ? "" : `alone ${alone++}`, below].join("/") : below);
         }
         return known.get(element);
     }
@@ -104,7 +107,7 @@ EACH_LOOK = """() => {
             || [...element.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
         if (!says || !element.checkVisibility()) continue;
         const own = getComputedStyle(element);
-        const look = [own.color, own.fill, own.fontSize, own.fontWeight, own.textShadow, grounds(element)].join("|");
+        const look = [own.color, own.fill, large(own), own.textShadow, grounds(element)].join("|");
         element.toggleAttribute("data-look", !looks.has(look));
         looks.add(look);
     }
@@ -112,12 +115,13 @@ EACH_LOOK = """() => {
 }"""
 
 # Most of axe's time goes to what it only walks past. The colors of highlighted code are the same on every page and have
-# a test of their own; of a drawing that has been looked at, only what speaks is left: texts, names, roles.
+# a test of their own; of a drawing that has been looked at, and of a formula, only what speaks is left: texts, names,
+# roles.
 THINNED = """() => {
     for (const code of document.querySelectorAll(".highlight pre")) code.textContent = code.textContent;
     const speaks = (e) => e.closest("text, title, desc, style, a, foreignObject")
         || [...e.attributes].some(({ name }) => /^(aria-.*|role|tabindex|lang|on.*)$/.test(name));
-    for (const svg of document.querySelectorAll("figure.cnnlab-figure svg")) {
+    for (const svg of document.querySelectorAll("figure.cnnlab-figure svg, mjx-container svg")) {
         const kept = new Set();
         for (const element of svg.querySelectorAll("*"))
             if (speaks(element)) for (let e = element; e !== svg; e = e.parentElement) kept.add(e);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -53,15 +54,12 @@ TOO_WIDE = """() => {
 @pytest.mark.parametrize("name", [*PAGES, "search.html"])
 def test_page_over_http(visit: Any, http_site: str, name: str, record_property: Any, subtests: Any) -> None:
     """One visit for all that is asked of a page on a desk, in light and dark."""
-    with visit(f"{http_site}/{name}", weigh=True, reduced_motion="reduce") as seen:
+    with visit(f"{http_site}/{name}", reduced_motion="reduce") as seen:
         page = seen.page
         seen.check()
         with subtests.test("formulas and pictures"):
             assert page.evaluate(UNRENDERED_MATH) == []
             assert page.evaluate(UNNAMED_PICTURES) == []
-        with subtests.test("weight"):
-            record_property("compressed_bytes", seen.weight)
-            assert seen.weight < HEAVIEST, f"{seen.weight:,} bytes compressed on first load"
         if name in CHAPTERS:
             with subtests.test("links of the header"):
                 check_header_links(page, name)
@@ -71,6 +69,10 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
                 check_folds(page)
         with subtests.test("nothing is cut"):
             check_nothing_is_cut(page)
+        with subtests.test("weight"):
+            weight = seen.weight()
+            record_property("compressed_bytes", weight)
+            assert weight < HEAVIEST, f"{weight:,} bytes compressed on first load"
         page.evaluate(THINNED)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []
@@ -83,14 +85,21 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
         seen.check()
 
 
+# Where the buttons of the header lead, and whether readers of the page see what is said to those of the bare notebook.
+HEADER = """() => [
+    ...["btn-colab", "btn-source-edit-button", "btn-source-issues-button"]
+        .map((kind) => document.querySelector(`a.${kind}`).getAttribute("href")),
+    document.querySelector(".source-note")?.checkVisibility({ visibilityProperty: true }) ?? false,
+]"""
+
+
 def check_header_links(page: Any, name: str) -> None:
     """The header leads to Colab, to the chapter's source and to an error report."""
     notebook, address = (ROOT / name).with_suffix(".ipynb"), repository()
-    assert page.locator("a.btn-colab").get_attribute("href") == colab_link(notebook, address)
-    assert not page.locator(".source-note").is_visible(), "it speaks to readers of the bare notebook"
-    edit = page.locator("a.btn-source-edit-button").get_attribute("href")
+    colab, edit, report, noted = page.evaluate(HEADER)
+    assert colab == colab_link(notebook, address)
+    assert not noted, "it speaks to readers of the bare notebook"
     assert edit == f"{address}/edit/main/{notebook.relative_to(ROOT).as_posix()}"
-    report = page.locator("a.btn-source-issues-button").get_attribute("href")
     assert report.startswith(f"{address}/issues/new?title=") and Path(name).stem in report
 
 
@@ -120,23 +129,41 @@ def check_figures(page: Any, color: Callable[[str], str]) -> None:
     assert rgb(color("ink")) in {one["ink"] for one in figures}
 
 
+# What a reader sees of solutions and of figures' code. To ask Playwright for each element costs a round trip each.
+SEEN = """const seen = (e) => {
+    const { width, height } = e.getBoundingClientRect();
+    return width > 0 && height > 0 && e.checkVisibility({ visibilityProperty: true });
+};"""
+FOLDS = f"""() => {{
+    {SEEN}
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const [first] = all(".cell.tag_solution"), [figure] = all(".cell.tag_figure");
+    const summary = first.querySelector("summary");
+    summary.focus();
+    return {{
+        solutions: all(".cell.tag_solution").length,
+        open: all(".cell.tag_solution :is(.cell_input, .cell_output)").filter(seen).length,
+        first: [".cell_input", ".cell_output"].map((part) => seen(first.querySelector(part))),
+        says: summary.innerText.trim(),
+        figure_says: figure.querySelector("details.hide > summary").innerText.trim(),
+        figure: [".cell_input", "figure"].map((part) => seen(figure.querySelector(part))),
+        set_up: all("details.hide > summary").filter((e) => e.textContent.includes("Show the set-up")).length,
+    }};
+}}"""
+
+
 def check_folds(page: Any) -> None:
     """Solutions, with what they print, are folded until asked for, by keyboard; so is the code of figures."""
-    folds = page.locator(".cell.tag_solution")
-    assert folds.count() >= 3
-    assert page.locator(".cell.tag_solution :is(.cell_input, .cell_output):visible").count() == 0
-    first = folds.first
-    summary = first.locator("summary")
-    assert summary.inner_text().strip() == "Show solution"
-    summary.focus()
+    folded = page.evaluate(FOLDS)
+    assert folded["solutions"] >= 3 and folded["open"] == 0
+    assert folded["says"] == "Show solution"
+    assert folded["figure_says"] == "Show the figure's code" and folded["figure"] == [False, True]
+    assert folded["set_up"] == 1
     page.keyboard.press("Enter")
-    assert first.locator(".cell_input").is_visible() and first.locator(".cell_output").is_visible()
-    assert summary.inner_text().strip() == "Hide solution"
+    unfolded = page.evaluate(FOLDS)
+    assert unfolded["first"] == [True, True]
+    assert unfolded["says"] == "Hide solution"
     page.keyboard.press("Enter")
-    figure = page.locator(".cell.tag_figure").first
-    assert figure.locator("details.hide > summary").inner_text().strip() == "Show the figure's code"
-    assert not figure.locator(".cell_input").is_visible() and figure.locator("figure").is_visible()
-    assert page.locator("details.hide > summary", has_text="Show the set-up").count() == 1
 
 
 OPEN = "(open) => document.querySelectorAll('article details').forEach((e) => { e.open = open; })"
@@ -217,6 +244,18 @@ LOOSE_MARKS = """() => [...document.querySelectorAll("article span.math")].filte
 }).map((e) => e.parentElement.textContent.slice(0, 60))"""
 
 
+# Of each chart of several panels: whether its layout for a desk is seen, and where its panels stand (null: unseen).
+PANELS = f"""() => {{
+    {SEEN}
+    const box = (e) => e.getBoundingClientRect();
+    const place = (e) => seen(e) ? [box(e).top, box(e).height] : null;
+    return [...document.querySelectorAll(".cnnlab-cut")].map((cut) => [
+        [...cut.querySelectorAll("svg:not(.cnnlab-half)")].slice(0, 1).some(seen),
+        [...cut.querySelectorAll(":scope > svg.cnnlab-half")].map(place),
+    ]);
+}}"""
+
+
 def check_nothing_is_lost(page: Any) -> None:
     """At 360 pixels figures fit, sentences wrap; only code, printed tables, tables and formulas scroll."""
     may = {"code", "printed table", "table", "formula", "explorer"}
@@ -227,11 +266,12 @@ def check_nothing_is_lost(page: Any) -> None:
     assert page.evaluate(NARROW_VIEW) == []
     assert page.evaluate(LOOSE_MARKS) == []
     # Panels that stand in a row at a desk stand below each other; a single chart has a layout of its own.
-    for cut in page.locator(".cnnlab-cut").all():
-        assert not cut.locator("svg:not(.cnnlab-half)").first.is_visible()
-        first, *rest = (half.bounding_box() for half in cut.locator("> svg.cnnlab-half").all())
-        assert first and first["height"] > 20
-        assert all(second and second["y"] >= first["y"] + first["height"] - 1 for second in rest)
+    for desk, panels in page.evaluate(PANELS):
+        assert not desk
+        assert all(panels), "a panel is not seen"
+        (top, height), *rest = panels
+        assert height > 20
+        assert all(below >= top + height - 1 for below, _ in rest)
 
 
 def test_planted_faults_of_accessibility_are_found(visit: Any, http_site: str) -> None:
@@ -301,9 +341,9 @@ def test_links_between_pages_lead_somewhere_and_ids_are_unique(html: Path) -> No
         reader.feed(path.read_text(encoding="utf-8"))
     broken = []
     for path, reader in parsed.items():
-        twice = {name for name in reader.ids if reader.ids.count(name) > 1}
+        twice = [name for name, times in Counter(reader.ids).items() if times > 1]
         if twice:
-            broken.append(f"{path.name}: ids used twice: {sorted(twice)}")
+            broken.append(f"{path.name}: ids used twice: {twice}")
         for target in reader.targets:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc or target.startswith("//"):

@@ -12,6 +12,8 @@ No input is changed in place. Torchvision's transforms, and any function of one 
 
 `Flip` and `Crop` only move pixels, and have a method ``move(x, generator)`` that does so for bytes (uint8) as well: a
 quarter of the memory to copy. Where they come first, ``batches`` uses it.
+
+`augment_set` augments an image set with its boxes, masks and key points.
 """
 
 from cnnlab.data.augment.base import Augmentation
@@ -20,6 +22,7 @@ from cnnlab.data.augment.composing import Compose, OneOf, PerPicture, as_augment
 from cnnlab.data.augment.mixing import CutMix, Mixup
 from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
 from cnnlab.data.augment.previewing import preview
+from cnnlab.data.augment.together import augment_set
 
 __all__ = [
     "Augmentation",
@@ -37,6 +40,7 @@ __all__ = [
     "Rotate",
     "Shear",
     "as_augmentation",
+    "augment_set",
     "moving_first",
     "preview",
     "with_classes",

@@ -1,0 +1,1 @@
+"""Chapter "Under- and overfitting": its small network, its explorers and exercises."""
