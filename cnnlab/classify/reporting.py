@@ -157,7 +157,8 @@ class _Program(nn.Module):
 def _export(found: Classifier, path: Path) -> Path:
     """``torch.export`` of the network with its normalization, compared with the network once it is read back."""
     program = _Program(found.model, found.photos.preprocess).cpu().eval()
-    example = found.data.test.images[:2]
+    # Not a view: torch would write all of the test set, whose memory a view shares.
+    example = found.data.test.images[:2].clone()
     batch = torch.export.Dim("pictures", min=1, max=4096)
     names = json.dumps({"classes": found.photos.classes, "input": list(example.shape[1:])})
     with warnings.catch_warnings(), torch.no_grad():
