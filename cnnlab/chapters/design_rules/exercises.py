@@ -61,24 +61,25 @@ two_thirds.hints(
 two_thirds.wrong(lambda channels, side, classes: 420_100)
 
 
-@exercise("design_rules/level", "What keeps a stage's cost level", cases=[(2,), (3,), (4,), (1,)])
-def level(stride: int) -> float:
+@exercise("design_rules/level", "What keeps a stage's cost level", cases=[(16, 2), (24, 3), (64, 4), (32, 1)])
+def level(channels: int, stride: int) -> int:
     """So doubling at each halving is a rule about cost, and it is exact. That it is also best is another claim."""
-    return stride
+    return channels * stride
 
 
 level.mistake(
     "The places are divided by the stride squared, and so are the multiplications; but a layer of twice the channels "
     "has four times the weights, since it reads twice as many as well.",
-    lambda stride: stride**2,
+    lambda channels, stride: channels * stride**2,
 )
-level.mistake("Half of the side is a quarter of the places.", lambda stride: stride**0.5)
-level.mistake("A smaller map leaves room for more channels, not for fewer.", lambda stride: 1 / stride)
+level.mistake("Half of the side is a quarter of the places.", lambda channels, stride: channels * stride**0.5)
+level.mistake("A smaller map leaves room for more channels, not for fewer.", lambda channels, stride: channels / stride)
 level.hints(
     "A layer from C channels to C has 9 C x C weights, each used once at each place.",
-    "Places fall by stride squared; C x C must grow by as much.",
+    "Places fall by stride squared; C x C must grow by as much: channels * stride.",
 )
-level.wrong(lambda stride: 10 * stride)
+level.wrong(lambda channels, stride: 10 * stride)
+level.right(lambda channels, stride: float(channels * stride))
 
 
 # A 2 x 2; two of them; odd ones; a pool between; LeNet-like; strides.
@@ -138,7 +139,7 @@ drift.wrong(lambda layers: 9.75)
     cases=[
         (9, 1, 1, 3),
         (32, 22, 8, 3),
-        (20, 22, 8, 3),
+        (4, 22, 8, 3),
         (30, 14, 8, 3),
         (64, 22, 8, 3),
         (100, 36, 8, 5),
