@@ -99,8 +99,9 @@ def test_parameters_cannot_leave_the_script():
     assert "alert(1)" in html  # it is there, as data
 
 
-# Those that carry a photograph (one of them in color, for its pixels are changed in the page), a sentence on each of thirty papers, or the names of a thousand classes and what stands
-# above them; the chart, which is a table as well; and the sketches, a workbench with seven networks to start from.
+# Those that carry a photograph (one in color, since its pixels are changed in the page), a sentence on each of thirty
+# papers, or the names of a thousand classes and what stands above them; the chart, which is a table as well; and the
+# sketches, a workbench with seven networks to start from.
 DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree": 9_500, "separability": 12_500}
 DATA_HEAVY |= {"model_chart": 9_900, "imagenet_classes": 17_000, "sketch_network": 9_400, "augment_photo": 38_500}
 

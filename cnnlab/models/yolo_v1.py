@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from cnnlab.detection import Grid
 
-__all__ = ["YOLOVariant", "PUBLISHED", "SMALL", "YOLOv1"]
+__all__ = ["Layer", "YOLOVariant", "PUBLISHED", "SMALL", "YOLOv1"]
 
 Layer = tuple[int, int, int] | Literal["pool"]  # kernel, channels, stride; or 2x2 max pooling
 
