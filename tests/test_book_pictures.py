@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from torch import nn
 
-from cnnlab.draw import draw_block, palette
+from cnnlab.draw import draw_block, image_grid, palette
 from cnnlab.draw.embed import image_tag, page_css, still_html
+from cnnlab.draw.style import figure_svg, use_style
 
 pytest.importorskip("sphinx")
 sys.path.append(str(Path(__file__).resolve().parents[1] / "book" / "ext"))
@@ -50,6 +53,18 @@ def test_its_layout_for_a_phone_stands_beside_it() -> None:
     assert "max-width:70px" in narrow and 'class="cnnlab-half"' in narrow
     assert page.startswith('<figure class="cnnlab-figure"><div class="cnnlab-scroll cnnlab-cut"')
     assert page.endswith("</svg></div><figcaption>Figure 1. Up.</figcaption></figure>")
+
+
+def test_what_its_author_laid_out_for_a_phone_is_not_cut() -> None:
+    with plt.rc_context():
+        use_style()
+        figure = image_grid(np.zeros((2, 8, 8)), ["a", "b"], columns=2)
+        svg = figure_svg(figure, salt="two")
+        plt.close(figure)
+    small = CHART.replace("max-width:107px", "max-width:70px")
+    assert built(still_html(svg, "two", "", small)).count("<use ") == 2, "the halves of the figure"
+    page = built(still_html(svg, "two", "", small, by_hand=True))
+    assert page.count("<use ") == 0 and page.count("max-width:70px") == 1
 
 
 def test_its_colors_are_the_pages() -> None:

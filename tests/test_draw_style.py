@@ -146,6 +146,7 @@ def test_a_chart_is_stored_with_a_layout_for_a_phone(monkeypatch):
 
     show(bar_figure(4), "four bars, and three for a phone", narrow=bar_figure(3, figsize=(4, 3)))
     assert shown[-1].narrow.count("2003") == 0 < shown[-1].svg.count("2003")
+    assert "<source data-by-hand media=" in shown[-1]._repr_html_()
     assert not plt.get_fignums()
 
     show(bar_figure(4), "four bars")

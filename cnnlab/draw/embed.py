@@ -81,7 +81,7 @@ def figure_html(svg: str, alt: str) -> str:
     )
 
 
-def still_html(svg: str, alt: str, caption: str = "", narrow: str | None = None) -> str:
+def still_html(svg: str, alt: str, caption: str = "", narrow: str | None = None, *, by_hand: bool = False) -> str:
     """A picture as a cell stores it: ``<figure><img alt="..." src="data:..."><figcaption>...</figcaption></figure>``.
 
     Args:
@@ -89,6 +89,7 @@ def still_html(svg: str, alt: str, caption: str = "", narrow: str | None = None)
         alt: as for ``figure_html``.
         caption: the visible line below, its number included; without one there is none.
         narrow: the same picture laid out for a phone, which takes its place where there are 600 pixels or fewer.
+        by_hand: the author laid it out, and the book's pages look for no better way.
 
     Raises:
         ValueError: ``alt`` is empty.
@@ -96,7 +97,8 @@ def still_html(svg: str, alt: str, caption: str = "", narrow: str | None = None)
     image = image_tag(svg, alt)
     if narrow:
         packed = base64.b64encode(standalone(narrow).encode()).decode("ascii")
-        source = f'<source media="(max-width:600px)" srcset="data:image/svg+xml;base64,{packed}">'
+        mark = " data-by-hand" if by_hand else ""
+        source = f'<source{mark} media="(max-width:600px)" srcset="data:image/svg+xml;base64,{packed}">'
         image = f"<picture>{source}{image}</picture>"
     below = f"<figcaption>{html.escape(caption, quote=False)}</figcaption>" if caption else ""
     return f'<figure class="cnnlab-figure" style="margin:0.5em 0">{image}{below}</figure>'
@@ -325,15 +327,18 @@ class Embedded:
         alt: what the picture shows, in words, for readers who cannot see it.
         caption: a sentence below it for all readers, which gets the number of the figure: "Figure 3. ...". None for
             none, and no number.
-        narrow: as for ``still_html``.
+        narrow, by_hand: as for ``still_html``.
 
     Raises:
         ValueError: ``alt`` or ``caption`` is empty.
     """
 
-    def __init__(self, svg: str, alt: str, caption: str | None = None, narrow: str | None = None) -> None:
+    def __init__(
+        self, svg: str, alt: str, caption: str | None = None, narrow: str | None = None, *, by_hand: bool = False
+    ) -> None:
         self.svg = svg
         self.narrow = narrow
+        self.by_hand = by_hand
         self.alt = worded("alt", alt)
         self.captioned(caption)
 
@@ -354,4 +359,4 @@ class Embedded:
         return {"text/html": self._repr_html_(), "text/plain": f"[{said}]"}
 
     def _repr_html_(self) -> str:
-        return still_html(self.svg, self.alt, self._line(), self.narrow)
+        return still_html(self.svg, self.alt, self._line(), self.narrow, by_hand=self.by_hand)

@@ -157,7 +157,7 @@ def show(figure: Figure, alt: str, caption: str | None = None, *, narrow: Figure
     from IPython.display import display
 
     small = _narrow_svg(figure, alt) if narrow is None else figure_svg(narrow, salt=f"{alt} (narrow)")
-    display(Embedded(figure_svg(figure, salt=alt), alt, caption, small))
+    display(Embedded(figure_svg(figure, salt=alt), alt, caption, small, by_hand=narrow is not None))
     for drawn in (figure, narrow):
         if drawn is not None:
             plt.close(drawn)

@@ -16,7 +16,7 @@ from .panels import cut, halves
 # As cnnlab.draw.embed.still_html writes it.
 _STILL = re.compile(
     r'<figure class="cnnlab-figure"[^>]*>'
-    r'(?:<picture><source media="[^"]*" srcset="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)">)?'
+    r'(?:<picture><source( data-by-hand)? media="[^"]*" srcset="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)">)?'
     r'<img alt="([^"]*)"[^>]*\ssrc="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)"[^>]*>'
     r"(?:</picture>)?(<figcaption>.*?</figcaption>)?</figure>",
     re.DOTALL,
@@ -49,17 +49,17 @@ def inline_figures(
 ) -> None:
     """Put the SVG of each stored figure in line, each id once in a page; the caption stays below.
 
-    Beside it stands what a narrow page shows instead: the halves of a figure whose panels stand side by side, or the
-    chart laid out anew, if it was stored with one.
+    Beside it stands what a narrow page shows instead: what its author laid out for it, or the halves of a figure whose
+    panels stand side by side, or the chart laid out anew.
     """
     used: set[str] = set()
 
     def put(match: re.Match[str]) -> str:
-        narrow, alt, packed, caption = match.groups()
+        by_hand, narrow, alt, packed, caption = match.groups()
         stored = _unpacked(packed)
         svg = _unique(inline(stored, html.unescape(alt)), used)
         place, kind = cut(stored), ""
-        if place is not None:
+        if place is not None and not by_hand:
             name = f"panels-{len(used)}"
             used.add(name)
             svg, kind = halves(svg, place, name, alt), " cnnlab-cut"

@@ -169,11 +169,11 @@ const drawn = ({ layers, chosen, side, color }, width, rows, found) => {
     ];
   };
   return sized(width, HEAD + (MOST + 1) * ROW, {}, [
-    // On a phone the last word would touch the one before it: it ends where the picture ends.
+    // On a phone the words would touch each other: smaller, and the last ends where the picture ends.
     BARS.map(([, name], b) =>
       wide || b < 2
-        ? text(start + b * each, 14, name, { style: small })
-        : text(width, 14, name, { style: small, "text-anchor": "end" }),
+        ? text(start + b * each, 14, name, { style: !wide && "font-size:9px" })
+        : text(width, 14, name, { style: "font-size:9px", "text-anchor": "end" }),
     ),
     text(11, HEAD + 16, "picture"),
     text(wide ? 150 : 122, HEAD + 16, `${color ? 3 : 1} × ${side} × ${side}`, { style: small }),
