@@ -25,11 +25,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from cnnlab.analysis import summarize
-from cnnlab.data import Dataset, load_dataset
+from cnnlab.data import Dataset, ImageSet, load_dataset
 from cnnlab.environment import SCALES, device, seed_everything
 from cnnlab.environment import scale as default_scale
 from cnnlab.results import recorded_folder
-from cnnlab.training import Cosine, Run, Trainer, TrainingDiverged, fit
+from cnnlab.training import Cosine, Run, Trainer, TrainingDiverged, evaluate, fit
 from cnnlab.training.provenance import command_line, provenance
 from cnnlab.training.run import read_json, write_json
 
@@ -69,6 +69,20 @@ class Prepared:
     model: nn.Module
     data: Dataset
     fit: dict[str, Any]  # keyword arguments of fit
+
+
+@dataclass(frozen=True)
+class Watched(Prepared):
+    """A training about to start, and the test pictures that are for its end."""
+
+    test: ImageSet
+
+
+def watched(model: nn.Module, data: Dataset, training: dict[str, Any], count: int) -> Watched:
+    """A training that looks at ``count`` test pictures after each epoch, and at all of them at its end."""
+    # Some sets are sorted by class.
+    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
+    return Watched(model, data.subset(test=min(count, len(data.test))), training, data.test[order])
 
 
 def training_of(settings: Any) -> dict[str, Any]:
@@ -123,6 +137,15 @@ def accuracies(prepared: Prepared, run: Run) -> dict[str, Any]:
         "train_accuracy": run.final["train_accuracy"],
         "test_accuracy_by_epoch": [round(row["test_accuracy"], 5) for row in run.history],
         "train_accuracy_by_epoch": [round(row["train_accuracy"], 5) for row in run.history],
+    }
+
+
+def costs_at_the_end(prepared: Watched, run: Run) -> dict[str, Any]:
+    """The accuracies, that on the test pictures asked of all of them, and the multiply-accumulates of a picture."""
+    data = prepared.data
+    return accuracies(prepared, run) | {
+        "macs": summarize(prepared.model, data.shape).macs,
+        "test_accuracy": evaluate(prepared.model, prepared.test, mean=data.mean, std=data.std).accuracy,
     }
 
 

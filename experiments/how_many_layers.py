@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cnnlab.chapters.design_rules.plans import BASE, plan_macs, plan_network, width_for
-from experiments.common import Case, Experiment, fresh_model, main, training_of
+from experiments.common import Case, Experiment, Watched, costs_at_the_end, fresh_model, main, training_of, watched
 from experiments.rules import Settings as OfRules
-from experiments.rules import Watched, measure, pictures, watched
+from experiments.rules import pictures
 
 DEPTHS = {1: (1, 0, 0), 2: (1, 1, 0), 3: (1, 1, 1), 6: (2, 2, 2), 9: (3, 3, 3)}
 EQUAL_WIDTH, EQUAL_COST = "equal width", "equal cost"
@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
     },
     cases=cases,
     prepare=prepare,
-    measure=measure,
+    measure=costs_at_the_end,
     measures=("test_accuracy", "train_accuracy"),
 )
 

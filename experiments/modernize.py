@@ -17,14 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from cnnlab.analysis import summarize
 from cnnlab.chapters.convnext.steps import DESIGNS, STEPS, build
-from cnnlab.data import ImageSet
 from cnnlab.data.augment import Compose, Crop, CutMix, Flip, Mixup, OneOf
-from cnnlab.training import Cosine, Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, sgd_of
+from cnnlab.training import Cosine
+from experiments.common import Case, Experiment, Watched, costs_at_the_end, fresh_model, load, main, sgd_of, watched
 
 OLD, NEW = "2015", "2022"
 
@@ -52,13 +48,6 @@ class Settings:
     steps: tuple[str, ...] = tuple(step.name for step in STEPS)
 
 
-@dataclass(frozen=True)
-class Watched(Prepared):
-    """A training about to start, and the test pictures that are for its end."""
-
-    test: ImageSet
-
-
 def cases(settings: Settings) -> list[Case]:
     first, *others = settings.steps
     rows = [(first, OLD, settings.short), (first, OLD, settings.long), (first, NEW, settings.short)]
@@ -73,10 +62,7 @@ def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     design, drop_path = DESIGNS[case["step"]].small(settings.divisor), settings.drop_path if new else 0.0
     model = fresh_model(lambda: build(design, **ends, drop_path=drop_path, layer_scale=None), seed)
     model.name = case["step"]
-    # Some sets are sorted by class.
-    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
-    watched = data.subset(test=min(settings.watched, len(data.test)))
-    return Watched(model, watched, recipe(new, case["epochs"], data.shape[1], settings), data.test[order])
+    return watched(model, data, recipe(new, case["epochs"], data.shape[1], settings), settings.watched)
 
 
 def recipe(new: bool, epochs: int, side: int, settings: Settings) -> dict[str, Any]:
@@ -93,14 +79,6 @@ def recipe(new: bool, epochs: int, side: int, settings: Settings) -> dict[str, A
         "schedule": Cosine(warmup=settings.warmup),
         "augment": Compose([*steps, OneOf(Mixup(0.8), CutMix(1.0), p=settings.mixed)]),
         "label_smoothing": settings.label_smoothing,
-    }
-
-
-def measure(prepared: Watched, run: Run) -> dict[str, Any]:
-    data = prepared.data
-    return accuracies(prepared, run) | {
-        "macs": summarize(prepared.model, data.shape).macs,
-        "test_accuracy": evaluate(prepared.model, prepared.test, mean=data.mean, std=data.std).accuracy,
     }
 
 
@@ -124,7 +102,7 @@ EXPERIMENT = Experiment(
     },
     cases=cases,
     prepare=prepare,
-    measure=measure,
+    measure=costs_at_the_end,
     measures=("test_accuracy", "train_accuracy"),
 )
 

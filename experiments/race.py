@@ -22,13 +22,12 @@ import cnnlab
 from cnnlab.analysis import on_meta
 from cnnlab.chapters.senet.gates import small_senet
 from cnnlab.chapters.vgg.small import small_vgg
-from cnnlab.data import ImageSet
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.models import model_info
 from cnnlab.models.factory import build_model
 from cnnlab.models.mobilenet_v3 import SMALL
 from cnnlab.training import Cosine, Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, step_ms
+from experiments.common import Case, Experiment, Watched, accuracies, fresh_model, load, main, step_ms
 
 TARGET = 26_400_000  # multiply-accumulates of ResNet-14 for one picture of 32 pixels
 Build = Callable[[int, int], nn.Module]  # (channels of a picture, classes) -> network
@@ -124,18 +123,11 @@ class Settings:
     crop: int = 4
 
 
-@dataclass(frozen=True)
-class Racer(Prepared):
-    """A training about to start, and the test pictures that are for its end."""
-
-    test: ImageSet
-
-
 def cases(settings: Settings) -> list[Case]:
     return [{"data": settings.data, "family": family} for family in settings.racers or RACERS]
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Racer:
+def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     data = load(settings.data, settings.train_images, settings.test_images, 32)
     model = fresh_model(lambda: RACERS[case["family"]](data.shape[0], data.num_classes), seed)
     model.name = case["family"]
@@ -144,10 +136,10 @@ def prepare(case: Case, seed: int, settings: Settings) -> Racer:
     recipe |= {"optimizer": "adamw", "schedule": Cosine(warmup=settings.warmup)}
     augment = Compose([Flip(), Crop(padding=settings.crop)])
     watched = data.subset(test=min(settings.watched, len(data.test)))
-    return Racer(model, watched, recipe | {"augment": augment}, data.test)
+    return Watched(model, watched, recipe | {"augment": augment}, data.test)
 
 
-def measure(prepared: Racer, run: Run) -> dict[str, Any]:
+def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     model, data = prepared.model, prepared.data
     measured = accuracies(prepared, run) | {"macs": macs(run.config["model"], data.shape, data.num_classes)}
     measured["test_accuracy"] = evaluate(model, prepared.test, mean=data.mean, std=data.std).accuracy

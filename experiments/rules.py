@@ -14,13 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from cnnlab.analysis import summarize
 from cnnlab.chapters.design_rules.plans import PLANS, plan_macs, plan_network, width_for
-from cnnlab.data import Dataset, ImageSet, load_shapes
-from cnnlab.training import Run, evaluate
-from experiments.common import Case, Experiment, Prepared, accuracies, fresh_model, load, main, training_of
+from cnnlab.data import Dataset, load_shapes
+from experiments.common import (
+    Case,
+    Experiment,
+    Watched,
+    costs_at_the_end,
+    fresh_model,
+    load,
+    main,
+    training_of,
+    watched,
+)
 
 BASE = "base"
 
@@ -39,13 +45,6 @@ class Settings:
     schedule: str = "onecycle"
     watched: int = 250  # of the test pictures, measured after each epoch; all are at the end
     changes: tuple[str, ...] = tuple(PLANS)
-
-
-@dataclass(frozen=True)
-class Watched(Prepared):
-    """A training about to start, and the test pictures that are for its end."""
-
-    test: ImageSet
 
 
 def cases(settings: Settings) -> list[Case]:
@@ -72,21 +71,6 @@ def pictures(name: str, settings: Any) -> Dataset:
     if name == "shapes":
         return load_shapes(settings.train_images, settings.size or 32, seed=0, test=settings.test_images)
     return load(name, settings.train_images, settings.test_images, settings.size)
-
-
-def watched(model: torch.nn.Module, data: Dataset, training: dict[str, Any], count: int) -> Watched:
-    """A training that looks at ``count`` test pictures while it runs, and at all of them at its end."""
-    # Some sets are sorted by class.
-    order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
-    return Watched(model, data.subset(test=min(count, len(data.test))), training, data.test[order])
-
-
-def measure(prepared: Watched, run: Run) -> dict[str, Any]:
-    data = prepared.data
-    return accuracies(prepared, run) | {
-        "macs": summarize(prepared.model, data.shape).macs,
-        "test_accuracy": evaluate(prepared.model, prepared.test, mean=data.mean, std=data.std).accuracy,
-    }
 
 
 EXPERIMENT = Experiment(
@@ -117,7 +101,7 @@ EXPERIMENT = Experiment(
     },
     cases=cases,
     prepare=prepare,
-    measure=measure,
+    measure=costs_at_the_end,
     measures=("test_accuracy", "train_accuracy"),
 )
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.chapters.measuring.bits import packed
-from cnnlab.data import ImageSet
 from cnnlab.evaluation import Answers
 from cnnlab.training import Run, evaluate
 from cnnlab.transfer import trial_network
@@ -21,7 +20,7 @@ from experiments.common import (
     AdamOnCosine,
     Case,
     Experiment,
-    Prepared,
+    Watched,
     accuracies,
     fresh_model,
     load,
@@ -36,13 +35,6 @@ class Settings(AdamOnCosine):
     widths: tuple[int, ...]
     test_images: int | None = None
     watched: int = 500  # of them, measured after each epoch; all are at the end
-
-
-@dataclass(frozen=True)
-class Watched(Prepared):
-    """A training about to start, and all the test pictures, which are for its end."""
-
-    test: ImageSet
 
 
 def cases(settings: Settings) -> list[Case]:

@@ -19,14 +19,13 @@ from torch import nn
 
 from cnnlab.analysis import summarize
 from cnnlab.chapters.efficientnet.small import PLANS, Growing, small_efficientnet
-from cnnlab.data import ImageSet
 from cnnlab.data.augment import Compose, Crop, Flip
 from cnnlab.training import Run, evaluate
 from experiments.common import (
     AdamOnCosine,
     Case,
     Experiment,
-    Prepared,
+    Watched,
     accuracies,
     fresh_model,
     load,
@@ -48,18 +47,11 @@ class Settings(AdamOnCosine):
     kinds: tuple[str, ...] = (*PLANS, "longer", "grown")
 
 
-@dataclass(frozen=True)
-class Scaled(Prepared):
-    """A training about to start, and the test pictures that are for its end."""
-
-    test: ImageSet
-
-
 def cases(settings: Settings) -> list[Case]:
     return [{"data": settings.data, "kind": kind} for kind in settings.kinds]
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Scaled:
+def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     kind = case["kind"]
     plan = {"longer": "base", "grown": "resolution"}.get(kind, kind)
     side = PLANS[plan].side(settings.side)
@@ -79,10 +71,10 @@ def prepare(case: Case, seed: int, settings: Settings) -> Scaled:
     model.name = kind
     augment = Compose([Flip(), Crop(padding=side // 8)]) if settings.augment else None
     watched = data.subset(test=min(settings.watched, len(data.test)))
-    return Scaled(model, watched, training_of(settings) | {"augment": augment, "epochs": epochs}, data.test)
+    return Watched(model, watched, training_of(settings) | {"augment": augment, "epochs": epochs}, data.test)
 
 
-def measure(prepared: Scaled, run: Run) -> dict[str, Any]:
+def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     """The accuracies, and the cost of one picture and of the whole training in MACs (forward; a step is three)."""
     data, model = prepared.data, prepared.model
     seen = prepared.fit["epochs"] * len(data.train)
