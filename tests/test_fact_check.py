@@ -697,3 +697,19 @@ def test_what_is_told_of_design_rules():
     assert [*pools.says.values()] == ["helps", "unclear", "helps"]
     assert [round(100 * pools.gains[name]) for name in ("fashion_mnist", "shapes")] == [2, 14]
     assert gains("base", "gray")[1] == 11.5 and found["base", "kernels 4, 4, 4"].verdict == "no difference"
+
+    curve = recorded("how_many_layers")
+    shares = {(run["data"], run["kept"], run["layers"]): 100 * run["test_accuracy"]["mean"] for run in curve["summary"]}
+    told = section("2 or 3 layers")
+    for data in ("fashion_mnist", "cifar10"):
+        # Three layers are one network, at equal width and at equal cost.
+        costs = {
+            layers: share for (name, kept, layers), share in shares.items() if (name, kept) == (data, "equal cost")
+        }
+        costs[3] = shares[data, "equal width", 3]
+        assert max(costs, key=costs.get) == 3
+        assert f"{costs[3]:.1f}" in told and f"{costs[9]:.1f}" in told
+    widths = {
+        layers: share for (name, kept, layers), share in shares.items() if name == "fashion_mnist" and "width" in kept
+    }
+    assert max(widths, key=widths.get) == 6
