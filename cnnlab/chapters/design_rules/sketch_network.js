@@ -334,7 +334,13 @@ const layout = (own) => [
   own.text,
   el("div", { class: "cx-controls" }, own.control("side"), own.control("object"), own.control("color")),
   el("div", { class: "cx-below" }, own.part("lens", { class: "cx-lens" }), own.facts),
-  own.part("warnings", { class: "cx-warnings", tabindex: 0, role: "region", "aria-label": "Warnings" }),
+  own.part("warnings", {
+    class: "cx-warnings",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Warnings",
+    "data-lm-suppress-shortcuts": "true",
+  }),
 ];
 
 const move = (state, dx, dy) => ({ chosen: clamp(state.chosen + dx + dy, 0, state.layers.length - 1) });
