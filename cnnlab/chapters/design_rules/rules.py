@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from cnnlab.chapters.design_rules.plans import PLANS
@@ -115,7 +116,8 @@ def findings(record: Mapping[str, Any], rules: Sequence[Rule] = RULES) -> list[F
                 for data in dict.fromkeys(data for data, _ in runs)
                 if (data, broken) in runs and (data, rule.kept) in runs
             }
-            gains = {data: sum(kept) / len(kept) - sum(other) / len(other) for data, (kept, other) in pairs.items()}
+            # Exact sums: Python's own add in another way from 3.12 on, and a tie is printed.
+            gains = {data: fmean(kept) - fmean(other) for data, (kept, other) in pairs.items()}
             says = {data: compared(*own) for data, own in pairs.items()}
             found.append(Finding(rule, broken, gains, says, verdict([*says.values()])))
     return found
