@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 import cnnlab
 from cnnlab import classify
 from cnnlab.classify import command
-from cnnlab.classify.reporting import interval
 from cnnlab.data import write_visits
+from cnnlab.evaluation import wilson as interval
 from cnnlab.preprocessing import Preprocess
 from cnnlab.transfer import Probe, extract_features
 

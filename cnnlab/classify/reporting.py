@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from cnnlab.classify.learning import Classifier
 from cnnlab.classify.page import page
 from cnnlab.classify.splitting import NAMES
 from cnnlab.draw.embed import standalone
+from cnnlab.evaluation import wilson
 from cnnlab.explain import grad_cam
 from cnnlab.files import replacing
 from cnnlab.saving import save
@@ -30,7 +30,7 @@ from cnnlab.training.run import write_json
 if TYPE_CHECKING:
     from cnnlab.preprocessing import Preprocess
 
-__all__ = ["interval", "metrics_of", "write_report"]
+__all__ = ["metrics_of", "write_report"]
 
 _EXPLAINED = 4  # of the right ones, and of the wrong ones
 _WRONG = 24  # shown on the page; the CSV names all
@@ -76,19 +76,6 @@ def write_report(
     return out / "report.html"
 
 
-def interval(right: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: where it may lie if the pictures were drawn one by one.
-
-    Pictures of one group resemble each other, so that with few groups the truth is less certain than that.
-    """
-    if count < 1:
-        raise ValueError(f"count={count!r} must be 1 or more.")
-    z, p = 1.959964, right / count
-    middle = (p + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def metrics_of(found: Classifier, settings: dict[str, Any]) -> dict[str, Any]:
     """Everything that was measured, as JSON can hold it."""
     photos, split, test = found.photos, found.split, found.test
@@ -98,7 +85,8 @@ def metrics_of(found: Classifier, settings: dict[str, Any]) -> dict[str, Any]:
     table = test.by_class
     return {
         "accuracy": test.accuracy,
-        "interval": interval(right, len(test.labels)),
+        # Pictures of one group resemble each other: with few groups the truth is less certain than that.
+        "interval": wilson(right, len(test.labels)),
         "right": right,
         "most_frequent_class": int(counts.max()) / len(test.labels),
         "validation_accuracy": found.validation,
