@@ -1,4 +1,4 @@
-"""Exercises of the chapter "Shipping a model, and the limits of CNNs".
+"""Exercises of the chapter "Shipping a model".
 
 To be written: three to six; `cnnlab.exercises` shows how.
 """
