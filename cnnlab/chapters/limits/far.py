@@ -114,8 +114,8 @@ def _convolutions(width: int, dilations: Sequence[int]) -> nn.Sequential:
     return _network(width, [layer for dilation in dilations for layer in _conv(width, dilation)])
 
 
-def _attention(width: int, blocks: int) -> nn.Sequential:
-    return _network(width, [Attending(width) for _ in range(blocks)])
+def _attention(width: int) -> nn.Sequential:
+    return _network(width, [*_conv(width), Attending(width)])
 
 
 # Name -> how it is built: some 19,000 to 20,000 parameters each.
@@ -123,7 +123,7 @@ NETWORKS = {
     "small": partial(_convolutions, 32, (1, 1)),
     "deep": partial(_convolutions, 16, (1,) * 8),
     "dilated": partial(_convolutions, 23, (1, 2, 4, 8)),
-    "attention": partial(_attention, 32, 2),
+    "attention": partial(_attention, 32),
 }
 
 
