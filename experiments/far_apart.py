@@ -1,8 +1,8 @@
 """Two marks far apart, alike or not: which networks see both, and at distances that they were not trained on?
 
 Four networks of about as many parameters (cnnlab/chapters/limits/far.py): two convolutions whose fields end before the
-second mark, eight, four that are dilated, and one convolution with a block of self-attention. Each is trained on all six
-distances, or on the three small ones alone, and asked at all six.
+second mark, eight, four that are dilated, and one convolution with a block of self-attention. Each is trained on all
+six distances, or on the three small ones alone, and asked at all six.
 """
 
 from __future__ import annotations

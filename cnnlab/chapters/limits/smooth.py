@@ -5,7 +5,6 @@ Zhang: Making convolutional networks shift-invariant again. ICML 2019. https://a
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

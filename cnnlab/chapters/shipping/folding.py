@@ -1,8 +1,9 @@
-"""A network's batch norms inside its convolutions, as every runtime has them; and one whose layers alone read roundly."""
+"""A network's batch norms inside its convolutions, as every runtime has them; and rounding of what layers read alone."""
 
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -21,7 +22,7 @@ def folded(model: nn.Module) -> nn.Module:
     copied = copy.deepcopy(model).eval()
     for module in list(copied.modules()):
         children = list(module.named_children())
-        for (name, conv), (after, norm) in zip(children, children[1:], strict=False):
+        for (name, conv), (after, norm) in pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, after, nn.Identity())
