@@ -1,4 +1,4 @@
-"""A network's batch norms inside its convolutions, as every runtime has them; and rounding of what layers read alone."""
+"""Batch norms folded into the convolutions before them, as every runtime has them; and only what layers read rounded."""
 
 from __future__ import annotations
 
