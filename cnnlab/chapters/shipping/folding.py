@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them, as every runtime has them; and only what layers read rounded."""
+"""Batch norms folded into the convolutions before them, as runtimes have them; rounding of what layers read alone."""
 
 from __future__ import annotations
 
