@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab import compress, ship
-from cnnlab.chapters.shipping.folding import folded, rounded_reads
+from cnnlab.chapters.shipping.folding import folded, kinds_of, rounded_reads
 from cnnlab.data import sample_photos
 from experiments.facts import record
 from experiments.pretrained_limits import chosen
@@ -107,6 +107,9 @@ def make(root: str | None) -> dict[str, Any]:
     ):
         rows.append(row(f"torch: {form}", compress.quantize(model, 8, **bits)))
     rows.append(row("torch: what is read alone", rounded_reads(folds, given)))
+    for kind, layers in kinds_of(folds).items():
+        some = compress.quantize(folds, 8, per="tensor", layers=layers)
+        rows.append(row(f"torch: weights of {kind} alone, per tensor", some))
 
     with TemporaryDirectory() as name:
         folder = Path(name)

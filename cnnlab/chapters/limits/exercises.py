@@ -98,7 +98,7 @@ def _blurred(x: Tensor, weights: tuple[float, ...] = (1, 2, 1), step: int = 2, t
 
 @exercise("limits/blur-pool", "Blur, then skip", cases=_rows(), untouched=True)
 def blur_pool(x: Tensor) -> Tensor:
-    """A row of 0, 1, 0, 1 becomes a half everywhere, wherever it begins; skipping alone leaves all zeros, or all ones."""
+    """A row of 0, 1, 0, 1 becomes a half everywhere, wherever it begins; skipping alone leaves zeros, or ones."""
     return _blurred(x)
 
 

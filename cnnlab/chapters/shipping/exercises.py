@@ -112,7 +112,7 @@ zero_point.mistake(
     lambda low, high: (2 * max(-low, high) / 255, 128),
 )
 zero_point.hints(
-    "Let low be 0 at most and high 0 at least. The scale is their distance in 255 steps; zero is -low / scale steps up.",
+    "Let low be 0 at most and high 0 at least. The scale is their distance in 255 steps; zero is -low / scale up.",
     "low, high = min(low, 0), max(high, 0); scale = (high - low) / 255; return scale, round(-low / scale).",
 )
 zero_point.wrong(lambda low, high: (1.0, 0))

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cnnlab import compress
 
-__all__ = ["folded", "rounded_reads"]
+__all__ = ["folded", "kinds_of", "rounded_reads"]
 
 
 def folded(model: nn.Module) -> nn.Module:
@@ -27,6 +27,17 @@ def folded(model: nn.Module) -> nn.Module:
                 setattr(module, name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, after, nn.Identity())
     return copied
+
+
+def kinds_of(model: nn.Module) -> dict[str, list[str]]:
+    """The names of an EfficientNet-Lite's layers, by what they do: filter each channel, widen, narrow, begin or end."""
+    found: dict[str, list[str]] = {"depthwise": [], "widening": [], "narrowing": [], "first and last": []}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            part = name.split(".")[-2] if "." in name else ""
+            kind = {"depthwise": "depthwise", "widen": "widening", "narrow": "narrowing"}.get(part, "first and last")
+            found[kind].append(name)
+    return found
 
 
 def rounded_reads(model: nn.Module, calibration: Tensor) -> nn.Module:
