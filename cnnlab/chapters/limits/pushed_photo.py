@@ -56,8 +56,8 @@ def pushed_photo(
         ),
         alt=lambda photo, way, step: (
             f"A photograph, at the start {list(photos)[photo]!r}, and a curve of the probability of the network's "
-            "first answer while the numbers of the picture are pushed further, or the picture is moved. A sentence says what "
-            "the network answers."
+            "first answer while the numbers of the picture are pushed further, or the picture is moved. A sentence "
+            "says what the network answers."
         ),
         room=170,
         hint=110,
