@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     question="Which of four networks see that two marks are alike, by their distance, and beyond what they trained on?",
     settings={
         "smoke": Settings(train_images=64, test_images=32, epochs=1, networks=("small", "attention")),
-        "laptop": Settings(train_images=4_000, test_images=1_000, epochs=10),
+        "laptop": Settings(train_images=4_000, test_images=1_000, epochs=8),
         "gpu": Settings(train_images=20_000, test_images=2_000, epochs=30),
     },
     cases=cases,
