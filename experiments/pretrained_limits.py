@@ -20,12 +20,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 import cnnlab
-from cnnlab.chapters.limits.pushed import hybrid, shuffled_tiles, signed_step
+from cnnlab.chapters.limits.pushed import hybrid, probabilities, shuffled_tiles, signed_step, slope_of
 from cnnlab.devices import keep_freed_memory
 from cnnlab.pictures import open_picture
 from experiments.facts import record
@@ -53,20 +52,14 @@ def chosen(root: str | None, count: int, side: int) -> tuple[nn.Module, Tensor, 
 
 def asked(network: nn.Module, pixels: Tensor) -> Tensor:
     """Probabilities for pictures whose numbers go from 0 to 255, whole or not. Shape: (N, 1000)."""
-    own = network.preprocess
-    with torch.no_grad():
-        parts = (own.normalized(some.float() / 255) for some in pixels.split(FEW))
-        return torch.cat([network(x.contiguous(memory_format=torch.channels_last)).softmax(1) for x in parts])
+    last = torch.channels_last
+    return torch.cat([probabilities(network, some.contiguous(memory_format=last)) for some in pixels.split(FEW)])
 
 
 def gradients(network: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
     """Of the loss, by the numbers of the pictures. Shape: that of pixels."""
-    found = []
-    for some, label in zip(pixels.split(FEW), labels.split(FEW), strict=True):
-        x = (some.float() / 255).requires_grad_()
-        loss = F.cross_entropy(network(network.preprocess.normalized(x)), label, reduction="sum")
-        found.append(torch.autograd.grad(loss, x)[0])
-    return torch.cat(found)
+    parts = zip(pixels.split(FEW), labels.split(FEW), strict=True)
+    return torch.cat([slope_of(network, some, label) for some, label in parts])
 
 
 def make(root: str | None) -> dict[str, Any]:

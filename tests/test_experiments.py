@@ -224,7 +224,16 @@ def test_runs_are_grouped_by_what_tells_them_apart() -> None:
 
 # --- records that are read off and not trained ---------------------------------------------------------------------
 
-FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing", "occlusion_maps")
+FACTS = (
+    "fashion_samples",
+    "imagenet_tree",
+    "imagenet_relabeled",
+    "preprocessing",
+    "occlusion_maps",
+    "eight_bits",
+    "pretrained_limits",
+    "shifted_photos",
+)
 
 
 def facts(name: str) -> dict:

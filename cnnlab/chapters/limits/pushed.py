@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from cnnlab.errors import whole_number
 
-__all__ = ["signed_step", "shuffled_tiles", "hybrid"]
+__all__ = ["probabilities", "slope_of", "signed_step", "shuffled_tiles", "hybrid"]
+
+
+def probabilities(model: nn.Module, pixels: Tensor) -> Tensor:
+    """What a pretrained network says of pictures whose numbers go from 0 to 255, whole or not.
+
+    Shape: (N, 3, H, W) -> (N, classes).
+    """
+    with torch.inference_mode():
+        return model(model.preprocess.normalized(pixels.float() / 255)).softmax(1)
+
+
+def slope_of(model: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
+    """The gradient of each picture's cross-entropy by its numbers, of which 255 count as 1. Shape: that of pixels."""
+    x = (pixels.float() / 255).requires_grad_()
+    loss = F.cross_entropy(model(model.preprocess.normalized(x)), labels, reduction="sum")
+    return torch.autograd.grad(loss, x)[0]
 
 
 def signed_step(pixels: Tensor, slope: Tensor, step: float) -> Tensor:
