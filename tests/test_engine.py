@@ -48,7 +48,10 @@ def answers(node):  # noqa: F811
         done = subprocess.run(command, input=job, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
-        return [torch.tensor(own["data"]).reshape(own["shape"]) if "data" in own else own["error"] for own in said]
+        return [
+            torch.tensor(own["data"], dtype=torch.float32).reshape(own["shape"]) if "data" in own else own["error"]
+            for own in said
+        ]
 
     return ask
 
@@ -171,7 +174,7 @@ def test_rounded_weights_are_read_as_python_reads_them(answers, bits):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        *(("lenet5", None), ("lenet5_28", None), ("mlp_mnist", None), ("resnet20", None)),
+        *(("lenet5", None), ("lenet5_28", None), ("mlp_mnist", None)),
         *(
             pytest.param(name, size, marks=pytest.mark.slow)
             for name, size in (("squeezenet1_1", 65), ("mobilenet_v3_small", 48), ("tf_efficientnet_lite0", 45))

@@ -50,7 +50,12 @@ const addProducts = (out, weights, rows, outputs, inputs, length) => {
         const at = own + i;
         const [a, b, c, d] = [weights[at], weights[at + 1], weights[at + 2], weights[at + 3]];
         const next = at + other;
-        const [e, f, g, h] = [weights[next] * use, weights[next + 1] * use, weights[next + 2] * use, weights[next + 3] * use];
+        const [e, f, g, h] = [
+          weights[next] * use,
+          weights[next + 1] * use,
+          weights[next + 2] * use,
+          weights[next + 3] * use,
+        ];
         const first = i * length;
         const [second, third, fourth] = [first + length, first + 2 * length, first + 3 * length];
         for (let p = start; p < end; p++) {
@@ -167,7 +172,7 @@ export const dense = ({ name, weight, bias, kernel: [outputs, inputs] }, { data 
 // --- pooling ---------------------------------------------------------------------------------------------------------
 
 // Calls put(values of a window inside the maps, pixels that the window has with its padding) for each result.
-const pooled = ({ kernel, stride, padding, ceil }, { shape: [channels, height, width], data }, begin, add, end) => {
+const pooled = ({ kernel, stride, padding, ceil }, { shape: [channels, height, width], data }, begin, gather, end) => {
   const [[tall, wide], [down, right], [top, left]] = [kernel, stride, padding];
   const high = outputSize(height, tall, down, top, top, 1, ceil);
   const long = outputSize(width, wide, right, left, left, 1, ceil);
@@ -181,7 +186,7 @@ const pooled = ({ kernel, stride, padding, ceil }, { shape: [channels, height, w
         let [value, read] = [begin, 0];
         for (let v = Math.max(0, y); v < rows; v++) {
           for (let u = Math.max(0, x); u < columns; u++, read++) {
-            value = add(value, data[(c * height + v) * width + u]);
+            value = gather(value, data[(c * height + v) * width + u]);
           }
         }
         out.data[place] = end(value, read, (bottom - y) * (edge - x));
@@ -191,8 +196,7 @@ const pooled = ({ kernel, stride, padding, ceil }, { shape: [channels, height, w
   return out;
 };
 
-const larger = (a, b) => (b > a ? b : a);
-export const max_pool = (layer, x) => pooled(layer, x, -Infinity, larger, (value) => value);
+export const max_pool = (layer, x) => pooled(layer, x, -Infinity, Math.max, (value) => value);
 export const average_pool = (layer, x) =>
   pooled(
     layer,
@@ -251,7 +255,7 @@ export const same = (_layer, { shape, data }) => ({ shape, data: data.slice() })
 
 // --- activations -----------------------------------------------------------------------------------------------------
 
-export const relu = (x) => (x > 0 ? x : 0);
+export const relu = (x) => Math.max(x, 0);
 export const relu6 = (x) => Math.min(6, Math.max(0, x));
 export const tanh = Math.tanh;
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));

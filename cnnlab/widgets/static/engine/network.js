@@ -20,7 +20,9 @@ export const passedOn = (network, picture, kinds, activations) => {
     const compute = kinds[layer.op];
     const activate = activations[layer.act];
     if (!compute || (layer.act && !activate)) {
-      throw new Error(`layer ${layer.name} of ${network.name} is ${layer.op} ${layer.act || ""}, which nobody handed over.`);
+      throw new Error(
+        `layer ${layer.name} of ${network.name} is ${layer.op} ${layer.act || ""}, which nobody handed over.`,
+      );
     }
     const own = compute(layer, ...layer.from.map((at) => (at < 0 ? picture : values[at])));
     if (activate) for (let i = 0; i < own.data.length; i++) own.data[i] = activate(own.data[i]);
