@@ -323,7 +323,11 @@ const decode = (data) => ({
 
 const labeled = (label, ...nodes) => el("div", { class: "cx-board" }, el("div", { class: "cx-hint" }, label), nodes);
 const layout = (own) => [
-  own.presets(own.control("picture")),
+  own.bar(
+    "picture",
+    button("Clear", () => own.set({ picture: "", strokes: [] }, "clear")),
+    own.presets(),
+  ),
   el(
     "div",
     { class: "ll-top" },
@@ -342,7 +346,6 @@ const layout = (own) => [
       ),
       own.part("output", { class: "ll-press" }, "div", false),
       own.text,
-      own.bar(button("Clear the pad", () => own.set({ picture: "", strokes: [] }, "clear"))),
     ),
   ),
   own.sliders,

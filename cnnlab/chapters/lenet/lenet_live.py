@@ -32,7 +32,7 @@ def _kept(name: str) -> dict[str, Any]:
 def _named(pictures: list[dict[str, Any]]) -> dict[str, str]:
     """What each test picture is called: the first of each digit, then those that LeNet-5 misreads."""
     return {
-        str(place): f"a {own['label']}" + ("" if place < 10 else f", misread ({own['test_image']})")
+        str(place): f"a {own['label']}" if place < 10 else f"{own['label']}, misread ({own['test_image']})"
         for place, own in enumerate(pictures)
     }
 
@@ -72,11 +72,11 @@ def lenet_live(picture: int | None = 7, *, layer: str = "C3", key: str | None = 
         ),
         variables={"pen": [0.5, 0.5, False], "x": 4, "y": 4},
         presets={
-            "A clean 7": _PLAIN | {"picture": "7"},
-            "Shifted by 5": _PLAIN | {"picture": "7", "across": 5},
-            "Turned by 45°": _PLAIN | {"picture": "4", "turn": 45},
+            "Clean": _PLAIN | {"picture": "7"},
+            "Shifted": _PLAIN | {"picture": "7", "across": 5},
+            "Turned": _PLAIN | {"picture": "4", "turn": 45},
             "In noise": _PLAIN | {"picture": "3", "noise": 60},
-            "A 5 misread": _PLAIN | {"picture": "10"},
+            "Misread": _PLAIN | {"picture": "10"},
         },
         alt=lambda picture, layer, **_: (
             "A pad to draw a digit on, the picture of 28 × 28 pixels that becomes of it, and everything that LeNet-5 "
@@ -84,7 +84,7 @@ def lenet_live(picture: int | None = 7, *, layer: str = "C3", key: str | None = 
             "digits beside those of an MLP. The digit can be shifted, turned and covered with noise. At the start it "
             f"is {names.get(picture, 'empty')}, and a unit of {layer} shows what it reads, its weights and its sum."
         ),
-        room=135,
+        room=97,
         hint=130,
     )
     side = {"C1": 24, "S2": 12, "C3": 8, "S4": 4}.get(layer, 1)

@@ -48,7 +48,9 @@ export const drawing = ({ name, label, pen }, { state, set, part, slots }) => {
     },
     // A fast hand moves further between two pictures of the screen than one event tells.
     onpointermove: (event) => {
-      if (pressed) for (const each of event.getCoalescedEvents?.() || [event]) further(...at(each));
+      if (!pressed) return;
+      const all = event.getCoalescedEvents?.() || [];
+      for (const each of all.length ? all : [event]) further(...at(each));
     },
     onpointerup: end,
     onpointercancel: end,
