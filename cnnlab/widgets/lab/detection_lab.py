@@ -38,8 +38,8 @@ def _yolo(data: Dataset, *, halvings: int = 4, boxes: int = 2) -> nn.Module:
 
 DETECTORS: dict[str, Callable[[Dataset], nn.Module]] = {
     "yolo_small": _yolo,
-    "yolo_small, one box": partial(_yolo, boxes=1),
-    "yolo_small, finer grid": partial(_yolo, halvings=3),
+    "yolo_one_box": partial(_yolo, boxes=1),
+    "yolo_fine": partial(_yolo, halvings=3),
 }
 
 
@@ -53,7 +53,8 @@ def _found(run: LabRun | None) -> tuple[Figure, str]:
     found = _taught(run.model).decode(output)
     figure, said = new_figure(), []
     figure.suptitle(f"{reached(run)}; dashed: what is there", fontsize=9, fontweight="bold", x=0.01, ha="left")
-    for axis in (axes := figure.subplots(2, _PICTURES // 2).flat):
+    axes = figure.subplots(2, _PICTURES // 2).flatten()
+    for axis in axes:
         axis.axis("off")
     for axis, picture, one, truth in zip(axes, some.images, found, some.targets, strict=False):
         axis.imshow(as_picture(picture), vmin=0, vmax=1, cmap="gray")
@@ -82,8 +83,8 @@ class DetectionLab(SceneLab):
     """A panel that trains detectors while you watch their boxes, the loss and the mAP at an IoU of 0.5.
 
     Args:
-        models: "yolo_small" (a cell for 16 x 16 pixels, two boxes in each), "yolo_small, one box", "yolo_small, finer
-            grid" (8 x 8 pixels), classes of your own, functions that build a network, or networks. A class or function
+        models: "yolo_small" (a cell for 16 x 16 pixels, two boxes in each), "yolo_one_box", "yolo_fine" (a cell
+            for 8 x 8 pixels), classes of your own, functions that build a network, or networks. A class or function
             is called with ``in_channels=`` and ``num_classes=`` where its signature has them. A network has methods
             ``loss(output, objects)`` and ``decode(output, least=0.2)``, or a :class:`cnnlab.detection.Grid` as
             ``grid``.

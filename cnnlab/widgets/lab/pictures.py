@@ -126,6 +126,8 @@ def _curves(runs: Sequence[LabRun], kind: str, title: str, task: Task) -> tuple[
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if task.percent and kind == task.measure:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    elif kind == task.measure:
+        axis.set_ylim(bottom=0)
     if not shown:
         axis.set_ylim(0, 1)
         return figure, f"Empty axes: no epoch is finished yet. {title} by epoch will be drawn here."

@@ -31,9 +31,9 @@ def _unet(data: Dataset, *, channels: tuple[int, ...], bilinear: bool = False) -
 
 
 SEGMENTERS: dict[str, Callable[[Dataset], nn.Module]] = {
-    "unet, 8 to 64 maps": partial(_unet, channels=(8, 16, 32, 64)),
-    "unet, 16 to 256 maps": partial(_unet, channels=(16, 32, 64, 128, 256)),
-    "unet, one level": partial(_unet, channels=(8, 16)),
+    "unet_narrow": partial(_unet, channels=(8, 16, 32, 64)),
+    "unet_wide": partial(_unet, channels=(16, 32, 64, 128, 256)),
+    "unet_shallow": partial(_unet, channels=(8, 16)),
 }
 
 
@@ -46,7 +46,7 @@ def _masks(run: LabRun | None) -> tuple[Figure, str]:
     some, output = outputs(run, _PICTURES)
     found, classes = classes_of(output), some.mask_classes
     figure = new_figure()
-    figure.suptitle(f"{reached(run)}; above what is there, below what was found", fontsize=9, fontweight="bold")
+    figure.suptitle(f"{reached(run)}; above: what is there", fontsize=9, fontweight="bold", x=0.01, ha="left")
     axes = figure.subplots(2, _PICTURES)
     for axis in axes.flat:
         axis.axis("off")
@@ -65,10 +65,10 @@ class SegmentationLab(SceneLab):
     """A panel that trains networks which give each pixel a class, while you watch masks, loss and mean IoU.
 
     Args:
-        models: "unet, 8 to 64 maps", "unet, 16 to 256 maps", "unet, one level" (its deepest maps see 16 pixels or so),
-            classes of your own, functions that build a network, or networks. A class or function is called with
-            ``in_channels=`` and ``num_classes=`` where its signature has them, the background among the classes. A
-            network gives a score for each class and pixel, (N, C, H, W) -> (N, K, H, W).
+        models: "unet_narrow" (8 to 64 maps, on four levels), "unet_wide" (16 to 256, on five), "unet_shallow" (two
+            levels: a pixel's class is told from little around it), classes of your own, functions that build a network,
+            or networks. A class or function is called with ``in_channels=`` and ``num_classes=`` where its signature
+            has them, the background among the classes. A network gives a score for each class and pixel, (N, C, H, W) -> (N, K, H, W).
         datasets: "one shape", "one to three shapes", "crowded shapes", or data sets with masks of your own.
         optimizers: names that `cnnlab.fit` takes.
         epochs, batch_size: what the panel starts with.
