@@ -30,7 +30,7 @@ SCENES = """\
 import torch
 torch.set_num_threads(1)
 from cnnlab.widgets import {lab}
-lab = {lab}(pictures=64, size=32, epochs=200, batch_size=16)
+lab = {lab}(pictures=256, size=48, epochs=200, batch_size=16)
 lab
 """
 SCENE_LABS = {"DetectionLab": "Boxes", "SegmentationLab": "Masks"}
@@ -144,11 +144,11 @@ def test_boxes_and_masks_improve_while_their_lab_trains(browser: Browser, jupyte
         page.get_by_role("button", name="Train").click()
         picture = page.locator("figure[aria-label^='Run 1 after']")
         picture.wait_for()
-        page.locator("figure[aria-label^='Run 1 after 1 of 200']").wait_for()
-        early = picture.inner_html()
+        page.locator("figure[aria-label*=' epochs, m']").wait_for()  # the first is finished
+        early = picture.get_attribute("aria-label")
         page.wait_for_function(
             "(old) => { const now = document.querySelector(\"figure[aria-label^='Run 1 after']\");"
-            " return now && !now.ariaLabel.startsWith('Run 1 after 1 of') && now.innerHTML !== old; }",
+            " return now && now.getAttribute('aria-label') !== old; }",
             arg=early,
         )
         page.evaluate(STOP_AND_TIME)

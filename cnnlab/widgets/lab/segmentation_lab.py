@@ -68,7 +68,8 @@ class SegmentationLab(SceneLab):
         models: "unet_narrow" (8 to 64 maps, on four levels), "unet_wide" (16 to 256, on five), "unet_shallow" (two
             levels: a pixel's class is told from little around it), classes of your own, functions that build a network,
             or networks. A class or function is called with ``in_channels=`` and ``num_classes=`` where its signature
-            has them, the background among the classes. A network gives a score for each class and pixel, (N, C, H, W) -> (N, K, H, W).
+            has them, the background among the classes. A network gives a score for each class and pixel,
+            (N, C, H, W) -> (N, K, H, W).
         datasets: "one shape", "one to three shapes", "crowded shapes", or data sets with masks of your own.
         optimizers: names that `cnnlab.fit` takes.
         epochs, batch_size: what the panel starts with.
