@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DETECTORS", "DetectionLab"]
 
 _PICTURES = 6
+_MOST = 4  # boxes in each, the surest
 
 
 def _yolo(data: Dataset, *, halvings: int = 4, boxes: int = 2) -> nn.Module:
@@ -50,7 +51,8 @@ def _found(run: LabRun | None) -> tuple[Figure, str]:
     if run is None:
         return empty("Train a detector to see what it finds.")
     some, output = outputs(run, _PICTURES)
-    found = _taught(run.model).decode(output)
+    # Unsure ones too, so that there is something to see from the first epochs on.
+    found = [one[:_MOST] for one in _taught(run.model).decode(output, least=0.1)]
     figure, said = new_figure(), []
     figure.suptitle(f"{reached(run)}; dashed: what is there", fontsize=9, fontweight="bold", x=0.01, ha="left")
     axes = figure.subplots(2, _PICTURES // 2).flatten()

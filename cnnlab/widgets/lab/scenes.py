@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cnnlab.data import Dataset, ImageSet
     from cnnlab.models import ModelInfo
 
-__all__ = ["SCENES", "SceneLab", "outputs", "reached"]
+__all__ = ["SCENES", "Maker", "SceneLab", "outputs", "reached"]
 
 # How many shapes a picture shows.
 SCENES: dict[str, int | tuple[int, int]] = {"one shape": 1, "one to three shapes": (1, 3), "crowded shapes": (4, 6)}
