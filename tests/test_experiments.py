@@ -222,7 +222,7 @@ def test_runs_are_grouped_by_what_tells_them_apart() -> None:
 
 # --- records that are read off and not trained ---------------------------------------------------------------------
 
-FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing", "occlusion_maps")
+FACTS = ("fashion_samples", "imagenet_tree", "imagenet_relabeled", "preprocessing", "occlusion_maps", "faces")
 
 
 def facts(name: str) -> dict:

@@ -19,14 +19,13 @@ No convolution is padded, poolings have stride 2, and a PReLU follows each layer
 it was trained on pictures of 12 pixels and runs over one of any size, and each number that comes out is what it says of
 one window of 12 x 12, two pixels from the next. Larger faces are found in smaller copies of the picture.
 
-It is no classifier, so that it is not in the registry of :func:`cnnlab.create_model`. Weights that were trained come
-with the package facenet-pytorch (MIT License), whose layers ``load_facenet`` translates.
+It is no classifier, so that it is not in the registry of :func:`cnnlab.create_model`. Trained weights come with the
+package facenet-pytorch (MIT License): see :meth:`MTCNN.load_facenet`.
 
 Differs from the paper in:
   - The figure gives each network ten outputs for the points. Those of P- and R-Net are a help in training alone; the
     weights that are around have them in O-Net only, and so have these.
-  - Thresholds and the IoUs of the suppression are those of the authors' program; the paper has none. That program's
-    last suppression divides by the smaller box in place of the union, and its pixels are counted from 1.
+  - Thresholds and the suppression's IoUs are those of the authors' program, which counts pixels from 1.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ POINTS = (
 
 
 class PNet(nn.Module):
-    """Every window of 12 x 12 at once. Shape: (N, 3, H, W) -> (N, 2, h, w) and (N, 4, h, w), h = ceil((H - 2) / 2) - 4.
+    """Each window of 12 x 12 at once. Shape: (N, 3, H, W) -> (N, 2, h, w) and (N, 4, h, w), h = ceil((H - 2) / 2) - 4.
 
     The first are logits of "no face" and "face", the second how to move the window's four sides.
     """
@@ -73,8 +72,7 @@ class PNet(nn.Module):
         self.conv1, self.prelu1 = nn.Conv2d(3, 10, kernel_size=3), nn.PReLU(10)
         self.conv2, self.prelu2 = nn.Conv2d(10, 16, kernel_size=3), nn.PReLU(16)
         self.conv3, self.prelu3 = nn.Conv2d(16, 32, kernel_size=3), nn.PReLU(32)
-        self.face = nn.Conv2d(32, 2, kernel_size=1)
-        self.box = nn.Conv2d(32, 4, kernel_size=1)
+        self.face, self.box = nn.Conv2d(32, 2, kernel_size=1), nn.Conv2d(32, 4, kernel_size=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.prelu1(self.conv1(x))  # (N, 10, 10, 10), sizes for 12 px
@@ -93,8 +91,7 @@ class RNet(nn.Module):
         self.conv2, self.prelu2 = nn.Conv2d(28, 48, kernel_size=3), nn.PReLU(48)
         self.conv3, self.prelu3 = nn.Conv2d(48, 64, kernel_size=2), nn.PReLU(64)
         self.dense, self.prelu4 = nn.Linear(64 * 3 * 3, 128), nn.PReLU(128)
-        self.face = nn.Linear(128, 2)
-        self.box = nn.Linear(128, 4)
+        self.face, self.box = nn.Linear(128, 2), nn.Linear(128, 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = F.max_pool2d(self.prelu1(self.conv1(x)), 3, 2, ceil_mode=True)  # (N, 28, 11, 11)
@@ -114,9 +111,7 @@ class ONet(nn.Module):
         self.conv3, self.prelu3 = nn.Conv2d(64, 64, kernel_size=3), nn.PReLU(64)
         self.conv4, self.prelu4 = nn.Conv2d(64, 128, kernel_size=2), nn.PReLU(128)
         self.dense, self.prelu5 = nn.Linear(128 * 3 * 3, 256), nn.PReLU(256)
-        self.face = nn.Linear(256, 2)
-        self.box = nn.Linear(256, 4)
-        self.points = nn.Linear(256, 10)
+        self.face, self.box, self.points = nn.Linear(256, 2), nn.Linear(256, 4), nn.Linear(256, 10)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = F.max_pool2d(self.prelu1(self.conv1(x)), 3, 2, ceil_mode=True)  # (N, 32, 23, 23)
@@ -138,10 +133,9 @@ class Faces:
     """What came out of each stage for one picture.
 
     Attributes:
-        windows: how many windows P-Net judged, over all copies of the picture.
-        stages: what each stage let pass, as :class:`Objects` of class 0: P-Net's, R-Net's and O-Net's.
-        points: x, y in pixels of the five points of each face of the last stage, in the order of ``POINTS``. Shape:
-            (n, 5, 2).
+        windows: how many P-Net judged, over all copies of the picture.
+        stages: what P-Net, R-Net and O-Net let pass, all of class 0.
+        points: x, y in pixels of each face's five, in the order of ``POINTS``. Shape: (n, 5, 2).
     """
 
     windows: int
@@ -159,13 +153,7 @@ class MTCNN(nn.Module):
 
     @torch.no_grad()
     def forward(self, picture: Tensor) -> Faces:
-        """
-        Args:
-            picture: red, green and blue as bytes, uint8. Shape: (3, H, W).
-
-        Raises:
-            ValueError: another shape or type.
-        """
+        """Raises: ValueError: ``picture`` is not uint8 of three channels."""
         if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != 3:
             raise ValueError(
                 f"picture is {picture.dtype} of shape {tuple(picture.shape)}, wanted torch.uint8 of shape (3, H, W), "
@@ -185,12 +173,7 @@ class MTCNN(nn.Module):
         return Faces(windows, (first, second, third), (boxes[:, None, :2] + points)[kept])
 
     def propose(self, x: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
-        """P-Net over smaller and smaller copies of a picture.
-
-        Returns:
-            How many windows it saw; of the likely ones the boxes, scores, and how to move their sides. Shape: (n, 4),
-            (n,), (n, 4).
-        """
+        """P-Net over smaller and smaller copies: windows seen; of the likely ones box, score, how to move sides."""
         found, windows = [(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 4))], 0
         scale = 12 / self.variant.smallest
         while min(x.shape[-2:]) * scale >= 12:
@@ -242,9 +225,8 @@ class MTCNN(nn.Module):
 
 def moved(boxes: Tensor, sides: Tensor) -> Tensor:
     """Each side moved by so many widths or heights of its box. Shape: (n, 4), (n, 4) -> (n, 4)."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    box = boxes + sides * torch.cat([size, size], dim=1)
-    return torch.cat([box[:, :2], torch.maximum(box[:, :2], box[:, 2:])], dim=1)
+    corner, other = (boxes + sides * (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)).split(2, dim=1)
+    return torch.cat([corner, torch.maximum(corner, other)], dim=1)
 
 
 def square(boxes: Tensor) -> Tensor:
@@ -255,11 +237,12 @@ def square(boxes: Tensor) -> Tensor:
 
 
 def cut_out(x: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Boxes cut from one picture, each brought to ``side`` pixels. Shape: (1, 3, H, W), (n, 4) -> (n, 3, side, side)."""
+    """Boxes cut from one picture and brought to one size. Shape: (1, 3, H, W), (n, 4) -> (n, 3, side, side)."""
+    height, width = x.shape[-2:]
     cuts = []
-    for x1, y1, x2, y2 in clip(boxes, tuple(x.shape[-2:])).long().tolist():
-        # A box beyond the border is a row or column of its last pixels.
-        y1, x1 = min(y1, x.shape[2] - 1), min(x1, x.shape[3] - 1)
+    for x1, y1, x2, y2 in clip(boxes, (height, width)).long().tolist():
+        # A box beyond the border is its last row or column of pixels.
+        y1, x1 = min(y1, height - 1), min(x1, width - 1)
         cut = x[:, :, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
         cuts.append(F.interpolate(cut, size=(side, side), mode="area"))
     return torch.cat(cuts) if cuts else x.new_zeros(0, 3, side, side)
