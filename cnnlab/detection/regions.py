@@ -39,12 +39,16 @@ def roi_pool(features: Tensor, regions: Tensor, size: tuple[int, int], scale: fl
     x1, y1, x2, y2 = torch.floor(boxes * scale + 0.5).unbind(1)
     tops, bottoms = _bins(y1, y2, size[0], height)  # (R, rows)
     lefts, rights = _bins(x1, x2, size[1], width)
+    highest = features.new_zeros(len(regions), features.shape[1], size[0], width)  # of each row of bins
     pooled = features.new_zeros(len(regions), features.shape[1], *size)
     for region, picture in enumerate(pictures):
+        # The largest of a bin is the largest of its columns' largest, so that a map is gone through once for rows.
         for row, (top, bottom) in enumerate(zip(tops[region].tolist(), bottoms[region].tolist(), strict=True)):
-            for column, (left, right) in enumerate(zip(lefts[region].tolist(), rights[region].tolist(), strict=True)):
-                if top < bottom and left < right:
-                    pooled[region, :, row, column] = features[picture, :, top:bottom, left:right].amax((1, 2))
+            if top < bottom:
+                highest[region, :, row] = features[picture, :, top:bottom].amax(1)
+        for column, (left, right) in enumerate(zip(lefts[region].tolist(), rights[region].tolist(), strict=True)):
+            if left < right:
+                pooled[region, :, :, column] = highest[region, :, :, left:right].amax(2)
     return pooled
 
 
@@ -84,16 +88,21 @@ def roi_align(
     pictures, boxes = _parts(features, regions, size, scale)
     starts, ends = (boxes * scale - (0.5 if aligned else 0.0)).split(2, dim=1)
     spans = ends - starts if aligned else (ends - starts).clamp(min=1)
-    cut = [
-        torch.einsum(
-            "rh,chw,sw->crs",
-            _reads(start[1], span[1], size[0], samples, features.shape[2]),
-            features[picture],
-            _reads(start[0], span[0], size[1], samples, features.shape[3]),
+    cut = features.new_zeros(len(regions), features.shape[1], *size)
+    # All regions of a picture at once, or one by one where each has a number of points of its own.
+    keys = pictures if samples is not None else range(len(pictures))
+    together: dict[int, list[int]] = {}
+    for region, key in enumerate(keys):
+        together.setdefault(key, []).append(region)
+    for those in together.values():
+        start, span = starts[those], spans[those]
+        cut[those] = torch.einsum(
+            "nrh,chw,nsw->ncrs",
+            _reads(start[:, 1], span[:, 1], size[0], samples, features.shape[2]),
+            features[pictures[those[0]]],
+            _reads(start[:, 0], span[:, 0], size[1], samples, features.shape[3]),
         )
-        for picture, start, span in zip(pictures, starts, spans, strict=True)
-    ]
-    return torch.stack(cut) if cut else features.new_zeros(0, features.shape[1], *size)
+    return cut
 
 
 def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Tensor]:
@@ -105,19 +114,23 @@ def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Te
 
 
 def _reads(start: Tensor, span: Tensor, bins: int, samples: int | None, cells: int) -> Tensor:
-    """What each bin takes of each cell along one direction. Shape: (bins, cells)."""
+    """What each bin takes of each cell along one direction. Shape: (n,), (n,) -> (n, bins, cells).
+
+    Of several regions with ``samples``; without it of one, (1,).
+    """
     step = span / bins
     count = int(step.ceil()) if samples is None else samples
     if count == 0:
-        return start.new_zeros(bins, cells)  # a side without length spans no cell
+        return start.new_zeros(len(start), bins, cells)  # a side without length spans no cell
     # In the box's own precision: a number times a tensor of one entry stays in the number's.
     point = torch.arange(bins * count, device=start.device, dtype=start.dtype)
-    at = start + (point / count).floor() * step + (point % count + 0.5) * (step / count)
+    start, step = start[:, None], step[:, None]
+    at = start + (point / count).floor() * step + (point % count + 0.5) * (step / count)  # (n, bins * count)
     seen = ((at >= -1) & (at <= cells)).to(span.dtype)  # a point farther out reads 0
     at = at.clamp(0, cells - 1)
     cell = torch.arange(cells, device=start.device, dtype=start.dtype)
-    reads = (1 - (at[:, None] - cell).abs()).clamp(min=0) * seen[:, None]  # of the two nearest cells
-    return reads.view(bins, count, cells).mean(1)
+    reads = (1 - (at[..., None] - cell).abs()).clamp(min=0) * seen[..., None]  # of the two nearest cells
+    return reads.view(-1, bins, count, cells).mean(2)
 
 
 def _parts(features: Tensor, regions: Tensor, size: tuple[int, int], scale: float) -> tuple[list[int], Tensor]:
