@@ -39,17 +39,12 @@ def roi_pool(features: Tensor, regions: Tensor, size: tuple[int, int], scale: fl
     x1, y1, x2, y2 = torch.floor(boxes * scale + 0.5).unbind(1)
     tops, bottoms = _bins(y1, y2, size[0], height)  # (R, rows)
     lefts, rights = _bins(x1, x2, size[1], width)
-    highest = features.new_zeros(len(regions), features.shape[1], size[0], width)  # of each row of bins
-    pooled = features.new_zeros(len(regions), features.shape[1], *size)
-    for region, picture in enumerate(pictures):
-        # The largest of a bin is the largest of its columns' largest, so that a map is gone through once for rows.
-        for row, (top, bottom) in enumerate(zip(tops[region].tolist(), bottoms[region].tolist(), strict=True)):
-            if top < bottom:
-                highest[region, :, row] = features[picture, :, top:bottom].amax(1)
-        for column, (left, right) in enumerate(zip(lefts[region].tolist(), rights[region].tolist(), strict=True)):
-            if left < right:
-                pooled[region, :, :, column] = highest[region, :, :, left:right].amax(2)
-    return pooled
+    pooled = []
+    for picture, top, bottom, left, right in zip(pictures, tops, bottoms, lefts, rights, strict=True):
+        # The largest of a bin is the largest of its columns' largest, so that the map is gone through once for rows.
+        highest = _largest(features[picture], 1, top.tolist(), bottom.tolist())  # (C, rows, W)
+        pooled.append(_largest(highest, 2, left.tolist(), right.tolist()))  # (C, rows, columns)
+    return torch.stack(pooled) if pooled else features.new_zeros(0, features.shape[1], *size)
 
 
 def roi_align(
@@ -111,6 +106,13 @@ def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Te
     number = torch.arange(bins, device=start.device)
     first, last = (number * span).floor() + start[:, None], ((number + 1) * span).ceil() + start[:, None]
     return first.clamp(0, cells).long(), last.clamp(0, cells).long()
+
+
+def _largest(x: Tensor, dim: int, firsts: list[int], ends: list[int]) -> Tensor:
+    """Along one dimension of (C, H, W) the largest from each first to before its end, 0 where there is nothing."""
+    nothing = x.new_zeros(()).expand_as(x.select(dim, 0))
+    parts = zip(firsts, ends, strict=True)
+    return torch.stack([x.narrow(dim, a, b - a).amax(dim) if a < b else nothing for a, b in parts], dim)
 
 
 def _reads(start: Tensor, span: Tensor, bins: int, samples: int | None, cells: int) -> Tensor:

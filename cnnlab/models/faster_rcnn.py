@@ -4,7 +4,7 @@ S. Ren, K. He, R. Girshick, J. Sun: Faster R-CNN: Towards Real-Time Object Detec
 2015, sections 3 and 4, https://arxiv.org/abs/1506.01497; the second part is Fast R-CNN's, R. Girshick, ICCV 2015,
 sections 2 and 3, https://arxiv.org/abs/1504.08083
 
-    part       computed for           layers                                      output, 3 x 600 x 800 px
+    part       computed for           layers                                      output, 3 x 608 x 800 px
     trunk      each picture once      ResNet-18 to conv4_x, stride 16             256 x 38 x 50
     RPN        each place of the map  3x3, 256; two 1x1: 9 scores, 9 x 4 moves    17,100 boxes and scores
     proposals                         the surest 6000, NMS at 0.7                 300 boxes
@@ -12,8 +12,8 @@ sections 2 and 3, https://arxiv.org/abs/1504.08083
     RoI head   each proposal          dense, 1024; dense, 1024;                   300 x 1024
                                       two dense: K + 1 classes, K x 4 moves       300 x 21 and 300 x 20 x 4
 
-Class 0 of the head is "nothing", as in both papers, and the head is the only place that counts so: :class:`Objects`
-number the classes from 0 on, and have no number for nothing.
+Class 0 of the head is "nothing", as in both papers, and the head alone counts so: :class:`Objects` number the classes
+from 0 on, and have no number for nothing.
 
     PUBLISHED  the paper's numbers on a ResNet-18
     SMALL      for pictures of 64 pixels: trunk to conv3_x, stride 8, 4 x 4 bins, dense layers of 128
@@ -24,14 +24,15 @@ It is no classifier, so that it is not in the registry of :func:`cnnlab.create_m
 Differs from the papers in:
   - The trunk is a ResNet-18; theirs are ZF-Net and VGG-16, whose two dense layers (4096) are the head. Batch norm is
     trained along; with one or two large pictures in a batch it should be frozen.
-  - Both parts are trained at once and proposals are taken as given ("approximate joint training", section 3.2); the
-    paper's own results are from four steps. Objects are added to the proposals in training, as the authors' code does.
+  - Both parts are trained at once, with proposals taken as given ("approximate joint training", section 3.2); the
+    paper's results are from four steps. In training the objects join the proposals, as in the authors' code.
   - RoI align in place of RoI pooling; ``pooling="pool"`` is the papers'.
   - One logit says whether an anchor holds an object (the paper's footnote 3), in place of two and a softmax.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -40,24 +41,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnnlab.detection import (
-    BACKGROUND,
-    NEITHER,
-    Objects,
-    anchors,
-    clip,
-    decode,
-    encode,
-    match,
-    nms,
-    pairwise,
-    roi_align,
-    roi_pool,
-)
+from cnnlab import detection
+from cnnlab.detection import Objects, clip, nms, sampled
 from cnnlab.models import resnet
 
 __all__ = ["FasterRCNNVariant", "PUBLISHED", "SMALL", "RPN", "RoIHead", "FasterRCNNLoss", "FasterRCNN"]
 
+Output = tuple[Tensor, Tensor, Tensor]  # of the network: features, the RPN's scores and moves
 MOVES = (10.0, 10.0, 5.0, 5.0)  # what the head's moves are multiplied by, so that each varies by about 1
 
 
@@ -84,18 +74,24 @@ class FasterRCNNVariant:
 
 PUBLISHED = FasterRCNNVariant()
 SMALL = FasterRCNNVariant(
-    stages=2, sizes=(24, 40), rpn_channels=128, bins=4, dense=(128, 128), anchors_taught=64,
-    outside=True, balance=1.0, candidates=100, proposals=32, proposals_taught=32,
+    stages=2,
+    sizes=(24, 40),
+    rpn_channels=128,
+    bins=4,
+    dense=(128, 128),
+    anchors_taught=64,
+    outside=True,
+    balance=1.0,
+    candidates=100,
+    proposals=32,
+    proposals_taught=32,
 )
 
 
-# --- the parts -------------------------------------------------------------------------------------------------------
-
-
 class RPN(nn.Module):
-    """For each anchor whether an object is there, and how to move it. Shape: (N, C, H, W) -> (N, M), (N, M, 4).
+    """Whether an anchor holds an object (a logit), and how to move it. Shape: (N, C, H, W) -> (N, M), (N, M, 4).
 
-    M = H * W * anchors at a place, in the order of :func:`cnnlab.detection.anchors`; scores are logits.
+    M is H * W * anchors at a place, in the order of :func:`cnnlab.detection.anchors`.
     """
 
     def __init__(self, channels: int, variant: FasterRCNNVariant) -> None:
@@ -113,15 +109,12 @@ class RPN(nn.Module):
 
 
 class RoIHead(nn.Module):
-    """What is in each proposal, and where exactly. Shape: (R, C, bins, bins) -> (R, K + 1), (R, K, 4).
-
-    Logits, those of "nothing" first, and a move of the proposal for each class.
-    """
+    """Logits, "nothing" first, and a proposal's move for each class. Shape: (R, C, b, b) -> (R, K + 1), (R, K, 4)."""
 
     def __init__(self, channels: int, variant: FasterRCNNVariant, num_classes: int) -> None:
         super().__init__()
         widths = (channels * variant.bins**2, *variant.dense)
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.score = nn.Linear(widths[-1], num_classes + 1)
         self.move = nn.Linear(widths[-1], 4 * num_classes)
 
@@ -133,8 +126,6 @@ class RoIHead(nn.Module):
 
 
 class FasterRCNNLoss(NamedTuple):
-    """Term by term, each a mean over the pictures."""
-
     objectness: Tensor  # the RPN's: is there an object?
     anchors: Tensor  # the RPN's: how is an anchor moved?
     classes: Tensor  # the head's
@@ -145,13 +136,8 @@ class FasterRCNNLoss(NamedTuple):
         return self.objectness + self.anchors + self.classes + self.boxes
 
 
-# --- the network -----------------------------------------------------------------------------------------------------
-
-
 class FasterRCNN(nn.Module):
     """Shape: (N, C, H, W) -> features (N, C', H / stride, W / stride), the RPN's scores (N, M) and moves (N, M, 4).
-
-    What becomes of the three is told by :meth:`loss` and :meth:`decode`.
 
     Args:
         variant: what is where, and how many of it.
@@ -178,33 +164,31 @@ class FasterRCNN(nn.Module):
             nn.init.normal_(layer.weight, std=0.001 if layer is self.head.move else 0.01)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        stride = self.variant.stride
-        if x.shape[2] % stride or x.shape[3] % stride:
+    def forward(self, x: Tensor) -> Output:
+        below, right = (-side % self.variant.stride for side in x.shape[2:])
+        if below or right:
             raise ValueError(
-                f"x has shape {tuple(x.shape)}: height and width must be multiples of the stride {stride}. Pad it, "
-                f"F.pad(x, (0, {-x.shape[3] % stride}, 0, {-x.shape[2] % stride}))."
+                f"x has shape {tuple(x.shape)}: height and width must be multiples of the stride "
+                f"{self.variant.stride}. Pad it: F.pad(x, (0, {right}, 0, {below}))."
             )
         features = self.trunk(x)  # (N, 256, H / 16, W / 16)
         return features, *self.rpn(features)
 
-    def anchors(self, features: Tensor) -> Tensor:
-        """Shape: (M, 4), in pixels of the picture."""
-        places = (features.shape[2], features.shape[3])
-        return anchors(places, self.variant.stride, self.variant.sizes, self.variant.ratios).to(features.device)
-
-    def size(self, features: Tensor) -> tuple[int, int]:
-        """Height and width of the picture."""
-        return features.shape[2] * self.variant.stride, features.shape[3] * self.variant.stride
+    def anchors(self, features: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """All anchors, in pixels, and the picture's height and width. Shape: (M, 4)."""
+        (rows, columns), stride = features.shape[2:], self.variant.stride
+        every = detection.anchors((rows, columns), stride, self.variant.sizes, self.variant.ratios)
+        return every.to(features.device), (rows * stride, columns * stride)
 
     @torch.no_grad()
-    def proposals(self, output: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
+    def proposals(self, output: Output) -> list[Tensor]:
         """The boxes of each picture that the head is asked about, the surest first. Shape: (n, 4) each."""
         features, scores, moves = output
+        every, size = self.anchors(features)
         found = []
         for score, move in zip(scores, moves, strict=True):
             surest = score.argsort(descending=True, stable=True)[: self.variant.candidates]
-            boxes = clip(decode(move[surest], self.anchors(features)[surest]), self.size(features))
+            boxes = clip(detection.decode(move[surest], every[surest]), size)
             some = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(dim=1)  # a move may leave nothing within the picture
             boxes, score = boxes[some], score[surest][some]
             found.append(boxes[nms(boxes, score, 0.7)[: self.variant.proposals]])
@@ -214,74 +198,58 @@ class FasterRCNN(nn.Module):
         """The head's answers on all pictures' proposals. Shape: (R, K + 1), (R, K, 4)."""
         numbers = [boxes.new_full((len(boxes), 1), number) for number, boxes in enumerate(proposals)]
         regions = torch.cat([torch.cat(numbers), torch.cat(list(proposals))], dim=1)  # (R, 5)
-        pool = roi_align if self.variant.pooling == "align" else roi_pool
+        pool = detection.roi_align if self.variant.pooling == "align" else detection.roi_pool
         return self.head(pool(features, regions, (self.variant.bins,) * 2, 1 / self.variant.stride))
 
-    def terms(self, output: tuple[Tensor, Tensor, Tensor], objects: Sequence[Objects]) -> FasterRCNNLoss:
+    def terms(self, output: Output, objects: Sequence[Objects]) -> FasterRCNNLoss:
         """Equation 1 of the paper for the RPN, and of Fast R-CNN for the head, of the same form."""
         features, scores, moves = output
-        every, size, variant = self.anchors(features), self.size(features), self.variant
-        places, count = features.shape[2] * features.shape[3], len(features)
+        (every, size), variant = self.anchors(features), self.variant
+        count, _, rows, columns = features.shape
         objectness = anchors_off = features.new_zeros(())
         chosen, wanted, targets = [], [], []
         for score, move, proposed, shown in zip(scores, moves, self.proposals(output), objects, strict=True):
             shown.check(size=size, num_classes=self.num_classes)
-            found = match(pairwise(shown.boxes, every), 0.3, 0.7, every_object=True)
+            found = detection.match(detection.pairwise(shown.boxes, every), 0.3, 0.7, every_object=True)
             if not variant.outside:
-                found[(every != clip(every, size)).any(dim=1)] = NEITHER
-            some, none = drawn(found, variant.anchors_taught, 0.5)
-            taught = torch.cat([some, none])
-            there = torch.cat([torch.ones_like(some), torch.zeros_like(none)]).to(score)
-            objectness = objectness + F.binary_cross_entropy_with_logits(score[taught], there)
-            right = encode(shown.boxes[found[some]], every[some])
-            anchors_off = anchors_off + variant.balance * F.smooth_l1_loss(move[some], right, reduction="sum") / places
+                found[(every != clip(every, size)).any(dim=1)] = detection.NEITHER
+            some, none = sampled(found, variant.anchors_taught, 0.5)
+            said = score[torch.cat([some, none])]
+            there = torch.arange(len(said), device=said.device) < len(some)
+            objectness = objectness + F.binary_cross_entropy_with_logits(said, there.to(said))
+            right = detection.encode(shown.boxes[found[some]], every[some])
+            off = F.smooth_l1_loss(move[some], right, reduction="sum")
+            anchors_off = anchors_off + variant.balance * off / (rows * columns)
 
             proposed = torch.cat([proposed, shown.boxes])
-            found = match(pairwise(shown.boxes, proposed), 0.5, 0.5)
-            some, none = drawn(found, variant.proposals_taught, 0.25)
+            found = detection.match(detection.pairwise(shown.boxes, proposed), 0.5, 0.5)
+            some, none = sampled(found, variant.proposals_taught, 0.25)
             chosen.append(proposed[torch.cat([some, none])])
             wanted.append(torch.cat([1 + shown.labels[found[some]], torch.zeros_like(none)]))  # 0 is "nothing"
-            targets.append(encode(shown.boxes[found[some]], proposed[some], MOVES))
+            targets.append(detection.encode(shown.boxes[found[some]], proposed[some], MOVES))
         said, moved = self.ask(features, chosen)
         classes = torch.cat(wanted)
         there = classes > 0
         off = F.smooth_l1_loss(moved[there, classes[there] - 1], torch.cat(targets), reduction="sum")
         return FasterRCNNLoss(
-            objectness=objectness / count,
-            anchors=anchors_off / count,
-            classes=F.cross_entropy(said, classes),
-            boxes=off / len(classes),
+            objectness / count, anchors_off / count, F.cross_entropy(said, classes), off / len(classes)
         )
 
-    def loss(self, output: tuple[Tensor, Tensor, Tensor], objects: Sequence[Objects]) -> Tensor:
+    def loss(self, output: Output, objects: Sequence[Objects]) -> Tensor:
         """The sum of the :meth:`terms`, as ``fit(..., loss=model.loss)`` takes it."""
         return self.terms(output, objects).total
 
     @torch.no_grad()
-    def decode(
-        self, output: tuple[Tensor, Tensor, Tensor], *, least: float = 0.05, overlap: float = 0.5
-    ) -> list[Objects]:
-        """What was found in each picture, the surest first.
-
-        Args:
-            output: of the network.
-            least: boxes of a lower score are left out.
-            overlap: the IoU above which the surest of two boxes of a class stays alone; see :func:`nms`.
-        """
-        features, proposals = output[0], self.proposals(output)
+    def decode(self, output: Output, *, least: float = 0.05, overlap: float = 0.5) -> list[Objects]:
+        """What was found in each picture, the surest first; ``least`` and ``overlap`` as for :meth:`Grid.decode`."""
+        (features, *_), proposals = output, self.proposals(output)
+        _, size = self.anchors(features)
         scores, moves = self.ask(features, proposals)
         scores = scores.softmax(dim=1)[:, 1:]  # (R, K)
         found, counts = [], [len(boxes) for boxes in proposals]
         for boxes, score, move in zip(proposals, scores.split(counts), moves.split(counts), strict=True):
             box, label = (score >= least).nonzero().unbind(1)
-            moved = clip(decode(move[box, label], boxes[box], MOVES), self.size(features))
+            moved = clip(detection.decode(move[box, label], boxes[box], MOVES), size)
             kept = nms(moved, score[box, label], overlap, labels=label)
             found.append(Objects(moved[kept], label[kept], score[box, label][kept]))
         return found
-
-
-def drawn(found: Tensor, count: int, share: float) -> tuple[Tensor, Tensor]:
-    """Candidates that are taught: at most ``share`` of ``count`` with an object, and the rest with nothing, by lot."""
-    some, none = (found >= 0).nonzero().squeeze(1), (found == BACKGROUND).nonzero().squeeze(1)
-    some = some[torch.randperm(len(some), device=some.device)[: int(count * share)]]
-    return some, none[torch.randperm(len(none), device=none.device)[: count - len(some)]]
