@@ -20,6 +20,7 @@ from experiments.common import Case, Experiment, Prepared, fresh_model, main, tr
 
 CLASSES = ("circle", "cross", "square", "star", "triangle")
 PROPOSALS = (1, 2, 4, 8, 16, 32)
+EXAMPLES, LIKELY = 8, 0.3  # test pictures whose boxes are recorded, and how sure those are
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,21 @@ def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
         for proposals, objects in zip(model.proposals(output), shown, strict=True):
             overlaps = pairwise(objects.boxes, proposals.cpu())
             covered.append(torch.stack([overlaps[:, :n].amax(1) >= 0.5 for n in PROPOSALS], 1))
-    found = mean_average_precision(predictions, truths, len(CLASSES), thresholds=(0.5, 0.75))
+    precision = mean_average_precision(predictions, truths, len(CLASSES), thresholds=(0.5, 0.75))
     return {
         "parameters": run.config["parameters"],
-        "map_at_half": found.by_threshold[0].item(),
-        "map_at_three_quarters": found.by_threshold[1].item(),
-        "precision_of_classes": found.table[0].tolist(),
+        "map_at_half": precision.by_threshold[0].item(),
+        "map_at_three_quarters": precision.by_threshold[1].item(),
+        "precision_of_classes": precision.table[0].tolist(),
         "covered_by_proposals": torch.cat(covered).double().mean(0).tolist(),
+        "examples": [
+            {
+                "boxes": [[round(value, 1) for value in box] for box in one.boxes.tolist()],
+                "labels": one.labels.tolist(),
+                "scores": [round(score, 3) for score in one.scores.tolist()],
+            }
+            for one in (found[found.scores >= LIKELY] for found in predictions[:EXAMPLES])
+        ],
         "test_loss_by_epoch": [round(row["test_loss"], 5) for row in run.history],
     }
 
