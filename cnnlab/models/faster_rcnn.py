@@ -12,20 +12,19 @@ sections 2 and 3, https://arxiv.org/abs/1504.08083
     RoI head   each proposal          dense, 1024; dense, 1024;                   300 x 1024
                                       two dense: K + 1 classes, K x 4 moves       300 x 21 and 300 x 20 x 4
 
-Class 0 of the head is "nothing", as in both papers, and the head alone counts so: :class:`Objects` number the classes
-from 0 on, and have no number for nothing.
+Class 0 of the head is "nothing", as in both papers; :class:`Objects` number the classes from 0 on, without a nothing.
 
     PUBLISHED  the paper's numbers on a ResNet-18
     SMALL      for pictures of 64 pixels: trunk to conv3_x, stride 8, 4 x 4 bins, dense layers of 128
 
-It is no classifier, so that it is not in the registry of :func:`cnnlab.create_model`. Train it with
-``fit(model, data.teaching("objects"), loss=model.loss)``.
+It is no classifier and not in the registry. Train it with ``fit(model, data.teaching("objects"), loss=model.loss)``.
 
 Differs from the papers in:
   - The trunk is a ResNet-18; theirs are ZF-Net and VGG-16, whose two dense layers (4096) are the head. Batch norm is
     trained along; with one or two large pictures in a batch it should be frozen.
   - Both parts are trained at once, with proposals taken as given ("approximate joint training", section 3.2); the
-    paper's results are from four steps. In training the objects join the proposals, as in the authors' code.
+    paper's results are from four steps. In training the objects join the proposals, as in the authors' code, and all
+    proposals below an IoU of 0.5 are background, where Fast R-CNN leaves out those below 0.1.
   - RoI align in place of RoI pooling; ``pooling="pool"`` is the papers'.
   - One logit says whether an anchor holds an object (the paper's footnote 3), in place of two and a softmax.
 """
@@ -231,9 +230,8 @@ class FasterRCNN(nn.Module):
         classes = torch.cat(wanted)
         there = classes > 0
         off = F.smooth_l1_loss(moved[there, classes[there] - 1], torch.cat(targets), reduction="sum")
-        return FasterRCNNLoss(
-            objectness / count, anchors_off / count, F.cross_entropy(said, classes), off / len(classes)
-        )
+        certainty = F.cross_entropy(said, classes)
+        return FasterRCNNLoss(objectness / count, anchors_off / count, certainty, off / len(classes))
 
     def loss(self, output: Output, objects: Sequence[Objects]) -> Tensor:
         """The sum of the :meth:`terms`, as ``fit(..., loss=model.loss)`` takes it."""
