@@ -44,7 +44,7 @@ from cnnlab import detection
 from cnnlab.detection import Objects, clip, nms, sampled
 from cnnlab.models import resnet
 
-__all__ = ["FasterRCNNVariant", "PUBLISHED", "SMALL", "RPN", "RoIHead", "FasterRCNNLoss", "FasterRCNN"]
+__all__ = ["Output", "MOVES", "FasterRCNNVariant", "PUBLISHED", "SMALL", "RPN", "RoIHead", "FasterRCNNLoss", "FasterRCNN"]
 
 Output = tuple[Tensor, Tensor, Tensor]  # of the network: features, the RPN's scores and moves
 MOVES = (10.0, 10.0, 5.0, 5.0)  # what the head's moves are multiplied by, so that each varies by about 1

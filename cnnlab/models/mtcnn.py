@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from cnnlab.detection import Objects, clip, convert, nms
 
-__all__ = ["MTCNNVariant", "PUBLISHED", "POINTS", "PNet", "RNet", "ONet", "Faces", "MTCNN"]
+__all__ = ["MTCNNVariant", "PUBLISHED", "POINTS", "PNet", "RNet", "ONet", "Faces", "MTCNN", "moved", "square", "cut_out"]
 
 
 @dataclass(frozen=True)
