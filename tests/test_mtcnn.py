@@ -50,9 +50,9 @@ def test_boxes_are_moved_squared_and_cut_out():
     )
     assert mtcnn.square(box).tolist() == [[5, 20, 25, 40]]
     x = torch.arange(64.0).view(1, 1, 8, 8).expand(1, 3, 8, 8)
-    cut = mtcnn.cut_out(x, torch.tensor([[2.0, 2, 6, 6], [-4, -4, 2, 2], [20, 20, 30, 30]]), 2)
+    cut = mtcnn.crops(x, torch.tensor([[2.0, 2, 6, 6], [-4, -4, 2, 2], [20, 20, 30, 30]]), 2)
     assert cut[:, 0].flatten(1).tolist() == [[22.5, 24.5, 38.5, 40.5], [0, 1, 8, 9], [63] * 4]
-    assert mtcnn.cut_out(x, torch.zeros(0, 4), 24).shape == (0, 3, 24, 24)
+    assert mtcnn.crops(x, torch.zeros(0, 4), 24).shape == (0, 3, 24, 24)
 
 
 def test_a_face_that_every_network_sees_comes_out_once_with_its_points(cascade):

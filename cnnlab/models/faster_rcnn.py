@@ -44,9 +44,9 @@ from cnnlab import detection
 from cnnlab.detection import Objects, clip, nms, sampled
 from cnnlab.models import resnet
 
-__all__ = ["Output", "MOVES", "FasterRCNNVariant", "PUBLISHED", "SMALL", "RPN", "RoIHead", "FasterRCNNLoss", "FasterRCNN"]
+__all__ = ["MOVES", "FasterRCNNVariant", "PUBLISHED", "SMALL", "RPN", "RoIHead", "FasterRCNNLoss", "FasterRCNN"]
 
-Output = tuple[Tensor, Tensor, Tensor]  # of the network: features, the RPN's scores and moves
+_Output = tuple[Tensor, Tensor, Tensor]  # of the network: features, the RPN's scores and moves
 MOVES = (10.0, 10.0, 5.0, 5.0)  # what the head's moves are multiplied by, so that each varies by about 1
 
 
@@ -163,7 +163,7 @@ class FasterRCNN(nn.Module):
             nn.init.normal_(layer.weight, std=0.001 if layer is self.head.move else 0.01)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> _Output:
         below, right = (-side % self.variant.stride for side in x.shape[2:])
         if below or right:
             raise ValueError(
@@ -180,7 +180,7 @@ class FasterRCNN(nn.Module):
         return every.to(features.device), (rows * stride, columns * stride)
 
     @torch.no_grad()
-    def proposals(self, output: Output) -> list[Tensor]:
+    def proposals(self, output: _Output) -> list[Tensor]:
         """The boxes of each picture that the head is asked about, the surest first. Shape: (n, 4) each."""
         features, scores, moves = output
         every, size = self.anchors(features)
@@ -200,7 +200,7 @@ class FasterRCNN(nn.Module):
         pool = detection.roi_align if self.variant.pooling == "align" else detection.roi_pool
         return self.head(pool(features, regions, (self.variant.bins,) * 2, 1 / self.variant.stride))
 
-    def terms(self, output: Output, objects: Sequence[Objects]) -> FasterRCNNLoss:
+    def terms(self, output: _Output, objects: Sequence[Objects]) -> FasterRCNNLoss:
         """Equation 1 of the paper for the RPN, and of Fast R-CNN for the head, of the same form."""
         features, scores, moves = output
         (every, size), variant = self.anchors(features), self.variant
@@ -233,12 +233,12 @@ class FasterRCNN(nn.Module):
         certainty = F.cross_entropy(said, classes)
         return FasterRCNNLoss(objectness / count, anchors_off / count, certainty, off / len(classes))
 
-    def loss(self, output: Output, objects: Sequence[Objects]) -> Tensor:
+    def loss(self, output: _Output, objects: Sequence[Objects]) -> Tensor:
         """The sum of the :meth:`terms`, as ``fit(..., loss=model.loss)`` takes it."""
         return self.terms(output, objects).total
 
     @torch.no_grad()
-    def decode(self, output: Output, *, least: float = 0.05, overlap: float = 0.5) -> list[Objects]:
+    def decode(self, output: _Output, *, least: float = 0.05, overlap: float = 0.5) -> list[Objects]:
         """What was found in each picture, the surest first; ``least`` and ``overlap`` as for :meth:`Grid.decode`."""
         (features, *_), proposals = output, self.proposals(output)
         _, size = self.anchors(features)

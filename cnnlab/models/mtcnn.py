@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from cnnlab.detection import Objects, clip, convert, nms
 
-__all__ = ["MTCNNVariant", "PUBLISHED", "POINTS", "PNet", "RNet", "ONet", "Faces", "MTCNN", "moved", "square", "cut_out"]
+__all__ = ["MTCNNVariant", "PUBLISHED", "POINTS", "PNet", "RNet", "ONet", "Faces", "MTCNN", "moved", "square", "crops"]
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,10 @@ class MTCNN(nn.Module):
         windows, *judged = self.propose(x)
         first, _ = self.passed(0, *judged)
         boxes = square(first.boxes)
-        face, sides = self.rnet(cut_out(x, boxes, 24))
+        face, sides = self.rnet(crops(x, boxes, 24))
         second, _ = self.passed(1, boxes, face.softmax(1)[:, 1], sides)
         boxes = square(second.boxes)
-        face, sides, points = self.onet(cut_out(x, boxes, 48))
+        face, sides, points = self.onet(crops(x, boxes, 48))
         third, kept = self.passed(2, boxes, face.softmax(1)[:, 1], sides)
         # Told in parts of the square that O-Net saw, five x and then five y.
         points = points.view(-1, 2, 5).transpose(1, 2) * (boxes[:, 2:] - boxes[:, :2])[:, None]  # (n, 5, 2)
@@ -236,7 +236,7 @@ def square(boxes: Tensor) -> Tensor:
     return convert(torch.cat([center[:, :2], side, side], dim=1), "cxcywh", "xyxy")
 
 
-def cut_out(x: Tensor, boxes: Tensor, side: int) -> Tensor:
+def crops(x: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Boxes cut from one picture and brought to one size. Shape: (1, 3, H, W), (n, 4) -> (n, 3, side, side)."""
     height, width = x.shape[-2:]
     cuts = []
