@@ -713,3 +713,32 @@ def test_what_is_told_of_design_rules():
         layers: share for (name, kept, layers), share in shares.items() if name == "fashion_mnist" and "width" in kept
     }
     assert max(widths, key=widths.get) == 6
+
+
+def test_what_detectors_compute_twice():
+    from cnnlab.detection import iou
+    from cnnlab.results import recorded
+
+    macs = recorded("detector_cost")["macs"]
+    fast = {n: macs["trunk"] + n * macs["head"] for n in (300, 2000)}
+    text = section("Faster R-CNN made the network faster")
+    assert f"{fast[300] / 1e9:.1f}" == "17.8" and f"{(fast[300] + macs['rpn']) / 1e9:.1f}" == "18.9"
+    assert "18.9 billion MACs" in text and "has 17.8" in text
+    text = section("R-CNN ran the network 2,000 times")
+    assert f"makes {2000 * macs['whole'] / fast[2000]:.0f} times fewer" in text
+    first = next(n for n in range(1, 100) if n * macs["whole"] > macs["trunk"] + n * macs["head"])
+    assert f"from {first} proposals on" in text
+    square = torch.tensor([0.0, 0, 60, 60])
+    moves = [(20, 0), (30, 0), (12, 12)]
+    found = [iou(square, square + torch.tensor([x, y] * 2)).item() for x, y in moves]
+    text = section("An IoU of 0.5 means")
+    assert [round(value, 2) for value in found] == [0.5, 0.33, 0.47] and "0.33" in text and "0.47" in text
+
+
+def test_class_0_of_torchvisions_detectors_is_nothing():
+    from torchvision.models.detection.roi_heads import RoIHeads
+
+    tool = RoIHeads(None, None, None, 0.5, 0.5, 512, 0.25, None, 0.05, 0.5, 100)
+    box = torch.tensor([[10.0, 10, 30, 30]])
+    _, (taught,) = tool.assign_targets_to_proposals([box], [box], [torch.tensor([0])])
+    assert taught.tolist() == [0] and "0 is background" in section("Number your classes from 0")

@@ -10,7 +10,7 @@ from cnnlab.detection.anchors import anchors
 from cnnlab.detection.boxes import FORMATS, area, boxes_of, check_boxes, clip, convert, to_fractions, to_pixels
 from cnnlab.detection.coding import decode, encode
 from cnnlab.detection.grid import Grid, GridLoss, GridTarget
-from cnnlab.detection.matching import BACKGROUND, NEITHER, match
+from cnnlab.detection.matching import BACKGROUND, NEITHER, match, sampled
 from cnnlab.detection.objects import Objects
 from cnnlab.detection.overlap import ciou, diou, giou, iou, pairwise
 from cnnlab.detection.precision import (
@@ -57,6 +57,7 @@ __all__ = [
     "precision_recall",
     "roi_align",
     "roi_pool",
+    "sampled",
     "soft_nms",
     "to_fractions",
     "to_pixels",
