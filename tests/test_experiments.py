@@ -62,6 +62,7 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
+    "one_stage",
 )
 
 
