@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,9 +16,12 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 
 import cnnlab
 from cnnlab.analysis import on_meta
+from cnnlab.chapters.one_stage.grid_target import CERTAINTY, CONFIDENCE, ELSEWHERE, SAID, SIDE
 from cnnlab.chapters.one_stage.small import CLASSES, crowds, detector, of_size
-from cnnlab.detection import BACKGROUND, NEITHER, Objects, Pyramid, focal_loss, mean_average_precision
+from cnnlab.detection import BACKGROUND, NEITHER, Grid, Objects, Pyramid, focal_loss, mean_average_precision
 from cnnlab.models import retinanet
+from tests.explorers import VIEWS
+from tests.test_explorer_arithmetic import node  # noqa: F401 a fixture
 
 SMALL = Pyramid((48, 80), (8, 16, 32), num_classes=3, size=2.0, scales=(1.0, 1.5), ratios=(0.5, 1.0))
 
@@ -220,3 +224,43 @@ def test_small_and_large_objects_told_apart():
     with pytest.raises(ValueError, match=r"loss='hard' is not known"):
         detector("pyramid", "hard")
     assert len(CLASSES) == 4
+
+
+# --- the explorer -----------------------------------------------------------------------------------------------------
+
+STATE = {"cells": 4, "which": "A", "xa": 20, "ya": 22, "wa": 20, "ha": 20, "xb": 46, "yb": 41, "wb": 14, "hb": 22}
+DATA = {"side": SIDE, "said": SAID, "confidence": CONFIDENCE, "certainty": CERTAINTY, "elsewhere": ELSEWHERE}
+
+
+def test_the_explorers_loss_is_the_grids(node):  # noqa: F811
+    moved = [{}, {"xa": 15}, {"xa": 40, "ya": 40, "wa": 14, "xb": 46, "yb": 46}, {"wa": 9, "hb": 40, "xa": 33}]
+    states = [{**STATE, "cells": cells, **change} for cells in (2, 4, 5, 8) for change in moved]
+    script = (
+        f"{json.dumps(states)}.map((state) => {{ const data = {json.dumps(DATA)}; const found = m.measure(state, data);"
+        " return [found.terms, found.lost.length, m.answers(state.cells, data), m.objects(state, data.side),"
+        " m.view(state, 0, data)]; })"
+    )
+    lost = set()
+    for state, (terms, gone, answers, shown, seen) in zip(states, node(VIEWS["grid_target"], script), strict=True):
+        cells = state["cells"]
+        grid = Grid((SIDE, SIDE), cells, 1, 2)
+        said = torch.tensor([[own["x"], own["y"], own["w"], own["h"]] for own in answers]).view(cells, cells, 4) / SIDE
+        number = torch.arange(cells).float()
+        row, column = torch.meshgrid(number, number, indexing="ij")
+        centers = said[..., :2] * cells - torch.stack([column, row], 2)
+        sure = torch.tensor([[own["confidence"], *own["classes"]] for own in answers]).view(cells, cells, 3)
+        output = torch.cat([centers, said[..., 2:].sqrt(), sure], 2).movedim(2, 0)[None]
+        boxes = torch.tensor([[one["x"], one["y"], one["w"], one["h"]] for one in shown])
+        objects = Objects(cnnlab.detection.convert(boxes.float(), "cxcywh", "xyxy"), torch.tensor([0, 1]))
+        wanted = grid.terms(output, [objects])
+        for name, value in terms.items():
+            assert value == pytest.approx(getattr(wanted, name).item(), abs=1e-4), (state, name)
+        assert gone == int(grid.target([objects]).crowded_out)
+        lost.add(gone)
+        assert f"The loss is {wanted.total:.2f}" in seen["text"] or gone
+    assert lost == {0, 1}
+
+
+def test_what_a_grid_target_refuses():
+    with pytest.raises(ValueError, match="cells=9"):
+        cnnlab.widgets.grid_target(cells=9)
