@@ -190,9 +190,7 @@ const layout = (own) => [
   own.presets(el("span", { class: "cx-hint" }, "Try")),
   own.choices,
   own.sliders,
-  el("div", { class: "gt-part" }, own.picture),
-  own.text,
-  own.hint,
+  el("div", { class: "gt-row" }, own.picture, el("div", {}, own.text, own.hint)),
 ];
 
 export const explore = panel(view, { kinds: { choosing, picking, sliding }, limits, move, layout });

@@ -25,7 +25,7 @@ PANEL = Panel(
     ),
     presets={
         "As answered": {"xa": 20, "ya": 22, "wa": 20, "ha": 20, "xb": 46, "yb": 41, "wb": 14, "hb": 22, "cells": 4},
-        "One pixel over": {"xa": 15, "ya": 22, "wa": 20, "ha": 20, "xb": 46, "yb": 41, "wb": 14, "hb": 22, "cells": 4},
+        "Over the border": {"xa": 15, "ya": 22, "wa": 20, "ha": 20, "xb": 46, "yb": 41, "wb": 14, "hb": 22, "cells": 4},
         "Too small by 4": {"xa": 20, "ya": 22, "wa": 16, "ha": 16, "xb": 46, "yb": 41, "wb": 10, "hb": 18, "cells": 4},
         "Two in one cell": {"xa": 40, "ya": 40, "wa": 14, "ha": 14, "xb": 46, "yb": 46, "wb": 14, "hb": 22, "cells": 4},
     },
