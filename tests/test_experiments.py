@@ -63,6 +63,7 @@ NAMES = (
     "seeds",
     "tuned_optimizers",
     "one_stage",
+    "lenet_live",
 )
 
 

@@ -7,7 +7,7 @@ whose boxes have the shape (0, 4), and every function takes it.
 """
 
 from cnnlab.detection.anchors import anchors
-from cnnlab.detection.boxes import FORMATS, area, check_boxes, clip, convert, to_fractions, to_pixels
+from cnnlab.detection.boxes import FORMATS, area, boxes_of, check_boxes, clip, convert, to_fractions, to_pixels
 from cnnlab.detection.coding import decode, encode
 from cnnlab.detection.focal import focal_loss
 from cnnlab.detection.grid import Grid, GridLoss, GridTarget
@@ -45,6 +45,7 @@ __all__ = [
     "anchors",
     "area",
     "average_precision",
+    "boxes_of",
     "check_boxes",
     "ciou",
     "clip",
