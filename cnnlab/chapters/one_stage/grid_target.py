@@ -35,8 +35,8 @@ PANEL = Panel(
         "around each, and dashed boxes where a network says that they are. The cells that hold the centers are "
         "filled. Bars below show the five terms of the loss, which grow as an object is moved away from its answer."
     ),
-    room=330,
-    hint=170,
+    room=165,
+    hint=95,
 )
 
 
