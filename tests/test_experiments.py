@@ -63,6 +63,7 @@ NAMES = (
     "seeds",
     "tuned_optimizers",
     "two_stages",
+    "one_stage",
     "lenet_live",
 )
 
