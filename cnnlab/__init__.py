@@ -48,6 +48,7 @@ _PACKAGES = (
     "exercises",
     "explain",
     "models",
+    "pose",
     "segmentation",
     "ship",
     "train",

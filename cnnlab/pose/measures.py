@@ -18,11 +18,9 @@ from cnnlab.pose.targets import split_target
 
 __all__ = ["COCO_SIGMAS", "PCK", "PointError", "distances", "oks", "pck"]
 
-# How far annotators disagree about each of COCO's 17 key points, in square roots of the person's area: nose, eyes, ears,
-# shoulders, elbows, wrists, hips, knees, ankles, left before right. https://cocodataset.org/#keypoints-eval
-COCO_SIGMAS = tuple(
-    round(value / 1000, 3) for value in (26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89)
-)
+# How far annotators disagree about each of COCO's 17 key points, in square roots of the person's area: nose, eyes,
+# ears, shoulders, elbows, wrists, hips, knees, ankles, left before right. https://cocodataset.org/#keypoints-eval
+COCO_SIGMAS = tuple(value / 1000 for value in (26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89))
 
 
 def distances(found: Tensor, target: Tensor) -> Tensor:
@@ -108,8 +106,8 @@ def checked_spread(sigmas: Sequence[float] | Tensor, points: Tensor) -> Tensor:
     spread = torch.as_tensor(sigmas, dtype=points.dtype, device=points.device)
     if spread.shape != points.shape[-2:-1] or not bool((spread > 0).all()):
         raise ValueError(
-            f"sigmas has {spread.numel()} numbers, from {float(spread.min()):g}, for {points.shape[-2]} points: give one "
-            "above 0 for each; COCO's 17 are the default."
+            f"sigmas has {spread.numel()} numbers, from {float(spread.min()):g}, for {points.shape[-2]} points: give "
+            "one above 0 for each; COCO's 17 are the default."
         )
     return spread
 

@@ -1,7 +1,7 @@
 """Left and right: what a mirror does to points and maps of a body with a left and a right side.
 
-The mirrored picture of a left hand shows a right hand. So whoever mirrors pictures exchanges the names too, by *pairs* of
-points that change places, such as ((1, 2), (3, 4)).
+The mirrored picture of a left hand shows a right hand. So whoever mirrors pictures exchanges the names too, by *pairs*
+of points that change places, such as ((1, 2), (3, 4)).
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def mirrored_maps(maps: Tensor, pairs: Pairs) -> Tensor:
     """Heat maps of the mirrored picture: cells from right to left, maps of pairs exchanged. Shape: (N, P, H, W), kept.
 
     Since cells have their middles at 0.5, 1.5, ..., a map of the mirrored points is the mirrored map, to the last bit;
-    where they are put at 0, 1, ..., the two lie a cell apart once the stride is more than 1, which papers' code mends by
-    a shift ("SHIFT_HEATMAP"). J. Huang et al.: The Devil Is in the Details, CVPR 2020. https://arxiv.org/abs/1911.07524
+    where pixels and cells are both counted from 0 and a cell c stands for the pixel stride * c, it is not, which the
+    code of Simple Baselines mends by a shift of a cell ("SHIFT_HEATMAP"). J. Huang et al.: The Devil Is in the Details,
+    CVPR 2020. https://arxiv.org/abs/1911.07524
 
     Raises:
         ValueError: as for :func:`mirrored`.

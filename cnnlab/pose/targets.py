@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Target", "check_points", "checked_maps", "checked_sigma", "checked_visible", "split_target"]
+__all__ = ["Target", "check_points", "checked_maps", "checked_sigma", "split_target"]
 
 
 class Target(NamedTuple):
@@ -43,8 +43,8 @@ def split_target(target: Tensor) -> Target:
     if bool(wrong.any()):
         place = tuple(wrong.nonzero()[0].tolist())
         raise ValueError(
-            f"points{list(place)} = {[round(value, 2) for value in points[place].tolist()]} is not finite: give (x, y, 0) "
-            "in a third column for a point that nobody knows, and it counts nowhere."
+            f"points{list(place)} = {[round(value, 2) for value in points[place].tolist()]} is not finite: give "
+            "(x, y, 0) in a third column for a point that nobody knows, and it counts nowhere."
         )
     return Target(points.where(counted[..., None], 0.0), counted)
 
@@ -65,26 +65,10 @@ def check_points(target: Tensor, size: tuple[int, int]) -> Tensor:
         place = tuple(outside.nonzero()[0].tolist())
         raise ValueError(
             f"points{list(place)} = {[round(value, 2) for value in points[place].tolist()]} lies outside a picture of "
-            f"{size[0]} x {size[1]} (height x width), as do {int(outside.sum())} of {outside.numel()}: points are (x, y) "
-            "in the picture's own pixels; mark what left it with a third number, 0."
+            f"{size[0]} x {size[1]} (height x width), as do {int(outside.sum())} of {outside.numel()}: points are "
+            "(x, y) in the picture's own pixels; mark what left it with a third number, 0."
         )
     return target
-
-
-def checked_visible(visible: Tensor | None, points: Tensor) -> Tensor:
-    """Which points count, bool; all of them for None.
-
-    Raises:
-        ValueError: no bool tensor, or of another shape.
-    """
-    if visible is None:
-        return torch.ones(points.shape[:-1], dtype=torch.bool, device=points.device)
-    if visible.dtype != torch.bool or visible.shape != points.shape[:-1]:
-        raise ValueError(
-            f"visible is {visible.dtype} of shape {tuple(visible.shape)}; wanted torch.bool {tuple(points.shape[:-1])}, "
-            "one for each point: flags > 0."
-        )
-    return visible
 
 
 def checked_maps(maps: Tensor) -> Tensor:
