@@ -62,6 +62,9 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
+    "heat_or_points",
+    "reading_maps",
+    "mirrored_joints",
 )
 
 

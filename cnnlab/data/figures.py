@@ -25,8 +25,8 @@ FIGURE_PAIRS = ((3, 4), (5, 6), (7, 8), (9, 10))  # left and right
 FIGURE_BONES = ((0, 1), (1, 2), (1, 3), (3, 5), (1, 4), (4, 6), (2, 7), (7, 9), (2, 8), (8, 10))
 
 # Lengths in shares of the figure's height.
-_HEAD, _TORSO, _UPPER_ARM, _FOREARM, _THIGH, _SHIN = 0.15, 0.30, 0.17, 0.17, 0.21, 0.21
-_RADIUS = 0.09  # of the head
+_HEAD, _TORSO, _UPPER_ARM, _FOREARM, _THIGH, _SHIN = 0.16, 0.29, 0.17, 0.17, 0.21, 0.21
+_RADIUS = 0.115  # of the head
 _FACE, _HAIR = (1.0, 0.86, 0.72), (0.16, 0.09, 0.05)
 
 
@@ -96,8 +96,11 @@ def _draw(n: int, size: int, noise: float, generator: torch.Generator) -> tuple[
     body = torch.minimum(limbs - 0.032 * height[:, None, None], to_head - radius)
     alpha = (0.5 - body).clamp(0, 1)  # an edge is one pixel wide
     canvas = torch.lerp(canvas, paint[:, :, None, None], alpha[:, None])
+    # Face or hair, a shirt's front or its back.
     inner = torch.where((labels == 0)[:, None], torch.tensor(_FACE), torch.tensor(_HAIR))
-    inside = (0.5 - (to_head - 0.72 * radius)).clamp(0, 1)
+    shirt = (0.5 - (_to_segment(x, y, points[:, 1], points[:, 2]) - 0.05 * height[:, None, None])).clamp(0, 1)
+    canvas = torch.lerp(canvas, inner[:, :, None, None], shirt[:, None])
+    inside = (0.5 - (to_head - 0.8 * radius)).clamp(0, 1)
     canvas = torch.lerp(canvas, inner[:, :, None, None], inside[:, None])
     for side in (-1, 1):  # two eyes, of those seen from the front
         eye = torch.hypot(x - head[:, 0] - side * 0.33 * radius, y - head[:, 1] + 0.1 * radius)

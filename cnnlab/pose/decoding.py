@@ -94,10 +94,11 @@ def peaks(maps: Tensor, *, stride: int = 4, least: float = 0.3, window: int = 5)
     maps = checked_maps(maps)
     if len(maps) != 1 or whole_number("window", window, "5 is usual.") % 2 == 0:
         raise ValueError(f"maps of {len(maps)} pictures and window={window}: give those of one, and an odd window.")
-    highest = F.max_pool2d(maps, window, stride=1, padding=window // 2)
+    highest = F.max_pool2d(maps, window, stride=1, padding=window // 2, return_indices=True)[1]
+    own = torch.arange(maps[0, 0].numel(), device=maps.device).view(maps.shape[2:])
     every = []
     for one, top in zip(maps[0], highest[0], strict=True):
-        y, x = ((one == top) & (one >= least)).nonzero().unbind(1)
+        y, x = ((own == top) & (one >= least)).nonzero().unbind(1)  # of equal cells, the first
         order = one[y, x].argsort(descending=True, stable=True)
         y, x = y[order], x[order]
         offset = _to_the_top(one.clamp_min(_LOWEST).log()[None, None].expand(1, len(x), -1, -1), x[None], y[None])

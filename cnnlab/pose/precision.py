@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnlab.detection import COCO_THRESHOLDS, Curve, average_precision, check_scores
+from cnnlab.detection import COCO_THRESHOLDS, Curve, average_precision
+from cnnlab.detection.objects import check_scores
 from cnnlab.pose.measures import COCO_SIGMAS, checked_spread, oks
 from cnnlab.pose.targets import split_target
 

@@ -1,0 +1,63 @@
+"""How points are read off heat maps: the error of each method, by the size of a cell and by what the maps were taught.
+
+Networks with cells of 2, 4 and 8 pixels behind one trunk, on stick figures of 48 x 48 pixels. Their Gaussians stand
+either where the joints are, or, as in the code of many papers, in the middle of the joint's cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cnnlab import pose
+from cnnlab.training import Run
+from experiments.common import Case, Experiment, Prepared, fresh_model, main
+from experiments.joints import TrainedOnFigures, figures, heat_map_network, judged, measured, outputs
+
+STRIDES = (2, 4, 8)
+READINGS = ("argmax", "quarter", "taylor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainedOnFigures):
+    train_images: int
+
+
+def cases(settings: Settings) -> list[Case]:
+    return [{"stride": stride, "rounded": rounded} for stride in STRIDES for rounded in (False, True)]
+
+
+def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
+    stride = case["stride"]
+    model = fresh_model(lambda: heat_map_network(stride), seed)
+    loss = pose.HeatMapLoss(stride=stride, sigma=settings.sigma, rounded=case["rounded"])
+    measures = judged(lambda maps: pose.decode(maps, stride=stride).points)
+    data = figures(settings.train_images, settings.test_images)
+    return Prepared(model, data, settings.fit(settings.train_images) | {"loss": loss, "metrics": measures})
+
+
+def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
+    maps, true = outputs(prepared), prepared.data.test.keypoints
+    stride = prepared.model.stride
+    read = {way: pose.decode(maps, stride=stride, method=way).points for way in READINGS}
+    return measured(prepared, run) | {
+        way: pose.distances(found, true).double().mean().item() for way, found in read.items()
+    }
+
+
+EXPERIMENT = Experiment(
+    name="reading_maps",
+    question="How far off are points read off heat maps with cells of 2, 4 and 8 pixels, by which method?",
+    settings={
+        "smoke": Settings(train_images=32, test_images=16, steps=2),
+        "laptop": Settings(train_images=3200, test_images=1000, steps=600),
+        "gpu": Settings(train_images=25600, test_images=2000, steps=4000),
+    },
+    cases=cases,
+    prepare=prepare,
+    measure=measure,
+    measures=("error", "pck", *READINGS),
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
