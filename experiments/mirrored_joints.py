@@ -1,6 +1,6 @@
 """What mirrored pictures teach about a body with a left and a right: with the names of joints exchanged, and without.
 
-Stick figures seen from the front or from behind, few of them, so that flips have something to add. The error is measured
+Stick figures seen from the front or from behind, few of them, so that flips have something to add. The error is taken
 for the three joints in the middle and for the eight that have a twin on the other side; at the end the pictures and
 their mirror images are asked together, which is the usual "flip test".
 """
