@@ -236,5 +236,11 @@ def _suits_cross_entropy(output: Any, y: Any, who: str) -> None:
     wanted = "(N, K)" if y.ndim == 1 else f"(N, K, {', '.join(map(str, shape[1:]))})"
     raise ValueError(
         f"The model's output for targets of shape {shape} has shape {given}, and {wanted} is needed, K the number of "
-        "classes. " + ("End the model with a map of the masks' size." if y.ndim > 1 else "Build it with num_classes=K.")
+        "classes. "
+        + (
+            "End the model with a map of the masks' size. A network that halves its maps keeps the size of pictures "
+            "whose sides can be halved as often, multiples of 16."
+            if y.ndim > 1
+            else "Build it with num_classes=K."
+        )
     )
