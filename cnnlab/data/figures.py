@@ -76,7 +76,8 @@ def draw_figures(n: int, size: int = 48, seed: int = 0, *, noise: float = 0.04) 
     images, labels, masks, points = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     rows, columns = masks.any(2).float(), masks.any(1).float()  # (N, H), (N, W)
     ends = [columns.argmax(1), rows.argmax(1), size - columns.flip(1).argmax(1), size - rows.flip(1).argmax(1)]
-    return ImageSet(images, labels, ("front", "back"), torch.stack(ends, 1).float(), masks, points)
+    boxes = torch.stack(ends, 1).float()
+    return ImageSet(images, labels, ("front", "back"), boxes, masks, points, pairs=FIGURE_PAIRS)
 
 
 def _draw(n: int, size: int, noise: float, generator: torch.Generator) -> tuple[Tensor, ...]:
