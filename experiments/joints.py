@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,14 +16,15 @@ from cnnlab.data import Dataset
 from cnnlab.data.figures import FIGURE_JOINTS, load_figures
 from cnnlab.models.simple_baselines import SMALL, ConvTrunk, SimpleBaseline, SimpleBaselineVariant
 from cnnlab.training import Run
-from experiments.common import Prepared
+from experiments.common import Watched
 
-__all__ = ["NEAR", "PointNetwork", "TrainedOnFigures", "figures", "heat_map_network", "judged", "measured"]
-
+Read = Callable[[Tensor], Tensor]
 SIZE = 48
 JOINTS = len(FIGURE_JOINTS)
 NEAR = 0.05  # PCK: of the picture's side, 2.4 pixels
 TRUNK = (16, 32, 48, 64)
+EPOCH = 1600  # pictures; fewer are repeated, so that little is measured between the steps
+WATCHED = 100  # test pictures that are looked at after each epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,9 @@ class TrainedOnFigures:
     lr: float = 0.01
     sigma: float = 1.0
 
-    def fit(self, train_images: int) -> dict[str, Any]:
+    def fit(self, data: Dataset) -> dict[str, Any]:
         """The arguments of fit that all trainings here share."""
-        batches = -(-train_images // self.batch_size)
+        batches = -(-len(data.train) // self.batch_size)
         return {
             "epochs": max(1, round(self.steps / batches)),
             "batch_size": self.batch_size,
@@ -47,15 +49,19 @@ class TrainedOnFigures:
         }
 
 
+@functools.cache
 def figures(train_images: int, test_images: int) -> Dataset:
-    """Stick figures of 48 pixels whose batches teach joints; the first pictures of a larger set are a smaller one."""
-    key = (train_images, test_images)
-    if key not in _DRAWN:
-        _DRAWN[key] = load_figures(train_images, SIZE, test=test_images).teaching("keypoints")
-    return _DRAWN[key]
+    """Stick figures of 48 pixels whose batches teach joints; an epoch has 1,600 pictures or more."""
+    data = load_figures(train_images, SIZE, test=test_images).teaching("keypoints")
+    repeated = torch.arange(train_images).repeat(-(-min(EPOCH, 16 * train_images) // train_images))
+    return replace(data, train=data.train[repeated])
 
 
-_DRAWN: dict[tuple[int, int], Dataset] = {}
+def watched_joints(model: nn.Module, data: Dataset, read: Read, training: dict[str, Any]) -> Watched:
+    """A training that looks at 100 test pictures after each epoch, and at all of them at its end."""
+    measures = {"error": pose.PointError(read), "pck": pose.PCK(read, SIZE, NEAR)}
+    few = replace(data, test=data.test[:WATCHED])
+    return Watched(model, few, training | {"metrics": measures}, data.test)
 
 
 class PointNetwork(nn.Sequential):
@@ -80,25 +86,21 @@ def heat_map_network(stride: int = 4) -> SimpleBaseline:
     return model
 
 
-def judged(read: Callable[[Tensor], Tensor]) -> dict[str, Any]:
-    """The measures of fit, by what reads points off an output."""
-    return {"error": pose.PointError(read), "pck": pose.PCK(read, SIZE, NEAR)}
-
-
-def measured(prepared: Prepared, run: Run) -> dict[str, Any]:
-    """What each training records."""
+def measured(prepared: Watched, run: Run, found: Tensor) -> dict[str, Any]:
+    """What each training records, of the points found in all test pictures."""
+    far = pose.distances(found, prepared.test.keypoints).double()
     return {
         "parameters": run.config["parameters"],
         "macs": summarize(prepared.model, prepared.data.shape).macs,
-        "error": run.final["test_error"],
-        "pck": run.final["test_pck"],
+        "error": far.mean().item(),
+        "pck": (far <= NEAR * SIZE).double().mean().item(),
         "error_by_epoch": [round(row["test_error"], 4) for row in run.history],
     }
 
 
 @torch.no_grad()
-def outputs(prepared: Prepared, change: Callable[[nn.Module, Tensor], Tensor] = lambda model, x: model(x)) -> Tensor:
-    """What the trained network says of the test pictures."""
+def outputs(prepared: Watched, change: Callable[[nn.Module, Tensor], Tensor] = lambda model, x: model(x)) -> Tensor:
+    """What the trained network says of all test pictures."""
     data, model = prepared.data, prepared.model.eval()
     mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (data.mean, data.std))
-    return torch.cat([change(model, (part - mean) / std) for part in data.test.pixels.split(250)])
+    return torch.cat([change(model, (part - mean) / std) for part in prepared.test.pixels.split(250)])

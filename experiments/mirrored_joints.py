@@ -17,8 +17,17 @@ from cnnlab import pose
 from cnnlab.data import Dataset, augment
 from cnnlab.data.figures import FIGURE_PAIRS
 from cnnlab.training import Run
-from experiments.common import Case, Experiment, Prepared, fresh_model, main
-from experiments.joints import NEAR, SIZE, TrainedOnFigures, figures, heat_map_network, judged, measured, outputs
+from experiments.common import Case, Experiment, Watched, fresh_model, main
+from experiments.joints import (
+    NEAR,
+    SIZE,
+    TrainedOnFigures,
+    figures,
+    heat_map_network,
+    measured,
+    outputs,
+    watched_joints,
+)
 
 STRIDE = 4
 WAYS = ("no flips", "names exchanged", "names kept")
@@ -43,19 +52,18 @@ def read(maps: Tensor) -> Tensor:
     return pose.decode(maps, stride=STRIDE).points
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
+def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     data = figures(settings.train_images, settings.test_images)
     if case["way"] == "names kept":
         data = without_pairs(data)
-    training = settings.fit(settings.train_images)
-    training |= {"loss": pose.HeatMapLoss(stride=STRIDE, sigma=settings.sigma), "metrics": judged(read)}
+    training = settings.fit(data) | {"loss": pose.HeatMapLoss(stride=STRIDE, sigma=settings.sigma)}
     if case["way"] != "no flips":
         training["augment"] = augment.Flip()
-    return Prepared(fresh_model(lambda: heat_map_network(STRIDE), seed), data, training)
+    return watched_joints(fresh_model(lambda: heat_map_network(STRIDE), seed), data, read, training)
 
 
-def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    true = prepared.data.test.keypoints
+def measure(prepared: Watched, run: Run) -> dict[str, Any]:
+    true = prepared.test.keypoints
     found = read(outputs(prepared))
     far = pose.distances(found, true).double()
     # A joint of a pair that was given its twin's place.
@@ -64,7 +72,7 @@ def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
     swapped = ((far > NEAR * SIZE) & (other <= NEAR * SIZE))[:, TWINS]
     both = read(outputs(prepared, lambda model, x: pose.both_ways(model, x, FIGURE_PAIRS)))
     middle = [joint for joint in range(far.shape[1]) if joint not in TWINS]
-    return measured(prepared, run) | {
+    return measured(prepared, run, found) | {
         "middle": far[:, middle].mean().item(),
         "twins": far[:, TWINS].mean().item(),
         "swapped": swapped.double().mean().item(),

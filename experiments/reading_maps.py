@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from cnnlab import pose
 from cnnlab.training import Run
-from experiments.common import Case, Experiment, Prepared, fresh_model, main
-from experiments.joints import TrainedOnFigures, figures, heat_map_network, judged, measured, outputs
+from experiments.common import Case, Experiment, Watched, fresh_model, main
+from experiments.joints import TrainedOnFigures, figures, heat_map_network, measured, outputs, watched_joints
 
 STRIDES = (2, 4, 8)
 READINGS = ("argmax", "quarter", "taylor")
@@ -27,20 +29,23 @@ def cases(settings: Settings) -> list[Case]:
     return [{"stride": stride, "rounded": rounded} for stride in STRIDES for rounded in (False, True)]
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
+def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     stride = case["stride"]
     model = fresh_model(lambda: heat_map_network(stride), seed)
     loss = pose.HeatMapLoss(stride=stride, sigma=settings.sigma, rounded=case["rounded"])
-    measures = judged(lambda maps: pose.decode(maps, stride=stride).points)
     data = figures(settings.train_images, settings.test_images)
-    return Prepared(model, data, settings.fit(settings.train_images) | {"loss": loss, "metrics": measures})
+
+    def read(maps: Tensor) -> Tensor:
+        return pose.decode(maps, stride=stride).points
+
+    return watched_joints(model, data, read, settings.fit(data) | {"loss": loss})
 
 
-def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
-    maps, true = outputs(prepared), prepared.data.test.keypoints
+def measure(prepared: Watched, run: Run) -> dict[str, Any]:
+    maps, true = outputs(prepared), prepared.test.keypoints
     stride = prepared.model.stride
     read = {way: pose.decode(maps, stride=stride, method=way).points for way in READINGS}
-    return measured(prepared, run) | {
+    return measured(prepared, run, read["taylor"]) | {
         way: pose.distances(found, true).double().mean().item() for way, found in read.items()
     }
 
@@ -50,7 +55,7 @@ EXPERIMENT = Experiment(
     question="How far off are points read off heat maps with cells of 2, 4 and 8 pixels, by which method?",
     settings={
         "smoke": Settings(train_images=32, test_images=16, steps=2),
-        "laptop": Settings(train_images=3200, test_images=1000, steps=600),
+        "laptop": Settings(train_images=3200, test_images=1000, steps=500),
         "gpu": Settings(train_images=25600, test_images=2000, steps=4000),
     },
     cases=cases,

@@ -62,7 +62,7 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
-    "heat_or_points",
+    "points_or_maps",
     "reading_maps",
     "mirrored_joints",
 )

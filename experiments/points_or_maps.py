@@ -9,13 +9,24 @@ take as many steps of Adam, from few pictures seen often to many seen rarely.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab import pose
-from experiments.common import Case, Experiment, Prepared, fresh_model, main
-from experiments.joints import SIZE, PointNetwork, TrainedOnFigures, figures, heat_map_network, judged, measured
+from cnnlab.training import Run
+from experiments.common import Case, Experiment, Watched, fresh_model, main
+from experiments.joints import (
+    SIZE,
+    PointNetwork,
+    TrainedOnFigures,
+    figures,
+    heat_map_network,
+    measured,
+    outputs,
+    watched_joints,
+)
 
 STRIDE = 4
 KINDS = ("points", "heat maps", "soft")
@@ -42,32 +53,39 @@ def read_points(points: Tensor) -> Tensor:
     return points
 
 
-def prepare(case: Case, seed: int, settings: Settings) -> Prepared:
+READINGS = {"points": read_points, "heat maps": read_maps, "soft": read_means}
+
+
+def prepare(case: Case, seed: int, settings: Settings) -> Watched:
     data = figures(case["images"], settings.test_images)
     builds = {"points": PointNetwork, "heat maps": heat_map_network, "soft": heat_map_network}
     model: nn.Module = fresh_model(builds[case["kind"]], seed)
+    read = READINGS[case["kind"]]
+    loss = pose.PointLoss(read, unit=SIZE)
     if case["kind"] == "heat maps":
-        read, loss = read_maps, pose.HeatMapLoss(stride=STRIDE, sigma=settings.sigma)
-    else:
-        read = read_points if case["kind"] == "points" else read_means
-        loss = pose.PointLoss(read, unit=SIZE)
+        loss = pose.HeatMapLoss(stride=STRIDE, sigma=settings.sigma)
     if case["kind"] == "soft":
         # A softmax of maps that start near 0 is flat and learns nothing for long; these start livelier.
         torch.nn.init.normal_(model.last.weight, std=0.3)
-    return Prepared(model, data, settings.fit(case["images"]) | {"loss": loss, "metrics": judged(read)})
+    return watched_joints(model, data, read, settings.fit(data) | {"loss": loss})
+
+
+def measure(prepared: Watched, run: Run) -> dict[str, Any]:
+    read = prepared.fit["metrics"]["error"].read
+    return measured(prepared, run, read(outputs(prepared)))
 
 
 EXPERIMENT = Experiment(
-    name="heat_or_points",
+    name="points_or_maps",
     question="At equal MACs, who says better where joints are, heat maps or numbers, from how few pictures?",
     settings={
         "smoke": Settings(train_images=(32,), test_images=16, steps=2),
-        "laptop": Settings(train_images=(100, 400, 1600, 6400), test_images=1000, steps=600),
-        "gpu": Settings(train_images=(100, 400, 1600, 6400, 25600), test_images=2000, steps=4000),
+        "laptop": Settings(train_images=(100, 800, 6400), test_images=1000, steps=600),
+        "gpu": Settings(train_images=(100, 800, 6400, 25600), test_images=2000, steps=4000),
     },
     cases=cases,
     prepare=prepare,
-    measure=measured,
+    measure=measure,
     measures=("error", "pck"),
 )
 
