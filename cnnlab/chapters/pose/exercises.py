@@ -20,9 +20,7 @@ def cell(stride: int) -> float:
 
 
 cell.mistake("That is the worst along one axis. A corner is that far off along both.", lambda stride: stride / 2)
-cell.mistake(
-    "The middle of a cell is at most half a cell from its border, not a whole one.", lambda stride: stride * 2**0.5
-)
+cell.mistake("The middle of a cell is half a cell from its border, not a whole one.", lambda stride: stride * 2**0.5)
 cell.mistake("That is the mean over the cell. The worst is asked for.", lambda stride: FLAT * stride)
 cell.hints(
     "Where in a square is the point that is farthest from its middle?",
@@ -76,10 +74,10 @@ mirror.wrong(lambda points, width, pairs: points.flip(0))
 
 
 @mirror.right
-def row_by_row(points: Tensor, width: int, pairs: Sequence[tuple[int, int]]) -> list[list[float]]:
+def row_by_row(points: Tensor, width: int, pairs: Sequence[tuple[int, int]]) -> Tensor:
     partner = {**dict(pairs), **{other: one for one, other in pairs}}
     rows = points.tolist()
-    return [[width - rows[partner.get(k, k)][0], rows[partner.get(k, k)][1]] for k in range(len(rows))]
+    return torch.tensor([[width - rows[partner.get(k, k)][0], rows[partner.get(k, k)][1]] for k in range(len(rows))])
 
 
 def _log_bell(offset: float, sigma: float) -> tuple[float, float, float]:
@@ -190,9 +188,7 @@ def one_by_one(distances: Tensor, area: float, sigmas: Tensor, visible: Tensor) 
 def disagree(answer: object) -> None:
     """PCK does not see how far a miss missed, nor how near a hit is; a mean is ruled by its worst."""
     errors = as_tensor(answer).double()
-    expect(
-        errors.shape == (2, 4), "Give two lists of four errors in pixels: those of network A and those of network B."
-    )
+    expect(errors.shape == (2, 4), "Give two lists of four errors in pixels, those of network A and of network B.")
     expect(bool(errors.isfinite().all()) and bool((errors >= 0).all()), "An error is a distance: a number from 0.")
     right = (errors <= 5).double().mean(1)
     mean = errors.mean(1)

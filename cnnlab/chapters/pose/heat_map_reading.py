@@ -12,18 +12,15 @@ PANEL = Panel(
     title="Reading a heat map",
     controls=(
         Choice("stride", "Pixels to a cell", {2: "2", 4: "4", 8: "8"}),
-        Slider(
-            "sigma", 0.4, 2.5, "width of the Gaussian", symbol="σ", color="blue", step=0.1, decimals=1, unit=" cells"
-        ),
+        Slider("sigma", 0.4, 2.5, "Gaussian", symbol="σ", color="blue", step=0.1, decimals=1, unit=" cells"),
         Slider("noise", 0, 30, "noise", color="red", unit=" %"),
         Slider("draw", 1, 20, "another draw of it"),
         Pick("picture", "A point on 32 × 32 pixels. The arrow keys move it by a tenth of one.", sets=("x", "y")),
     ),
-    alt=lambda stride, sigma, noise, draw, x, y: (
+    alt=lambda stride, sigma, noise, draw: (
         f"A heat map of {32 // stride} × {32 // stride} cells of {stride} pixels, the true point as a cross and what "
         f"four methods read as marks. At the start the Gaussian is {sigma} cells wide, the noise is {noise} % of its "
-        f"height, and the point is at {x / 10}, {y / 10} pixels. Beside it the error of each method at this point and "
-        "its mean over the cell."
+        f"height. Beside it the error of each method at this point and its mean over the point's cell."
     ),
     room=265,
     hint=180,
