@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnlab.data.augment.moving import Motion
     from cnnlab.data.dataset import ImageSet
 
-__all__ = ["TEACHES", "Placed", "check_set", "check_targets"]
+__all__ = ["TEACHES", "Placed", "check_pairs", "check_set", "check_targets"]
 
 # What a batch's y may be.
 TEACHES = ("labels", "objects", "masks", "keypoints")

@@ -7,10 +7,11 @@ objects of a mask, :func:`match` pairs them with the true ones, and :func:`predi
 tiles that overlap.
 """
 
+from cnnlab.detection import boxes_of
 from cnnlab.segmentation.boundaries import boundary, boundary_iou
 from cnnlab.segmentation.components import components, masks_of
 from cnnlab.segmentation.losses import MaskLoss, cross_entropy, dice_loss, focal_loss
-from cnnlab.segmentation.masks import boxes_of, mask_iou
+from cnnlab.segmentation.masks import mask_iou
 from cnnlab.segmentation.matching import Matches, match
 from cnnlab.segmentation.measures import MeanDice, MeanIoU
 from cnnlab.segmentation.overlap import Overlap, classes_of, overlap, picture_iou

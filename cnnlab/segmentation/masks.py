@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cnnlab.detection.boxes import boxes_of
 from cnnlab.segmentation.checks import checked_masks, same_shape
 
-__all__ = ["mask_iou", "boxes_of"]
+__all__ = ["mask_iou"]
 
 
 def mask_iou(masks: Tensor, others: Tensor) -> Tensor:

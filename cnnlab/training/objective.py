@@ -8,7 +8,9 @@ int64 (N, H, W), a class each pixel  cross-entropy of the pixels     pixel_accur
 float (N, K), probabilities          ``nn.CrossEntropyLoss()``       accuracy
 float (N, K) of 0 and 1, labels      ``nn.BCEWithLogitsLoss()``      label_accuracy
 float (N,) or (N, d), values         ``nn.MSELoss()`` and the like   absolute_error
-dicts, lists, tuples, dataclasses    a function of yours             nothing
+float (N, P, 3), key points          a function of yours             nothing
+``detection.Objects`` in a list      such as ``Grid(...).loss``      nothing
+other dicts, lists, dataclasses      a function of yours             nothing
 ===================================  ==============================  ==================================
 
 The first two need no ``loss=``; for the others it says which of them is meant.
