@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnnlab import pose
 from cnnlab.analysis import summarize
 from cnnlab.data import Dataset
-from cnnlab.data.figures import FIGURE_JOINTS, load_figures
+from cnnlab.data.figures import FIGURE_JOINTS, FIGURE_PAIRS, load_figures
 from cnnlab.models.simple_baselines import SMALL, ConvTrunk, SimpleBaseline, SimpleBaselineVariant
 from cnnlab.training import Run
 from experiments.common import Watched
@@ -21,6 +21,7 @@ from experiments.common import Watched
 Read = Callable[[Tensor], Tensor]
 SIZE = 48
 JOINTS = len(FIGURE_JOINTS)
+TWINS = [joint for pair in FIGURE_PAIRS for joint in pair]
 NEAR = 0.05  # PCK: of the picture's side, 2.4 pixels
 TRUNK = (16, 32, 48, 64)
 EPOCH = 1600  # pictures; fewer are repeated, so that little is measured between the steps
@@ -96,6 +97,17 @@ def measured(prepared: Watched, run: Run, found: Tensor) -> dict[str, Any]:
         "pck": (far <= NEAR * SIZE).double().mean().item(),
         "error_by_epoch": [round(row["test_error"], 4) for row in run.history],
     }
+
+
+def from_twins(found: Tensor, true: Tensor) -> Tensor:
+    """How far joints are from where their twins on the other side should be. Shapes: (N, P, 2) twice -> (N, P)."""
+    return pose.distances(found, pose.mirrored(true * true.new_tensor([-1, 1]), 0, FIGURE_PAIRS))
+
+
+def swapped(found: Tensor, true: Tensor) -> float:
+    """The share of the joints with a twin that were given the twin's place."""
+    wrong = (pose.distances(found, true) > NEAR * SIZE) & (from_twins(found, true) <= NEAR * SIZE)
+    return wrong[:, TWINS].double().mean().item()
 
 
 @torch.no_grad()

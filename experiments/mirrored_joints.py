@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cnnlab import pose
@@ -19,19 +18,18 @@ from cnnlab.data.figures import FIGURE_PAIRS
 from cnnlab.training import Run
 from experiments.common import Case, Experiment, Watched, fresh_model, main
 from experiments.joints import (
-    NEAR,
-    SIZE,
+    TWINS,
     TrainedOnFigures,
     figures,
     heat_map_network,
     measured,
     outputs,
+    swapped,
     watched_joints,
 )
 
 STRIDE = 4
 WAYS = ("no flips", "names exchanged", "names kept")
-TWINS = [joint for pair in FIGURE_PAIRS for joint in pair]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +64,12 @@ def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     true = prepared.test.keypoints
     found = read(outputs(prepared))
     far = pose.distances(found, true).double()
-    # A joint of a pair that was given its twin's place.
-    order = pose.mirrored(torch.arange(far.shape[1])[:, None].float().expand(-1, 2), 0, FIGURE_PAIRS)[:, 1].long()
-    other = pose.distances(found, true[:, order]).double()
-    swapped = ((far > NEAR * SIZE) & (other <= NEAR * SIZE))[:, TWINS]
     both = read(outputs(prepared, lambda model, x: pose.both_ways(model, x, FIGURE_PAIRS)))
     middle = [joint for joint in range(far.shape[1]) if joint not in TWINS]
     return measured(prepared, run, found) | {
         "middle": far[:, middle].mean().item(),
         "twins": far[:, TWINS].mean().item(),
-        "swapped": swapped.double().mean().item(),
+        "swapped": swapped(found, true),
         "both_ways": pose.distances(both, true).double().mean().item(),
     }
 

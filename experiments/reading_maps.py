@@ -1,7 +1,9 @@
 """How points are read off heat maps: the error of each method, by the size of a cell and by what the maps were taught.
 
 Networks with cells of 2, 4 and 8 pixels behind one trunk, on stick figures of 48 x 48 pixels. Their Gaussians stand
-either where the joints are, or, as in the code of many papers, in the middle of the joint's cell.
+either where the joints are, or, as in the code of many papers, in the middle of the joint's cell. How finely a map is
+read is one question, and whether it is the right hand's or the left's another: the methods' errors are those from the joint
+or from its twin on the other side, whichever is nearer, and joints at their twin's place are counted apart.
 """
 
 from __future__ import annotations
@@ -9,12 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cnnlab import pose
 from cnnlab.training import Run
 from experiments.common import Case, Experiment, Watched, fresh_model, main
-from experiments.joints import TrainedOnFigures, figures, heat_map_network, measured, outputs, watched_joints
+from experiments.joints import (
+    TrainedOnFigures,
+    figures,
+    from_twins,
+    heat_map_network,
+    measured,
+    outputs,
+    swapped,
+    watched_joints,
+)
 
 STRIDES = (2, 4, 8)
 READINGS = ("argmax", "quarter", "taylor")
@@ -45,9 +57,9 @@ def measure(prepared: Watched, run: Run) -> dict[str, Any]:
     maps, true = outputs(prepared), prepared.test.keypoints
     stride = prepared.model.stride
     read = {way: pose.decode(maps, stride=stride, method=way).points for way in READINGS}
-    return measured(prepared, run, read["taylor"]) | {
-        way: pose.distances(found, true).double().mean().item() for way, found in read.items()
-    }
+    nearer = {way: torch.minimum(pose.distances(found, true), from_twins(found, true)) for way, found in read.items()}
+    errors = {way: each.double().mean().item() for way, each in nearer.items()}
+    return measured(prepared, run, read["taylor"]) | errors | {"swapped": swapped(read["taylor"], true)}
 
 
 EXPERIMENT = Experiment(
@@ -61,7 +73,7 @@ EXPERIMENT = Experiment(
     cases=cases,
     prepare=prepare,
     measure=measure,
-    measures=("error", "pck", *READINGS),
+    measures=("error", "pck", "swapped", *READINGS),
 )
 
 if __name__ == "__main__":
