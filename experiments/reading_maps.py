@@ -2,8 +2,8 @@
 
 Networks with cells of 2, 4 and 8 pixels behind one trunk, on stick figures of 48 x 48 pixels. Their Gaussians stand
 either where the joints are, or, as in the code of many papers, in the middle of the joint's cell. How finely a map is
-read is one question, and whether it is the right hand's or the left's another: the methods' errors are those from the joint
-or from its twin on the other side, whichever is nearer, and joints at their twin's place are counted apart.
+read is one question, and whose hand it is another: the methods' errors are those from the joint or from its twin on the
+other side, whichever is nearer, and joints at their twin's place are counted apart.
 """
 
 from __future__ import annotations
