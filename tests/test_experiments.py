@@ -65,6 +65,7 @@ NAMES = (
     "points_or_maps",
     "reading_maps",
     "mirrored_joints",
+    "lenet_live",
 )
 
 
