@@ -13,7 +13,7 @@ from cnnlab.exercises import as_tensor, exercise, expect, judged
 FLAT = 1 / 6 * (2**0.5 + math.log(1 + 2**0.5))
 
 
-@exercise("pose/cell", "How far off is the highest cell?", cases=[(4,), (1,), (8,), (16,)])
+@exercise("pose/cell", "The middle of a cell", cases=[(4,), (1,), (8,), (16,)])
 def cell(stride: int) -> float:
     """The corner of the cell is farthest; the mean over the cell is some half of that, 0.38 strides."""
     return stride / 2**0.5
