@@ -64,6 +64,9 @@ NAMES = (
     "tuned_optimizers",
     "two_stages",
     "one_stage",
+    "points_or_maps",
+    "reading_maps",
+    "mirrored_joints",
     "lenet_live",
 )
 

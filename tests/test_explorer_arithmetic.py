@@ -865,3 +865,20 @@ def test_ten_boxes_are_suppressed_and_judged_as_by_the_package(node):
         best = iou(every.boxes[:1], truths().boxes).max().item()
         assert f"by {best:.2f}." in said or (best == 0 and "overlaps no object" in said)
         assert said.endswith(("It stays.", "A surer box drops it.", "It is left out, too unsure."))
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_heat_maps_are_read_as_the_package_reads_them(node, stride):
+    from cnnlab import pose
+
+    states = [{"stride": stride, "sigma": sigma, "noise": noise} for sigma in (0.7, 1.0, 2.0) for noise in (0, 12)]
+    places = [[17.3, 14.2], [1.1, 30.6], [16.0, 16.0]]
+    asked = f"{json.dumps(states)}.flatMap((s) => {json.dumps(places)}.map(([x, y]) => m.heat(s, x, y, 3)))"
+    maps = torch.tensor(node(VIEWS["heat_map_reading"], asked), dtype=torch.float64)[:, None]
+    found = node(VIEWS["heat_map_reading"], f"{asked}.map((map) => m.read(map, {stride}))")
+    clean, _ = pose.heat_maps(torch.tensor([places]).double(), (32 // stride,) * 2, stride=stride, sigma=0.7)
+    assert torch.allclose(maps[:3, 0], clean[0], atol=1e-12)
+    for method in pose.METHODS:
+        ours = pose.decode(maps, stride=stride, method=method, sharpness=10.0).points[:, 0]
+        theirs = torch.tensor([one[method] for one in found], dtype=torch.float64)
+        assert torch.allclose(ours, theirs, atol=1e-6), method

@@ -742,3 +742,32 @@ def test_class_0_of_torchvisions_detectors_is_nothing():
     box = torch.tensor([[10.0, 10, 30, 30]])
     _, (taught,) = tool.assign_targets_to_proposals([box], [box], [torch.tensor([0])])
     assert taught.tolist() == [0] and "0 is background" in section("Number your classes from 0")
+
+
+def test_what_is_told_of_pose():
+    from cnnlab import pose
+    from cnnlab.models.simple_baselines import VARIANTS, SimpleBaseline
+    from cnnlab.results import recorded, runs_by
+
+    with on_meta():
+        model = SimpleBaseline(VARIANTS["resnet50"]).eval()
+    layers = summarize(model, (3, 256, 192)).layers
+    ours = sum(layer.macs for layer in layers if layer.kind in ("Conv2d", "ConvTranspose2d"))
+    theirs = ours + 3 * sum(layer.macs for layer in layers if layer.kind == "ConvTranspose2d")
+    text = section("8.9 GFLOPs")
+    assert f"{ours / 1e9:.2f} billion" in text and f"{theirs / 1e9:.2f} billion" in text
+    assert 8.9 < theirs / 2**30 < 9
+
+    points = torch.rand(2000, 1, 2, generator=torch.Generator().manual_seed(0)) * 64 + 32
+    maps, _ = pose.heat_maps(points, (32, 32), stride=4, sigma=1.0)
+    off = {
+        way: pose.distances(pose.decode(maps, stride=4, method=way).points, points).mean().item()
+        for way in ("argmax", "taylor")
+    }
+    assert f"{off['argmax']:.1f} pixels off" in section("as precise as its cells") and off["taylor"] < 1e-3
+
+    runs = runs_by(recorded("mirrored_joints"), "way")
+    means = {way: sum(run["twins"] for run in each) / len(each) for way, each in runs.items()}
+    text = section("Mirrored pictures are free")
+    assert f"{means['names exchanged']:.1f} pixels off in place of {means['no flips']:.1f}" in text
+    assert f"names kept, {means['names kept']:.1f}" in text
