@@ -21,7 +21,7 @@ from cnnlab.widgets.lab.choices import check_start, explain, known_optimizers
 from cnnlab.widgets.lab.clocks import choose_clock
 from cnnlab.widgets.lab.interrupts import hear_interrupts
 from cnnlab.widgets.lab.panel import Panel, progress_text
-from cnnlab.widgets.lab.poster import somebody_there
+from cnnlab.widgets.lab.poster import Offer, somebody_there
 from cnnlab.widgets.lab.runs import LabRun, Settings, State, train_tick
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class Lab:
     def _make(self, number: int, settings: Settings) -> LabRun:
         """Network, data and trainer for a run, which has yet to begin."""
         raise NotImplementedError
+
+    def _offer(self) -> Offer:
+        """What the poster says of the menus."""
+        return Offer(self._models, self._datasets, self.panel.optimizer.value, self.panel.lr.value)
 
     def _poster(self) -> str:
         """What stands for the panel where no kernel is behind the page, as HTML."""

@@ -157,4 +157,4 @@ class DetectionLab(SceneLab):
             f'<text x="379" y="72" font-size="11" style="fill:{ink}">triangle 71</text>'
         )
         shown = "a picture with a box around each of two shapes, and the true box dashed"
-        return drawn("detection lab", self._models, self._datasets, picture, shown, "boxes move to their objects")
+        return drawn("detection lab", self._offer(), picture, shown, "boxes move to their objects")

@@ -12,11 +12,12 @@ from __future__ import annotations
 import html
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cnnlab.draw.embed import still_html
 from cnnlab.draw.palette import css
 
-__all__ = ["poster", "drawn", "framed", "somebody_there"]
+__all__ = ["Offer", "poster", "drawn", "framed", "somebody_there"]
 
 _ALT = (
     "The {lab}, drawn as it looks when it runs: menus for {menus}; the buttons Train and Stop; a progress bar; "
@@ -34,17 +35,25 @@ _TRANSFER = (
 )
 
 
-def poster(models: list[str], datasets: list[str], *, transfer: bool = False) -> str:
+class Offer(NamedTuple):
+    """What a lab's menus offer, the first of each chosen, and the rate that they begin with."""
+
+    models: Sequence[str]
+    datasets: Sequence[str]
+    optimizer: str
+    lr: float
+
+
+def poster(offered: Offer, *, transfer: bool = False) -> str:
     """The poster as HTML; the same bytes for the same lab. ``transfer``: the panel has menus for it."""
     shown = "a chart on which a test and a training curve rise"
     more = [_TRANSFER] if transfer else []
-    return drawn("training lab", models, datasets, _curves(), shown, "the curves grow", more)
+    return drawn("training lab", offered, _curves(), shown, "the curves grow", more)
 
 
 def drawn(
     lab: str,
-    models: Sequence[str],
-    datasets: Sequence[str],
+    offered: Offer,
     picture: str,
     shown: str,
     watched: str,
@@ -54,16 +63,16 @@ def drawn(
 
     Args:
         lab: what it is called, such as "training lab".
-        models, datasets: what its menus offer.
+        offered: what its menus offer, and begin with.
         picture: SVG in 210 x 150 units, drawn at the right of the panel.
         shown: that picture in words.
         watched: what one watches in it.
         more: sentences about further menus.
     """
     said = _ALT.format(lab=lab, menus="model, data, optimizer and learning rate", shown=shown)
-    figure = still_html(_panel(models[0], datasets[0], picture), said)
-    offered = f"Networks here: {', '.join(models)}. Data: {', '.join(datasets)}."
-    return framed(figure, " ".join([_NOTE.format(lab=lab, watched=watched), *more, offered]))
+    figure = still_html(_panel(offered, picture), said)
+    there = f"Networks here: {', '.join(offered.models)}. Data: {', '.join(offered.datasets)}."
+    return framed(figure, " ".join([_NOTE.format(lab=lab, watched=watched), *more, there]))
 
 
 def framed(figure: str, note: str) -> str:
@@ -83,13 +92,12 @@ def somebody_there() -> bool:
     return bool(getattr(kernel, "_allow_stdin", False))
 
 
-def _panel(model: str, data: str, picture: str) -> str:
+def _panel(offered: Offer, picture: str) -> str:
     """A sketch of the panel: four menus, two buttons, a bar, and the picture."""
     muted, ink, grid, blue, surface = (css(name) for name in ("muted", "ink", "grid", "blue", "surface"))
     parts = []
-    for place, (name, value) in enumerate(
-        (("model", model), ("data", data), ("optimizer", "sgd"), ("learning rate", "0.03"))
-    ):
+    chosen = (offered.models[0], offered.datasets[0], offered.optimizer, f"{offered.lr:g}")
+    for place, (name, value) in enumerate(zip(("model", "data", "optimizer", "learning rate"), chosen, strict=True)):
         x, y = 8 + 120 * (place % 2), 8 + 48 * (place // 2)
         parts.append(
             f'<text x="{x}" y="{y + 9}" font-size="10" style="fill:{muted}">{name}</text>'

@@ -134,4 +134,4 @@ class SegmentationLab(SceneLab):
             f'<text x="374" y="22" font-size="11" style="fill:{ink}">what was found</text>'
         )
         shown = "two shapes in color, beside them nearly the same shapes as a network found them"
-        return drawn("segmentation lab", self._models, self._datasets, picture, shown, "masks take on their shapes")
+        return drawn("segmentation lab", self._offer(), picture, shown, "masks take on their shapes")

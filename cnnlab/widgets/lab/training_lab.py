@@ -100,4 +100,4 @@ class TrainingLab(Lab):
 
     def _poster(self) -> str:
         chosen = bool(self.panel.start.layout.display != "none")
-        return poster(self._models, self._datasets, transfer=chosen)
+        return poster(self._offer(), transfer=chosen)
