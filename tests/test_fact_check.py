@@ -771,3 +771,19 @@ def test_what_is_told_of_pose():
     text = section("Mirrored pictures are free")
     assert f"{means['names exchanged']:.1f} pixels off in place of {means['no flips']:.1f}" in text
     assert f"names kept, {means['names kept']:.1f}" in text
+
+
+@torch.no_grad()
+def test_what_is_read_where_nothing_is_written():
+    from cnnlab.chapters.lenet.lenet_live import trained
+    from cnnlab.results import recorded
+
+    text = section("Softmax says how sure")
+    kept = [run for run in recorded("lenet_live")["results"] if "weights" in run]
+    for run in kept:
+        empty = torch.full((1, 1, 28, 28), -run["mean"][0] / run["std"][0])
+        share, digit = trained(run["model"])(empty).softmax(dim=1)[0].max(dim=0)
+        assert (
+            f"{100 * run['rounded_test_accuracy']:.1f} %" in text
+            and f"says “{digit}” with {share:.0%}".replace("%", " %") in text
+        )
