@@ -46,7 +46,7 @@ class HeatMapLoss:
 
 @dataclass(frozen=True)
 class PointLoss:
-    """The mean distance |x - x'| + |y - y'| from the true points, in units of ``unit`` pixels.
+    """The mean distance ``|x - x'| + |y - y'|`` from the true points, in units of ``unit`` pixels.
 
     For networks that end in numbers (``read`` makes points of them) and for the mean place under a softmax, ``read``
     being ``lambda maps: decode(maps, method="soft").points``.
