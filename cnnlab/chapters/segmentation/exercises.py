@@ -1,0 +1,4 @@
+"""Exercises of the chapter "Segmentation".
+
+To be written: three to six; `cnnlab.exercises` shows how.
+"""
