@@ -62,6 +62,8 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
+    "nuclei",
+    "brain_volume",
 )
 
 
