@@ -159,7 +159,7 @@ EXPERIMENT = Experiment(
     question="Does a 3D U-Net beat a 2D one on gray and white matter, with all slices annotated and with few?",
     settings={
         "smoke": Settings("balls", 2, piece=(8, 16, 16)),
-        "laptop": Settings("brain", 400),
+        "laptop": Settings("brain", 200),
         "gpu": Settings("brain", 4_000),
     },
     cases=cases,

@@ -212,7 +212,7 @@ EXPERIMENT = Experiment(
     question="What do skips, upsampling, augmentation and weights at the borders bring a U-Net on nuclei?",
     settings={
         "smoke": Settings("shapes", 2, (4, 8, 16, 32, 64), side=64, batch_size=2),
-        "laptop": Settings("nuclei", 300, (8, 16, 32, 64, 128)),
+        "laptop": Settings("nuclei", 200, (8, 16, 32, 64, 128)),
         "gpu": Settings("nuclei", 2_000, (32, 64, 128, 256, 512)),
     },
     cases=cases,
