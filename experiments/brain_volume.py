@@ -3,7 +3,7 @@
 The volume comes with the package nilearn: the T1-weighted average of 152 heads (ICBM 152, 2009), with maps of how
 likely a voxel is gray or white matter. Three things are done to it. It is halved, to voxels of 2 mm. It gets noise,
 since an average of 152 heads has next to none, and brightness alone would tell its matters apart. And it is cut into
-slabs of slices from bottom to top, some to learn from and others to be asked about, with a slice between them: its left
+slabs of slices from bottom to top, some to learn from and others to be asked about, with two slices between them: its left
 half is the mirror of its right, so that a split by halves would ask about what was learned.
 
 - case ``network`` is a small 3D U-Net; one of the same channels whose kernels have no depth ("slices"); and a wider one
@@ -80,6 +80,13 @@ def read(which: str) -> Tensor:
     return torch.from_numpy(np.frombuffer(raw[352:], np.uint8).reshape(189, 233, 197).copy()).float()
 
 
+@cache
+def mirror_difference(settings: Settings) -> float:
+    """The largest difference between a voxel, as the package has it, and the one across the middle."""
+    t1 = volume(settings)[0] if settings.data == "balls" else read("t1")
+    return float((t1 - t1.flip(2)).abs().max())
+
+
 def halved(x: Tensor) -> Tensor:
     """To 2 mm, and cut to multiples of 4 around the brain. Shape: (189, 233, 197) -> (94, 112, 96)."""
     return F.avg_pool3d(x[None, None], 2)[0, 0, :, 2:114, 1:97]
@@ -125,6 +132,7 @@ def measure(prepared: Prepared, run: Run) -> dict[str, Any]:
         "macs": summarize(prepared.model, prepared.data.shape).macs,
         **scores(found, true),
         **{f"brightness_{name}": value for name, value in scores(plain, true).items()},
+        "mirror_difference": mirror_difference(settings),
         "train_loss": run.final["train_loss"],
     }
 

@@ -713,3 +713,25 @@ def test_what_is_told_of_design_rules():
         layers: share for (name, kept, layers), share in shares.items() if name == "fashion_mnist" and "width" in kept
     }
     assert max(widths, key=widths.get) == 6
+
+
+def test_what_is_told_of_segmentation():
+    from torch import nn
+
+    from cnnlab import segmentation
+    from cnnlab.chapters.segmentation.exercises import answered, dice
+    from cnnlab.data.shapes import draw_shapes
+    from cnnlab.models import unet3d
+
+    assert answered(572, 4) == 388 and "388 of 572" in section("as large as the picture")
+    assert f"a Dice of {dice(0.5):.3f}" in section("stricter than Dice")
+    drawn = draw_shapes(64, 48, 1, objects=(2, 4), classes=("circle", "bar"), scale=(0.3, 0.45))
+    count = int((drawn.object_labels >= 0).sum())
+    classes = (drawn.masks * (drawn.object_labels + 1)[:, :, None, None]).amax(1)
+    pieces = sum(int(segmentation.components(one == k, smallest=8).max()) for one in classes for k in (1, 2))
+    assert f"Of {count} circles" in section("contains the objects") and f"give {pieces}." in section("contains the obj")
+    with torch.device("meta"):
+        model = unet3d.UNet3d(unet3d.PUBLISHED)
+    normalizing = sum(p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm3d) for p in m.parameters())
+    rest = sum(p.numel() for p in model.parameters()) - normalizing
+    assert f"{rest:,}" in PAGE and f"adds {normalizing:,}" in section("3D U-Net has")
