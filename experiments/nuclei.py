@@ -29,7 +29,7 @@ from experiments.common import Case, Experiment, Prepared, fresh_model, main
 from experiments.pieces import Batch, Pieces, packaged, weighted_loss
 
 GAP, WIDE = 32, 240  # columns between the two parts, and of each of them
-SHOWN = (slice(200, 296), slice(40, 136))  # of the right part, stored as an example
+SHOWN = (slice(288, 384), slice(124, 220))  # of the right part, stored as an example
 WAYS = {
     "none": Compose([]),
     "turns": Compose([Flip(), Rotate(180)]),
