@@ -26,6 +26,7 @@ _HOMES: dict[str, str] = {
     "Predictions": "cnnlab.prediction",
     "save": "cnnlab.saving",
     "load": "cnnlab.saving",
+    "export_page": "cnnlab.ship",
     "recorded": "cnnlab.results",
     "runs_by": "cnnlab.results",
     "check": "cnnlab.exercises",

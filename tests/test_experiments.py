@@ -64,6 +64,7 @@ NAMES = (
     "tuned_optimizers",
     "nuclei",
     "brain_volume",
+    "lenet_live",
 )
 
 

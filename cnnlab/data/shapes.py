@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.detection import boxes_of
 from cnnlab.errors import unknown_name
 
 __all__ = ["SHAPE_CLASSES", "KEYPOINT_NAMES", "SHAPES", "load_shapes", "draw_shapes"]
@@ -107,6 +108,7 @@ _DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 SHAPE_CLASSES = tuple(_DISTANCES)
 KEYPOINT_NAMES = ("center", "left", "top", "right", "bottom")
+_PAIRS = ((1, 3),)  # what was leftmost is rightmost in a mirror
 
 SHAPES = DatasetInfo(
     name="shapes",
@@ -227,8 +229,8 @@ def draw_shapes(
         tensor[order] for tensor in (images, labels, boxes, masks, keypoints, object_labels)
     )
     if most == 1:
-        return ImageSet(images, labels, names, boxes[:, 0], masks[:, 0], keypoints[:, 0])
-    return ImageSet(images, labels, names, boxes, masks, keypoints, object_labels)
+        return ImageSet(images, labels, names, boxes[:, 0], masks[:, 0], keypoints[:, 0], pairs=_PAIRS)
+    return ImageSet(images, labels, names, boxes, masks, keypoints, object_labels, pairs=_PAIRS)
 
 
 def _draw(
@@ -320,12 +322,10 @@ def _draw(
 def _measure(masks: Tensor) -> tuple[Tensor, Tensor]:
     """Boxes (n, M, 4) and keypoints (n, M, 5, 2) of masks (n, M, H, W); zeros for an empty mask."""
     *_, height, width = masks.shape
-    rows, columns = masks.any(3), masks.any(2)  # (n, M, H), (n, M, W)
-    some = rows.any(2)
-    top, left = rows.float().argmax(2), columns.float().argmax(2)
-    bottom = height - 1 - rows.flip(2).float().argmax(2)
-    right = width - 1 - columns.flip(2).float().argmax(2)
-    boxes = torch.stack([left, top, right + 1, bottom + 1], 2).float()
+    boxes = boxes_of(masks)
+    some = masks.flatten(2).any(2)
+    left, top = boxes[..., :2].long().unbind(2)
+    right, bottom = (boxes[..., 2:].long() - 1).clamp(min=0).unbind(2)
 
     weights = masks.float()
     x, y = torch.arange(width) + 0.5, torch.arange(height) + 0.5
@@ -348,4 +348,4 @@ def _measure(masks: Tensor) -> tuple[Tensor, Tensor]:
         torch.stack([middle_of_row(bottom), bottom + 0.5], 2),
     ]
     keypoints = torch.stack(extremes, 2)  # (n, M, 5, 2)
-    return boxes * some[:, :, None], keypoints * some[:, :, None, None]
+    return boxes, keypoints * some[:, :, None, None]

@@ -7,7 +7,7 @@ whose boxes have the shape (0, 4), and every function takes it.
 """
 
 from cnnlab.detection.anchors import anchors
-from cnnlab.detection.boxes import FORMATS, area, check_boxes, clip, convert, to_fractions, to_pixels
+from cnnlab.detection.boxes import FORMATS, area, boxes_of, check_boxes, clip, convert, to_fractions, to_pixels
 from cnnlab.detection.coding import decode, encode
 from cnnlab.detection.grid import Grid, GridLoss, GridTarget
 from cnnlab.detection.matching import BACKGROUND, NEITHER, match
@@ -40,6 +40,7 @@ __all__ = [
     "anchors",
     "area",
     "average_precision",
+    "boxes_of",
     "check_boxes",
     "ciou",
     "clip",
