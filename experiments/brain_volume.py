@@ -3,8 +3,8 @@
 The volume comes with the package nilearn: the T1-weighted average of 152 heads (ICBM 152, 2009), with maps of how
 likely a voxel is gray or white matter. Three things are done to it. It is halved, to voxels of 2 mm. It gets noise,
 since an average of 152 heads has next to none, and brightness alone would tell its matters apart. And it is cut into
-slabs of slices from bottom to top, some to learn from and others to be asked about, with two slices between them: its left
-half is the mirror of its right, so that a split by halves would ask about what was learned.
+slabs of slices from bottom to top, some to learn from and others to be asked about, with two slices between them: its
+left half is the mirror of its right, so that a split by halves would ask about what was learned.
 
 - case ``network`` is a small 3D U-Net; one of the same channels whose kernels have no depth ("slices"); and a wider one
   of that kind with about the volume's arithmetic ("slices, wide");
