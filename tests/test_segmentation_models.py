@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import nn
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
@@ -15,6 +17,8 @@ from cnnlab.models.mask_rcnn import MaskHead, mask_loss, mask_targets, of_class,
 from cnnlab.models.unet import UNet, UNetVariant
 from cnnlab.models.unet3d import UNet3d
 from cnnlab.models.vgg import VGG, VGGVariant
+from experiments.brain_volume import ASK, TEACH
+from experiments.nuclei import GAP, WIDE, between, corners
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +32,7 @@ def count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-# --- FCN --------------------------------------------------------------------------------------------------------------
+# --- FCN ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("variant", "crops"), [(fcn.FCN_32S, [19]), (fcn.FCN_16S, [5, 27]), (fcn.FCN_8S, [5, 9, 31])])
@@ -112,7 +116,7 @@ def test_maps_that_do_not_meet_are_refused() -> None:
         FCN(FCNVariant(4))
 
 
-# --- the mask head ----------------------------------------------------------------------------------------------------
+# --- the mask head --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [14, 7])
@@ -156,7 +160,7 @@ def test_what_is_cut_out_and_pasted_is_the_object_again() -> None:
         paste(torch.ones(2, 28, 28), torch.zeros(1, 4), (6, 8))
 
 
-# --- U-Net without its skips, and with a depth ------------------------------------------------------------------------
+# --- U-Net without its skips, and with a depth ----------------------------------------------------------------------
 
 
 def test_a_unet_without_skips_has_its_parameters_and_sees_no_detail() -> None:
@@ -195,3 +199,24 @@ def test_slices_see_one_slice_and_volumes_their_neighbors() -> None:
         model = UNet3d(variant, in_channels=1).eval()
         changed = (model(x) - model(other)).abs().amax((0, 1, 3, 4)) > 0
         assert changed[4] and bool(changed[3]) is not alone
+
+
+# --- the experiment's weights ---------------------------------------------------------------------------------------
+
+
+def test_weights_between_objects_are_the_papers_equation_2() -> None:
+    objects = torch.zeros(40, 50, dtype=torch.long)
+    objects[5:20, 5:20], objects[8:25, 24:40], objects[30:38, 10:18] = 1, 2, 3
+    distances = [distance_transform_edt((objects != number).numpy()) for number in (1, 2, 3)]
+    first, second = np.sort(np.stack(distances), axis=0)[:2]
+    wanted = np.exp(-((first + second) ** 2) / (2 * 5.0**2)) * (objects == 0).numpy()
+    found = between(objects, 5.0)
+    assert np.abs(found.numpy() - wanted).max() < 1e-3
+    assert found[12, 22] > 0.5 > found[2, 2]
+
+
+def test_what_teaches_is_apart_from_what_is_asked() -> None:
+    columns = {column + 112 for _, column in corners(112, (512, WIDE))}
+    assert max(columns) == WIDE and GAP > 0
+    inside = {z for low, high in TEACH for z in range(low - 1, high + 1)}
+    assert not inside & {z for low, high in ASK for z in range(low, high)}
