@@ -722,6 +722,7 @@ def test_what_is_told_of_segmentation():
     from cnnlab.chapters.segmentation.exercises import answered, dice
     from cnnlab.data.shapes import draw_shapes
     from cnnlab.models import unet3d
+    from cnnlab.results import recorded
 
     assert answered(572, 4) == 388 and "388 of 572" in section("as large as the picture")
     assert f"a Dice of {dice(0.5):.3f}" in section("stricter than Dice")
@@ -735,3 +736,15 @@ def test_what_is_told_of_segmentation():
     normalizing = sum(p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm3d) for p in m.parameters())
     rest = sum(p.numel() for p in model.parameters()) - normalizing
     assert f"{rest:,}" in PAGE and f"adds {normalizing:,}" in section("3D U-Net has")
+    record = {
+        (row["skips"], row["up"], row["pictures"], row["augment"]): row["boundary_iou"]["mean"]
+        for row in recorded("nuclei")["summary"]
+        if not row["border"]
+    }
+    told = [record[skips, up, 8, "elastic"] for skips in (True, False) for up in ("transposed", "bilinear")]
+    text = section("A learned up-convolution draws")
+    assert f"{told[0]:.2f} and {told[1]:.2f}" in text and f"{told[2]:.2f} against {told[3]:.2f}" in text
+    text = section("Elastic deformation is")
+    for count in (2, 8):
+        plain, turned, bent = (record[True, "transposed", count, way] for way in ("none", "turns", "elastic"))
+        assert f"from {plain:.2f} to {turned:.2f}" in text and bent < turned
