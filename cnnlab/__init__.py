@@ -49,6 +49,7 @@ _PACKAGES = (
     "exercises",
     "explain",
     "models",
+    "pose",
     "segmentation",
     "ship",
     "train",

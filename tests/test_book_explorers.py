@@ -12,7 +12,7 @@ from cnnlab.widgets import convolution_arithmetic, lenet_live
 
 pytest.importorskip("sphinx")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "ext"))
-from cnnlab_book.explorers import FOLDER, file_explorers  # noqa: E402
+from cnnlab_book.explorers import FOLDER, file_explorers
 
 
 def built(body: str, outdir) -> str:

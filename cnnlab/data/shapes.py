@@ -271,16 +271,7 @@ def _draw(
             best = torch.zeros(n, dtype=torch.long)
         centers[:, index] = tries[torch.arange(n), best]
 
-    # Backgrounds: a color, a slope of brightness, and blotches a quarter of the picture wide.
-    background = uniform(n, 3)
-    position = (torch.arange(size) + 0.5) / size - 0.5
-    slope = uniform(n, 2, low=-0.3, high=0.3)
-    shading = slope[:, 0, None, None] * position[:, None] + slope[:, 1, None, None] * position  # (n, H, W)
-    blotches = torch.nn.functional.interpolate(
-        torch.randn(n, 1, 5, 5, generator=generator) * 0.08, size=(size, size), mode="bicubic", align_corners=True
-    )
-    canvas = background[:, :, None, None] + shading[:, None] + blotches  # (n, 3, H, W)
-
+    background, canvas = backgrounds(n, size, generator)
     pixel = torch.arange(size) + 0.5
     covers = torch.zeros(n, most, size, size, dtype=torch.bool)
     for index in range(most):
@@ -297,10 +288,7 @@ def _draw(
         # How much of a pixel the shape covers: its edge is one pixel wide.
         alpha = (0.5 - distance * radius[:, index, None, None]).clamp_(0, 1)
         alpha *= present[:, index, None, None]
-        # The color farthest from the background among eight, so that no shape vanishes.
-        tries = uniform(n, 8, 3)
-        farthest = torch.linalg.vector_norm(tries - background[:, None], dim=2).argmax(1)
-        paint = tries[torch.arange(n), farthest]
+        paint = paint_on(background, generator)
         canvas = torch.lerp(canvas, paint[:, :, None, None], alpha[:, None])
         visible = alpha > 0.5
         covers[:, :index] &= ~visible[:, None]
@@ -317,6 +305,25 @@ def _draw(
         largest = covers.flatten(2).sum(2).argmax(1)
         labels = kinds[torch.arange(n), largest]
     return images, labels, boxes, covers, keypoints, object_labels
+
+
+def backgrounds(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A color, a slope of brightness, and blotches a quarter of the picture wide. Shapes: (n, 3), (n, 3, H, W)."""
+    color = torch.rand(n, 3, generator=generator)
+    position = (torch.arange(size) + 0.5) / size - 0.5
+    slope = torch.rand(n, 2, generator=generator) * 0.6 - 0.3
+    shading = slope[:, 0, None, None] * position[:, None] + slope[:, 1, None, None] * position  # (n, H, W)
+    blotches = torch.nn.functional.interpolate(
+        torch.randn(n, 1, 5, 5, generator=generator) * 0.08, size=(size, size), mode="bicubic", align_corners=True
+    )
+    return color, color[:, :, None, None] + shading[:, None] + blotches
+
+
+def paint_on(background: Tensor, generator: torch.Generator) -> Tensor:
+    """The color farthest from the background among eight, so that nothing vanishes. Shape: (n, 3), kept."""
+    tries = torch.rand(len(background), 8, 3, generator=generator)
+    farthest = torch.linalg.vector_norm(tries - background[:, None], dim=2).argmax(1)
+    return tries[torch.arange(len(tries)), farthest]
 
 
 def _measure(masks: Tensor) -> tuple[Tensor, Tensor]:

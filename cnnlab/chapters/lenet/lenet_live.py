@@ -22,6 +22,23 @@ def trained(name: str) -> Any:
     return load_packed(create_model(name), _kept(name)["weights"]).eval()
 
 
+def mnist_picture(number: int) -> Any:
+    """One of the test pictures that `lenet_live` offers. Shape: (28, 28), from 0 to 255.
+
+    Raises:
+        ValueError: ``number`` is not one of those.
+    """
+    from base64 import b64decode
+
+    import torch
+
+    pictures = _kept("lenet5_28")["pictures"]
+    if number not in range(len(pictures)):
+        raise ValueError(f"number={number!r} is no test picture of this page; use 0 to {len(pictures) - 1}.")
+    pixels = bytearray(b64decode(pictures[number]["pixels"]))
+    return torch.frombuffer(pixels, dtype=torch.uint8).reshape(28, 28).float()
+
+
 def _kept(name: str) -> dict[str, Any]:
     """What the record has of the training whose weights were kept."""
     from cnnlab.results import recorded

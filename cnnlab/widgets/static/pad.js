@@ -23,14 +23,15 @@ export const drawing = ({ name, label, pen }, { state, set, part, slots }) => {
     slots.text.setAttribute("aria-live", on ? "polite" : "off");
     if (on) slots.text.textContent = "";
   };
-  let pressed = false;
+  // One finger draws; others that touch the pad meanwhile do not.
+  let pressed = null;
   const at = ({ clientX, clientY }) => {
     const { left, top, width, height } = node.getBoundingClientRect();
     return [whole((clientX - left) / width), whole((clientY - top) / height)];
   };
-  const end = () => {
-    if (!pressed) return;
-    pressed = false;
+  const end = ({ pointerId }) => {
+    if (pointerId !== pressed) return;
+    pressed = null;
     speak(true);
     lift();
   };
@@ -41,14 +42,15 @@ export const drawing = ({ name, label, pen }, { state, set, part, slots }) => {
     tabindex: 0,
     "aria-label": label,
     onpointerdown: (event) => {
-      pressed = true;
+      if (pressed !== null || event.button > 0) return;
+      pressed = event.pointerId;
       speak(false);
       node.setPointerCapture(event.pointerId);
       begin(...at(event));
     },
     // A fast hand moves further between two pictures of the screen than one event tells.
     onpointermove: (event) => {
-      if (!pressed) return;
+      if (event.pointerId !== pressed) return;
       const all = event.getCoalescedEvents?.() || [];
       for (const each of all.length ? all : [event]) further(...at(each));
     },

@@ -32,46 +32,23 @@ export const pad_same = ({ kernel, stride }, { shape: [channels, height, width],
 
 // --- convolutions ----------------------------------------------------------------------------------------------------
 
-// out[k] += weights[k] · rows, for rows of `length` numbers. Two results by four rows at a time, so that each number
-// fetched is used more than once, and a stretch of places that stays in the fastest memory.
 const STRETCH = 1024;
-const addProducts = (out, weights, rows, outputs, inputs, length) => {
-  for (let start = 0; start < length; start += STRETCH) {
-    const end = Math.min(length, start + STRETCH);
-    for (let k = 0; k < outputs; k += 2) {
-      const own = k * inputs;
-      // Of an odd number of results the last is its own partner, with weights of 0.
-      const other = k + 1 < outputs ? inputs : 0;
-      const use = other ? 1 : 0;
-      const to = k * length;
-      const beside = other ? length : 0;
-      let i = 0;
-      for (; i + 3 < inputs; i += 4) {
-        const at = own + i;
-        const [a, b, c, d] = [weights[at], weights[at + 1], weights[at + 2], weights[at + 3]];
-        const next = at + other;
-        const [e, f, g, h] = [
-          weights[next] * use,
-          weights[next + 1] * use,
-          weights[next + 2] * use,
-          weights[next + 3] * use,
-        ];
-        const first = i * length;
-        const [second, third, fourth] = [first + length, first + 2 * length, first + 3 * length];
-        for (let p = start; p < end; p++) {
-          const [r, s, t, u] = [rows[first + p], rows[second + p], rows[third + p], rows[fourth + p]];
-          out[to + p] += a * r + b * s + c * t + d * u;
-          out[to + beside + p] += e * r + f * s + g * t + h * u;
-        }
-      }
-      for (; i < inputs; i++) {
-        const [a, e] = [weights[own + i], weights[own + i + other] * use];
-        for (let p = start; p < end; p++) {
-          out[to + p] += a * rows[i * length + p];
-          out[to + beside + p] += e * rows[i * length + p];
-        }
-      }
+
+// out += the sum over i of weights[i] · the `length` numbers from place starts[i] of `numbers` on. Four at a time, so that
+// each result is fetched and put back once for four products.
+const addProducts = (out, weights, numbers, starts, length) => {
+  const count = starts.length;
+  let i = 0;
+  for (; i + 3 < count; i += 4) {
+    const [a, b, c, d] = [weights[i], weights[i + 1], weights[i + 2], weights[i + 3]];
+    const [p, q, r, s] = [starts[i], starts[i + 1], starts[i + 2], starts[i + 3]];
+    for (let j = 0; j < length; j++) {
+      out[j] += a * numbers[p + j] + b * numbers[q + j] + c * numbers[r + j] + d * numbers[s + j];
     }
+  }
+  for (; i < count; i++) {
+    const [a, p] = [weights[i], starts[i]];
+    for (let j = 0; j < length; j++) out[j] += a * numbers[p + j];
   }
 };
 
@@ -109,20 +86,36 @@ const patchRows = (layer, data, size, out, channels, [tall, wide]) => {
   return rows;
 };
 
-// Every channel has kernels of its own.
-const depthwise = (layer, data, size, to, [tall, wide], each) => {
-  const { weight, stride } = layer;
-  const area = size[0] * size[1];
-  const { shape, data: out } = to;
-  const places = shape[1] * shape[2];
-  for (let k = 0; k < shape[0]; k++) {
-    for (let t = 0; t < tall * wide; t++) {
-      const own = weight[k * tall * wide + t];
-      const start = Math.floor(k / each) * area;
-      runsOf(layer, size, [shape[1], shape[2]], Math.floor(t / wide), t % wide, (first, from, count) => {
-        const [target, source] = [k * places + first, start + from];
-        for (let i = 0; i < count; i++) out[target + i] += own * data[source + i * stride[1]];
-      });
+// Every channel has kernels of its own. Over maps with their padding, as one long row, each weight of a kernel meets
+// numbers that lie beside each other; what a window would read across an edge, or between strides, is left behind.
+const depthwise = (
+  { weight, stride, dilation, padding },
+  data,
+  [height, width],
+  { shape, data: out },
+  [tall, wide],
+) => {
+  const [count, high, long] = shape;
+  const [top, bottom, left, right] = padding;
+  const line = width + left + right;
+  const plane = new Float32Array(line * (height + top + bottom));
+  const sums = new Float32Array(plane.length);
+  const taps = tall * wide;
+  const starts = Array.from(
+    { length: taps },
+    (_, t) => Math.floor(t / wide) * dilation[0] * line + (t % wide) * dilation[1],
+  );
+  const length = plane.length - starts[taps - 1];
+  const each = (count * height * width) / data.length;
+  for (let k = 0; k < count; k++) {
+    const from = Math.floor(k / each) * height * width;
+    for (let i = 0; i < height; i++) {
+      plane.set(data.subarray(from + i * width, from + (i + 1) * width), (i + top) * line + left);
+    }
+    addProducts(sums.fill(0), weight.subarray(k * taps, (k + 1) * taps), plane, starts, length);
+    for (let i = 0; i < high; i++) {
+      const [to, read] = [(k * high + i) * long, i * stride[0] * line];
+      for (let j = 0; j < long; j++) out[to + j] += sums[read + j * stride[1]];
     }
   }
 };
@@ -141,18 +134,24 @@ export const conv = (layer, { shape: [channels, height, width], data }) => {
   const out = filledWith([count, high, long]);
   const places = high * long;
   if (bias) for (let k = 0; k < count; k++) out.data.fill(bias[k], k * places, (k + 1) * places);
-  const each = count / groups;
   if (depth === 1 && groups > 1) {
-    depthwise(layer, data, size, out, [tall, wide], each);
+    depthwise(layer, data, size, out, [tall, wide]);
     return out;
   }
   const plain = tall * wide === 1 && stride[0] * stride[1] === 1 && padding.every((own) => own === 0);
+  const [each, inputs] = [count / groups, depth * tall * wide];
   for (let g = 0; g < groups; g++) {
     const read = data.subarray(g * depth * height * width, (g + 1) * depth * height * width);
     const rows = plain ? read : patchRows(layer, read, size, [high, long], depth, [tall, wide]);
-    const inputs = depth * tall * wide;
-    const own = weight.subarray(g * each * inputs, (g + 1) * each * inputs);
-    addProducts(out.data.subarray(g * each * places, (g + 1) * each * places), own, rows, each, inputs, places);
+    // A stretch of places at a time, whose numbers stay in the fastest memory for all kernels.
+    for (let start = 0; start < places; start += STRETCH) {
+      const end = Math.min(places, start + STRETCH);
+      const starts = Array.from({ length: inputs }, (_, i) => i * places + start);
+      for (let k = g * each; k < (g + 1) * each; k++) {
+        const to = out.data.subarray(k * places + start, k * places + end);
+        addProducts(to, weight.subarray(k * inputs, (k + 1) * inputs), rows, starts, end - start);
+      }
+    }
   }
   return out;
 };
