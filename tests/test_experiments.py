@@ -67,6 +67,8 @@ NAMES = (
     "points_or_maps",
     "reading_maps",
     "mirrored_joints",
+    "nuclei",
+    "brain_volume",
     "lenet_live",
 )
 

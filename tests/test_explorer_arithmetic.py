@@ -882,3 +882,32 @@ def test_heat_maps_are_read_as_the_package_reads_them(node, stride):
         ours = pose.decode(maps, stride=stride, method=method, sharpness=10.0).points[:, 0]
         theirs = torch.tensor([one[method] for one in found], dtype=torch.float64)
         assert torch.allclose(ours, theirs, atol=1e-6), method
+
+
+def test_mask_threshold_measures_as_python_does(node):
+    from cnnlab import segmentation
+
+    data = MAKERS["mask_threshold"]().params["data"]
+    states = [
+        {"cut": cut, "grow": grow, "shift": shift, "band": band, "shows": "outcome"}
+        for cut, grow, shift, band in ((8, 0, 0, 1), (5, 0, 0, 2), (8, 1, 0, 1), (8, -1, -2, 1), (15, 0, 3, 2))
+    ]
+    each = "[m.measured(s, data), m.explain(m.measured(s, data)), data.truth]"
+    asked = f"((data) => {json.dumps(states)}.map((s) => {each}))(m.decode({json.dumps(data)}))"
+    level = np.array([int(digit, 16) for digit in data["levels"]]).reshape(12, 16)
+    for state, (found, said, true) in zip(states, node(VIEWS["mask_threshold"], asked), strict=True):
+        truth = torch.tensor(true).view(12, 16)
+        mask = torch.from_numpy(level >= state["cut"])
+        if state["grow"] > 0:
+            mask = F.max_pool2d(mask.float()[None], 3, 1, 1)[0] > 0
+        if state["grow"] < 0:
+            mask = F.max_pool2d(F.pad((~mask).float()[None], [1] * 4, value=1.0), 3, 1)[0] == 0
+        moved = torch.zeros_like(mask)
+        shift = state["shift"]
+        moved[:, max(0, shift) : 16 + min(0, shift)] = mask[:, max(0, -shift) : 16 - max(0, shift)]
+        assert found["mask"] == moved.flatten().tolist()
+        iou = segmentation.overlap(moved.long(), truth.long(), 2)
+        assert found["iou"] == pytest.approx(float(iou.iou[1])) and found["dice"] == pytest.approx(float(iou.dice[1]))
+        assert found["boundary"] == pytest.approx(float(segmentation.boundary_iou(moved, truth, state["band"])))
+        assert found["count"] == int(segmentation.components(moved).max()) and found["there"] == 2
+        assert said.startswith(f"IoU {found['iou']:.3f}, Dice")

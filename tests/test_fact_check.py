@@ -787,3 +787,38 @@ def test_what_is_read_where_nothing_is_written():
             f"{100 * run['rounded_test_accuracy']:.1f} %" in text
             and f"says “{digit}” with {share:.0%}".replace("%", " %") in text
         )
+
+
+def test_what_is_told_of_segmentation():
+    from torch import nn
+
+    from cnnlab import segmentation
+    from cnnlab.chapters.segmentation.exercises import answered, dice
+    from cnnlab.data.shapes import draw_shapes
+    from cnnlab.models import unet3d
+    from cnnlab.results import recorded
+
+    assert answered(572, 4) == 388 and "388 of 572" in section("as large as the picture")
+    assert f"a Dice of {dice(0.5):.3f}" in section("stricter than Dice")
+    drawn = draw_shapes(64, 48, 1, objects=(2, 4), classes=("circle", "bar"), scale=(0.3, 0.45))
+    count = int((drawn.object_labels >= 0).sum())
+    classes = (drawn.masks * (drawn.object_labels + 1)[:, :, None, None]).amax(1)
+    pieces = sum(int(segmentation.components(one == k, smallest=8).max()) for one in classes for k in (1, 2))
+    assert f"Of {count} circles" in section("contains the objects") and f"give {pieces}." in section("contains the obj")
+    with torch.device("meta"):
+        model = unet3d.UNet3d(unet3d.PUBLISHED)
+    normalizing = sum(p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm3d) for p in m.parameters())
+    rest = sum(p.numel() for p in model.parameters()) - normalizing
+    assert f"{rest:,}" in PAGE and f"adds {normalizing:,}" in section("3D U-Net has")
+    record = {
+        (row["skips"], row["up"], row["pictures"], row["augment"]): row["boundary_iou"]["mean"]
+        for row in recorded("nuclei")["summary"]
+        if not row["border"]
+    }
+    told = [record[skips, up, 8, "elastic"] for skips in (True, False) for up in ("transposed", "bilinear")]
+    text = section("A learned up-convolution draws")
+    assert f"{told[0]:.2f} and {told[1]:.2f}" in text and f"{told[2]:.2f} against {told[3]:.2f}" in text
+    text = section("Elastic deformation is")
+    for count in (2, 8):
+        plain, turned, bent = (record[True, "transposed", count, way] for way in ("none", "turns", "elastic"))
+        assert f"from {plain:.2f} to {turned:.2f}" in text and bent < turned
