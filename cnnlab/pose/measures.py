@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cnnlab.pose.targets import split_target
 
-__all__ = ["COCO_SIGMAS", "PCK", "PointError", "distances", "oks", "pck"]
+__all__ = ["COCO_SIGMAS", "PCK", "PointError", "checked_spread", "distances", "oks", "pck"]
 
 # How far annotators disagree about each of COCO's 17 key points, in square roots of the person's area: nose, eyes,
 # ears, shoulders, elbows, wrists, hips, knees, ankles, left before right. https://cocodataset.org/#keypoints-eval

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["both_ways", "mirrored", "mirrored_maps"]
+__all__ = ["Pairs", "both_ways", "mirrored", "mirrored_maps"]
 
 Pairs = Sequence[tuple[int, int]]
 
