@@ -81,7 +81,7 @@ def main() -> None:
     def on_bytes() -> None:
         x = images
         for step in steps:
-            x = step.move(x, generator)
+            x, _ = step.move(x, None, generator)
 
     tasks = {"bytes, as in batches": on_bytes, "floats": lambda: Compose(steps)(floats, labels, generator)}
     for key, seconds in quickest(tasks, 20 * options.rounds).items():

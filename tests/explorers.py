@@ -157,6 +157,20 @@ def _patch_attention(key: str | None = None) -> widgets.Explorer:
 MAKERS["patch_attention"] = _patch_attention
 
 
+def _mask_threshold(key: str | None = None) -> widgets.Explorer:
+    """Two squares that touch at a weak place; at half the truth's are found, one of them a column too wide."""
+    truth = numpy.zeros((12, 16), bool)
+    truth[3:8, 2:7] = truth[3:8, 9:14] = True
+    probability = numpy.where(truth, 1.0, 0.0)
+    probability[3:8, 7] = 0.6
+    probability[5, 8] = 0.4
+    picture = (255 * probability).astype("uint8")
+    return widgets.mask_threshold(picture, probability, truth, key=key)
+
+
+MAKERS["mask_threshold"] = _mask_threshold
+
+
 def _rounded_channels(key: str | None = None) -> widgets.Explorer:
     """Two layers of three and two channels; the last channel of the first is a hundredth of the others."""
     loud = [[1.0, -0.5, 0.25], [0.5, -1.0, 0.0], [0.01, -0.002, 0.005]]

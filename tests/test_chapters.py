@@ -33,7 +33,7 @@ from tools.chapters import (
 from tools.heads import head, prose, stored_head, words
 
 LONGEST_CELL = 45  # lines
-FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability", "mask", "boxes")
+FIGURES = ("show", "bars", "lines", "dots", "confusion", "reliability", "mask", "boxes", "joints")
 LONGEST_LINE = 88  # characters: what a page's column holds (book/ruff.toml, --cnnlab-code in cnnlab.css)
 LONGEST_ABOUT = 60  # characters about a chapter on the home page
 WORDS = (1500, 3500)

@@ -781,7 +781,7 @@ def test_sets_in_memory_augment_their_objects_and_keep_them_through_subsets():
 
 @pytest.mark.parametrize(
     "step",
-    [augment.Rotate(), augment.Mixup(), augment.Compose([augment.Flip(), augment.Shear()]), augment.PerPicture(abs)],
+    [augment.Mixup(), augment.Compose([augment.Flip(), augment.CutMix()]), augment.OneOf(abs), augment.PerPicture(abs)],
 )
 def test_what_would_leave_boxes_behind_is_refused(step):
     data = shapes_with_objects(4)

@@ -62,6 +62,14 @@ NAMES = (
     "augmentation_strength",
     "seeds",
     "tuned_optimizers",
+    "two_stages",
+    "one_stage",
+    "points_or_maps",
+    "reading_maps",
+    "mirrored_joints",
+    "nuclei",
+    "brain_volume",
+    "lenet_live",
     "far_apart",
     "anti_aliasing",
 )
@@ -230,6 +238,8 @@ FACTS = (
     "imagenet_relabeled",
     "preprocessing",
     "occlusion_maps",
+    "faces",
+    "detector_cost",
     "eight_bits",
     "pretrained_limits",
     "shifted_photos",
@@ -313,3 +323,13 @@ def test_second_labels_are_counted_for_every_picture() -> None:
 
 def test_all_racers_have_the_same_work_to_do() -> None:
     assert {family: ratio for family in RACERS if not 0.9 < (ratio := macs(family) / TARGET) < 1.1} == {}
+
+
+def test_each_detector_is_counted_from_its_parts() -> None:
+    record = facts("detector_cost")
+    macs, rows = record["macs"], {(row["design"], row["proposals"]): row for row in record["rows"]}
+    assert macs["head"] == 12_845_056 + 1_048_576 + 103_424 and abs(macs["whole"] / 1.81e9 - 1) < 0.01
+    for (design, count), row in rows.items():
+        once = {"R-CNN": 0, "Fast R-CNN": macs["trunk"], "Faster R-CNN": macs["trunk"] + macs["rpn"]}[design]
+        assert row["macs"] == once + count * macs["whole" if design == "R-CNN" else "head"]
+    assert rows["R-CNN", 300]["milliseconds"] > 10 * rows["Faster R-CNN", 300]["milliseconds"]

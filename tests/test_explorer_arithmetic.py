@@ -877,3 +877,75 @@ def test_a_threshold_counts_as_the_normal_distribution_does(node):
         assert best == pytest.approx(min(7, max(-3, cheapest)), abs=0.11)
         across, up = zip(*curve, strict=True)
         assert np.trapezoid(up, across) == pytest.approx(NormalDist().cdf(own["apart"] / 2**0.5), abs=0.005)
+
+
+def test_ten_boxes_are_suppressed_and_judged_as_by_the_package(node):
+    from cnnlab.chapters.localization.ten_boxes import SCENE, predictions, truths
+    from cnnlab.detection import average_precision, iou, nms, precision_recall
+
+    ways = product(
+        (0.1, 0.3, 0.5, 0.75, 1.0), (0.0, 0.4, 0.9), (0.3, 0.5, 0.85), ((8, 14), (22, 30), (55, 20), (90, 36))
+    )
+    states = [{"overlap": o, "least": s, "need": n, "x": x, "y": y} for o, s, n, (x, y) in ways]
+    data = json.dumps(SCENE)
+    asked = (
+        f"((d) => {json.dumps(states)}.map((own) => [m.judged(m.placed(d, own), d.objects, own), m.explain(own, d),"
+        f" m.score(own, d)]))({data})"
+    )
+    for state, (judged, said, scored) in zip(states, node(VIEWS["ten_boxes"], asked), strict=True):
+        every = predictions(state["x"], state["y"])
+        sure = (every.scores >= state["least"]).nonzero().squeeze(1)
+        kept = sure[nms(every.boxes[sure], every.scores[sure], state["overlap"])]
+        assert [own["number"] for own in judged] == kept.tolist(), state
+        curve = precision_recall([every[kept]], [truths()], 0, threshold=state["need"])
+        assert [own["found"] >= 0 for own in judged] == curve.right.tolist(), state
+        assert f"Average precision {average_precision(curve, 'voc'):.2f}." in scored
+        best = iou(every.boxes[:1], truths().boxes).max().item()
+        assert f"by {best:.2f}." in said or (best == 0 and "overlaps no object" in said)
+        assert said.endswith(("It stays.", "A surer box drops it.", "It is left out, too unsure."))
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_heat_maps_are_read_as_the_package_reads_them(node, stride):
+    from cnnlab import pose
+
+    states = [{"stride": stride, "sigma": sigma, "noise": noise} for sigma in (0.7, 1.0, 2.0) for noise in (0, 12)]
+    places = [[17.3, 14.2], [1.1, 30.6], [16.0, 16.0]]
+    asked = f"{json.dumps(states)}.flatMap((s) => {json.dumps(places)}.map(([x, y]) => m.heat(s, x, y, 3)))"
+    maps = torch.tensor(node(VIEWS["heat_map_reading"], asked), dtype=torch.float64)[:, None]
+    found = node(VIEWS["heat_map_reading"], f"{asked}.map((map) => m.read(map, {stride}))")
+    clean, _ = pose.heat_maps(torch.tensor([places]).double(), (32 // stride,) * 2, stride=stride, sigma=0.7)
+    assert torch.allclose(maps[:3, 0], clean[0], atol=1e-12)
+    for method in pose.METHODS:
+        ours = pose.decode(maps, stride=stride, method=method, sharpness=10.0).points[:, 0]
+        theirs = torch.tensor([one[method] for one in found], dtype=torch.float64)
+        assert torch.allclose(ours, theirs, atol=1e-6), method
+
+
+def test_mask_threshold_measures_as_python_does(node):
+    from cnnlab import segmentation
+
+    data = MAKERS["mask_threshold"]().params["data"]
+    states = [
+        {"cut": cut, "grow": grow, "shift": shift, "band": band, "shows": "outcome"}
+        for cut, grow, shift, band in ((8, 0, 0, 1), (5, 0, 0, 2), (8, 1, 0, 1), (8, -1, -2, 1), (15, 0, 3, 2))
+    ]
+    each = "[m.measured(s, data), m.explain(m.measured(s, data)), data.truth]"
+    asked = f"((data) => {json.dumps(states)}.map((s) => {each}))(m.decode({json.dumps(data)}))"
+    level = np.array([int(digit, 16) for digit in data["levels"]]).reshape(12, 16)
+    for state, (found, said, true) in zip(states, node(VIEWS["mask_threshold"], asked), strict=True):
+        truth = torch.tensor(true).view(12, 16)
+        mask = torch.from_numpy(level >= state["cut"])
+        if state["grow"] > 0:
+            mask = F.max_pool2d(mask.float()[None], 3, 1, 1)[0] > 0
+        if state["grow"] < 0:
+            mask = F.max_pool2d(F.pad((~mask).float()[None], [1] * 4, value=1.0), 3, 1)[0] == 0
+        moved = torch.zeros_like(mask)
+        shift = state["shift"]
+        moved[:, max(0, shift) : 16 + min(0, shift)] = mask[:, max(0, -shift) : 16 - max(0, shift)]
+        assert found["mask"] == moved.flatten().tolist()
+        iou = segmentation.overlap(moved.long(), truth.long(), 2)
+        assert found["iou"] == pytest.approx(float(iou.iou[1])) and found["dice"] == pytest.approx(float(iou.dice[1]))
+        assert found["boundary"] == pytest.approx(float(segmentation.boundary_iou(moved, truth, state["band"])))
+        assert found["count"] == int(segmentation.components(moved).max()) and found["there"] == 2
+        assert said.startswith(f"IoU {found['iou']:.3f}, Dice")

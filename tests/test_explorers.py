@@ -104,11 +104,14 @@ def test_parameters_cannot_leave_the_script():
 # sketches, a workbench with seven networks to start from.
 DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree": 9_500, "separability": 12_500}
 DATA_HEAVY |= {"model_chart": 9_900, "imagenet_classes": 17_000, "sketch_network": 9_400, "augment_photo": 38_500}
+# Two trained networks: 44,426 weights in two bytes each, 109,386 in one. The script brings the engine that runs them.
+DATA_HEAVY |= {"lenet_live": 217_000}
+SCRIPT_HEAVY = {"lenet_live": 21_500}
 
 
 def test_size_bounds():
     for name, maker in MAKERS.items():
-        assert len(_script(VIEWS[name]).encode()) < 18_000, name
+        assert len(_script(VIEWS[name]).encode()) < SCRIPT_HEAVY.get(name, 18_000), name
         whole = maker()._repr_html_()
         assert len(gzip.compress(whole.encode())) < DATA_HEAVY.get(name, 8_500), name
 

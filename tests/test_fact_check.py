@@ -715,6 +715,115 @@ def test_what_is_told_of_design_rules():
     assert max(widths, key=widths.get) == 6
 
 
+def test_what_detectors_compute_twice():
+    from cnnlab.detection import iou
+    from cnnlab.results import recorded
+
+    macs = recorded("detector_cost")["macs"]
+    fast = {n: macs["trunk"] + n * macs["head"] for n in (300, 2000)}
+    text = section("Faster R-CNN made the network faster")
+    assert f"{fast[300] / 1e9:.1f}" == "17.8" and f"{(fast[300] + macs['rpn']) / 1e9:.1f}" == "18.9"
+    assert "18.9 billion MACs" in text and "has 17.8" in text
+    text = section("R-CNN ran the network 2,000 times")
+    assert f"makes {2000 * macs['whole'] / fast[2000]:.0f} times fewer" in text
+    first = next(n for n in range(1, 100) if n * macs["whole"] > macs["trunk"] + n * macs["head"])
+    assert f"from {first} proposals on" in text
+    square = torch.tensor([0.0, 0, 60, 60])
+    moves = [(20, 0), (30, 0), (12, 12)]
+    found = [iou(square, square + torch.tensor([x, y] * 2)).item() for x, y in moves]
+    text = section("An IoU of 0.5 means")
+    assert [round(value, 2) for value in found] == [0.5, 0.33, 0.47] and "0.33" in text and "0.47" in text
+
+
+def test_class_0_of_torchvisions_detectors_is_nothing():
+    from torchvision.models.detection.roi_heads import RoIHeads
+
+    tool = RoIHeads(None, None, None, 0.5, 0.5, 512, 0.25, None, 0.05, 0.5, 100)
+    box = torch.tensor([[10.0, 10, 30, 30]])
+    _, (taught,) = tool.assign_targets_to_proposals([box], [box], [torch.tensor([0])])
+    assert taught.tolist() == [0] and "0 is background" in section("Number your classes from 0")
+
+
+def test_what_is_told_of_pose():
+    from cnnlab import pose
+    from cnnlab.models.simple_baselines import VARIANTS, SimpleBaseline
+    from cnnlab.results import recorded, runs_by
+
+    with on_meta():
+        model = SimpleBaseline(VARIANTS["resnet50"]).eval()
+    layers = summarize(model, (3, 256, 192)).layers
+    ours = sum(layer.macs for layer in layers if layer.kind in ("Conv2d", "ConvTranspose2d"))
+    theirs = ours + 3 * sum(layer.macs for layer in layers if layer.kind == "ConvTranspose2d")
+    text = section("8.9 GFLOPs")
+    assert f"{ours / 1e9:.2f} billion" in text and f"{theirs / 1e9:.2f} billion" in text
+    assert 8.9 < theirs / 2**30 < 9
+
+    points = torch.rand(2000, 1, 2, generator=torch.Generator().manual_seed(0)) * 64 + 32
+    maps, _ = pose.heat_maps(points, (32, 32), stride=4, sigma=1.0)
+    off = {
+        way: pose.distances(pose.decode(maps, stride=4, method=way).points, points).mean().item()
+        for way in ("argmax", "taylor")
+    }
+    assert f"{off['argmax']:.1f} pixels off" in section("as precise as its cells") and off["taylor"] < 1e-3
+
+    runs = runs_by(recorded("mirrored_joints"), "way")
+    means = {way: sum(run["twins"] for run in each) / len(each) for way, each in runs.items()}
+    text = section("Mirrored pictures are free")
+    assert f"{means['names exchanged']:.1f} pixels off in place of {means['no flips']:.1f}" in text
+    assert f"names kept, {means['names kept']:.1f}" in text
+
+
+@torch.no_grad()
+def test_what_is_read_where_nothing_is_written():
+    from cnnlab.chapters.lenet.lenet_live import trained
+    from cnnlab.results import recorded
+
+    text = section("Softmax says how sure")
+    kept = [run for run in recorded("lenet_live")["results"] if "weights" in run]
+    for run in kept:
+        empty = torch.full((1, 1, 28, 28), -run["mean"][0] / run["std"][0])
+        share, digit = trained(run["model"])(empty).softmax(dim=1)[0].max(dim=0)
+        assert (
+            f"{100 * run['rounded_test_accuracy']:.1f} %" in text
+            and f"says “{digit}” with {share:.0%}".replace("%", " %") in text
+        )
+
+
+def test_what_is_told_of_segmentation():
+    from torch import nn
+
+    from cnnlab import segmentation
+    from cnnlab.chapters.segmentation.exercises import answered, dice
+    from cnnlab.data.shapes import draw_shapes
+    from cnnlab.models import unet3d
+    from cnnlab.results import recorded
+
+    assert answered(572, 4) == 388 and "388 of 572" in section("as large as the picture")
+    assert f"a Dice of {dice(0.5):.3f}" in section("stricter than Dice")
+    drawn = draw_shapes(64, 48, 1, objects=(2, 4), classes=("circle", "bar"), scale=(0.3, 0.45))
+    count = int((drawn.object_labels >= 0).sum())
+    classes = (drawn.masks * (drawn.object_labels + 1)[:, :, None, None]).amax(1)
+    pieces = sum(int(segmentation.components(one == k, smallest=8).max()) for one in classes for k in (1, 2))
+    assert f"Of {count} circles" in section("contains the objects") and f"give {pieces}." in section("contains the obj")
+    with torch.device("meta"):
+        model = unet3d.UNet3d(unet3d.PUBLISHED)
+    normalizing = sum(p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm3d) for p in m.parameters())
+    rest = sum(p.numel() for p in model.parameters()) - normalizing
+    assert f"{rest:,}" in PAGE and f"adds {normalizing:,}" in section("3D U-Net has")
+    record = {
+        (row["skips"], row["up"], row["pictures"], row["augment"]): row["boundary_iou"]["mean"]
+        for row in recorded("nuclei")["summary"]
+        if not row["border"]
+    }
+    told = [record[skips, up, 8, "elastic"] for skips in (True, False) for up in ("transposed", "bilinear")]
+    text = section("A learned up-convolution draws")
+    assert f"{told[0]:.2f} and {told[1]:.2f}" in text and f"{told[2]:.2f} against {told[3]:.2f}" in text
+    text = section("Elastic deformation is")
+    for count in (2, 8):
+        plain, turned, bent = (record[True, "transposed", count, way] for way in ("none", "turns", "elastic"))
+        assert f"from {plain:.2f} to {turned:.2f}" in text and bent < turned
+
+
 def test_what_is_told_of_eight_bits():
     from cnnlab import recorded
 

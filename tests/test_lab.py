@@ -559,7 +559,7 @@ def test_explorers_do_not_import_ipywidgets():
 
 
 def with_clock(monkeypatch, clock, **options):
-    monkeypatch.setattr("cnnlab.widgets.lab.training_lab.choose_clock", lambda: clock)
+    monkeypatch.setattr("cnnlab.widgets.lab.base.choose_clock", lambda: clock)
     return TrainingLab(models=("mlp_mnist",), datasets=("digits",), epochs=2, limit=100, **options)
 
 
@@ -750,9 +750,7 @@ def test_interrupt_in_a_tick_is_a_stop(lab, monkeypatch):
 
 
 def test_interrupt_in_one_epoch_is_a_stop(lab, monkeypatch):
-    monkeypatch.setattr(
-        "cnnlab.widgets.lab.training_lab.train_tick", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
+    monkeypatch.setattr("cnnlab.widgets.lab.base.train_tick", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     lab.panel.one_epoch.click()
     assert lab.runs[0].state == "stopped" and not lab.clock.control.disabled
 

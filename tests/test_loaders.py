@@ -639,8 +639,12 @@ def test_augmentation_of_a_loader(data: Dataset) -> None:
     with pytest.raises(ValueError, match=r"needs pixels in \[0, 1\].*before it normalizes"):
         fit(make_model(), held, epochs=1, augment=ColorShift())
     masks = TensorDataset(images(), torch.zeros(40, 8, 8, dtype=torch.int64))
-    with pytest.raises(ValueError, match="not masks, boxes"):
-        fit(ending(nn.Conv2d(4, 2, 1)), masks, epochs=1, augment=Flip())
+    assert "train_pixel_accuracy" in fit(ending(nn.Conv2d(4, 2, 1)), masks, epochs=1, augment=Flip()).final
+    with pytest.raises(ValueError, match="Mixup.* does not move masks"):
+        fit(ending(nn.Conv2d(4, 2, 1)), masks, epochs=1, augment=Mixup())
+    soft = TensorDataset(images(), torch.zeros(40, 2, 8, 8))
+    with pytest.raises(ValueError, match="not boxes or other targets with a place"):
+        fit(ending(nn.Conv2d(4, 2, 1)), soft, epochs=1, augment=Flip(), loss=nn.BCEWithLogitsLoss())
 
 
 def test_smoothing_beside_a_loss_is_refused(data: Dataset) -> None:

@@ -21,6 +21,8 @@ _HOMES: dict[str, str] = {
     "load_images": "cnnlab.data.folder",
     "load_shapes": "cnnlab.data.shapes",
     "draw_shapes": "cnnlab.data.shapes",
+    "draw_figures": "cnnlab.data.figures",
+    "load_figures": "cnnlab.data.figures",
     "moving_shapes": "cnnlab.data.clips",
     "sample_photos": "cnnlab.data.bundled",
     "write_visits": "cnnlab.data.visits",

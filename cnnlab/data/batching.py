@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cnnlab.data.augment import check_moves_boxes, moving_first, with_classes
+from cnnlab.data.augment import moving_first, with_classes, with_targets
 from cnnlab.data.dataset import ImageSet
+from cnnlab.data.targets import Placed
 from cnnlab.pictures import scale_and_shift
 from cnnlab.processes import ALONE, Processes
 
@@ -80,12 +81,12 @@ def batches(
             ``rank``, and of those that are too few for all perhaps none. Each augments in its own way.
 
     Returns:
-        A sized iterator over (x, y); y is int64 (batch,), or float (batch, K) after Mixup or CutMix; a list of
-        :class:`cnnlab.detection.Objects` where the set teaches objects.
+        A sized iterator over (x, y); y is int64 (batch,), or float (batch, K) after Mixup or CutMix; or boxes, masks or
+        key points, as :attr:`cnnlab.data.ImageSet.teaches` says.
 
     Raises:
         ValueError: an empty set, a batch size below 1, statistics that do not fit the channels, or an augmentation that
-            would leave boxes where they were.
+            would leave boxes, masks or key points where they were.
     """
     n, channels = image_set.images.shape[:2]
     if n == 0:
@@ -104,14 +105,18 @@ def batches(
     length = n // batch_size if drop_last else -(-n // batch_size)
     if length == 0:
         raise ValueError(f"drop_last leaves nothing: batch_size={batch_size} is above the {n} pictures.")
-    if augment is not None and image_set.teaches == "objects":
-        check_moves_boxes(augment)
-    moving, changing = moving_first(None if augment is None else with_classes(augment, image_set.num_classes))
+    placed = augment is not None and image_set.teaches != "labels"
+    if augment is not None:
+        augment = with_classes(augment, image_set.num_classes)
+    if placed:
+        augment = with_targets(augment, image_set.teaches)
+    moving, changing = moving_first(augment)
 
     def iterate() -> Iterator[tuple[Tensor, Tensor]]:
         scale, shift = (number.to(target) for number in scale_and_shift(mean, std))
         bytes_held = not image_set.images.is_floating_point()
         plain_scale = scale / 255 if bytes_held else scale
+        targets = resident.placed if placed else resident.targets
         order = None
         if shuffle:
             generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
@@ -122,11 +127,11 @@ def batches(
                 return  # the last few are the other processes'
             mine = slice(first, stop, processes.size)
             if order is None:
-                x, y = resident.images[mine], resident.targets[mine]
+                x, y = resident.images[mine], targets[mine]
             else:
                 chosen = order[mine]
                 # Whole rows are copied: several times faster than indexing with [chosen].
-                x, y = resident.images.index_select(0, chosen), _chosen(resident.targets, chosen)
+                x, y = resident.images.index_select(0, chosen), _chosen(targets, chosen)
             x, y = x.to(target, non_blocking=True), _moved(y, target)
             if augment is None:
                 # A whole set in one batch may be the set itself: floats are multiplied into new memory.
@@ -139,20 +144,24 @@ def batches(
                 x = x.to(torch.float32).div_(255) if bytes_held else x
                 if changing is not None:
                     x, y = changing(x, y, generator)
+                if isinstance(y, Placed):
+                    y = y.target(image_set.teaches)
                 yield x.mul(scale).add_(shift), y
 
     return Batches(iterate(), length)
 
 
-def _chosen(targets: Tensor | list[Objects], chosen: Tensor) -> Tensor | list[Objects]:
+def _chosen(targets: Tensor | Placed | list[Objects], chosen: Tensor) -> Tensor | Placed | list[Objects]:
     if isinstance(targets, Tensor):
         return targets.index_select(0, chosen)
-    return [targets[number] for number in chosen.tolist()]
+    return targets[chosen] if isinstance(targets, Placed) else [targets[number] for number in chosen.tolist()]
 
 
-def _moved(targets: Tensor | list[Objects], device: torch.device) -> Tensor | list[Objects]:
+def _moved(targets: Tensor | Placed | list[Objects], device: torch.device) -> Tensor | Placed | list[Objects]:
     if isinstance(targets, Tensor):
         return targets.to(device, non_blocking=True)
+    if isinstance(targets, Placed):
+        return targets if targets.labels.device == device else targets.to(device)
     return [one if one.boxes.device == device else one.to(device) for one in targets]
 
 
@@ -161,4 +170,4 @@ def _fits(image_set: ImageSet, device: torch.device) -> bool:
     if device.type == image_set.device.type or device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return image_set.nbytes <= free / 2
+    return sum(tensor.nbytes for tensor in image_set.tensors.values()) <= free / 2

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnlab.data.grouping import whole_groups
+from cnnlab.data.targets import TEACHES, Placed, check_set, check_targets
 from cnnlab.detection import Objects
 from cnnlab.errors import unknown_name
 from cnnlab.pictures import resize_images
@@ -30,16 +31,22 @@ class ImageSet:
         classes: the names of the classes.
         boxes: float32, (N, 4) as x1, y1, x2, y2 in pixels (x2 and y2 lie just outside the object),
             or (N, M, 4) where a picture holds up to M objects.
-        masks: bool, (N, H, W) or (N, M, H, W): the visible part of each object.
+        masks: bool, (N, H, W) or (N, M, H, W): the visible part of each object. Or uint8 or int64, (N, H, W): the class
+            of each pixel, 0 usually the background.
         keypoints: float32, (N, P, 2) or (N, M, P, 2) as x, y in pixels.
         object_labels: int64, (N, M): the class of each of several objects, -1 where there is none.
         paths: the file of each picture where they came from files, so that ``data.test.paths[i]`` names that of a wrong
             one; else None.
-        teaches: what a batch's y is: "labels", or "objects" for a list of :class:`cnnlab.detection.Objects`.
+        teaches: what a batch's y is: "labels"; "objects" for a list of :class:`cnnlab.detection.Objects`, with masks
+            and key points where the set has them; "masks" for a class of each pixel, int64 (N, H, W), of objects' masks
+            0 for the background and 1 more than the object's label; "keypoints" for x, y and 1 where the point is seen,
+            else 0, float32 (N, P, 3) or (N, M, P, 3).
+        visible: bool, (N, P) or (N, M, P): which key points are seen, so that their places are known; None for all.
+        pairs: key points that change places in a mirror, such as left and right eye, by number: ((0, 1),).
 
     Raises:
         TypeError: a tensor of the wrong kind.
-        ValueError: shapes that do not agree, labels outside the classes, or objects to teach and no boxes.
+        ValueError: shapes that do not agree, labels outside the classes, or something to teach that is not there.
     """
 
     images: Tensor
@@ -51,6 +58,8 @@ class ImageSet:
     object_labels: Tensor | None = None
     paths: tuple[str, ...] | None = None
     teaches: str = "labels"
+    visible: Tensor | None = None
+    pairs: tuple[tuple[int, int], ...] = ()
     _copies: dict[torch.device, ImageSet] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,14 +86,14 @@ class ImageSet:
                 )
         if self.paths is not None:
             object.__setattr__(self, "paths", tuple(str(path) for path in self.paths))
-        for name in ("boxes", "masks", "keypoints", "object_labels", "paths"):
+        for name in ("boxes", "masks", "keypoints", "object_labels", "visible", "paths"):
             extra = getattr(self, name)
             if extra is not None and len(extra) != len(images):
                 raise ValueError(f"{name} must have one entry for each of {len(images)} pictures, got {len(extra)}.")
-        if self.teaches not in ("labels", "objects"):
-            raise unknown_name("teaches", self.teaches, ("labels", "objects"))
-        if self.teaches == "objects" and self.boxes is None:
-            raise ValueError('teaches="objects" needs boxes, and these pictures have none: give boxes=, (N, M, 4).')
+        if self.teaches not in TEACHES:
+            raise unknown_name("teaches", self.teaches, TEACHES)
+        object.__setattr__(self, "pairs", tuple(tuple(pair) for pair in self.pairs))
+        check_set(self)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -93,8 +102,7 @@ class ImageSet:
         """``[i]`` gives (picture uint8 (C, H, W), label); a slice, a list or an index tensor gives an ImageSet."""
         if hasattr(index, "__index__") and not isinstance(index, Tensor):  # int, or NumPy's integers
             return self.images[index], int(self.labels[index])
-        names = ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
-        chosen_of = {name: value[index] for name in names if (value := getattr(self, name)) is not None}
+        chosen_of = {name: value[index] for name, value in self.tensors.items()}
         if self.paths is not None:
             chosen = torch.arange(len(self), device=self.device)[index].tolist()
             chosen_of["paths"] = tuple(self.paths[i] for i in chosen)
@@ -118,12 +126,31 @@ class ImageSet:
         """Bytes that the pictures take."""
         return self.images.nbytes
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the set holds, by name."""
+        names = ("images", "labels", "boxes", "masks", "keypoints", "object_labels", "visible")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @cached_property
+    def placed(self) -> Placed:
+        """What has a place in the pictures, as augmentations move it."""
+        return Placed.of_set(self)
+
     @cached_property
     def targets(self) -> Tensor | list[Objects]:
-        """What is taught of each picture: ``labels``, or its objects, as ``teaches`` says."""
+        """What is taught of each picture, as ``teaches`` says."""
         if self.teaches == "labels":
             return self.labels
-        return Objects.of_set(self.boxes, self.labels if self.object_labels is None else self.object_labels)
+        check_targets(self)
+        return self.placed.target(self.teaches)
+
+    @property
+    def mask_classes(self) -> tuple[str, ...]:
+        """The names of the classes that "masks" teaches: "background" and ``classes``, or numbers of a class map."""
+        if self.masks is not None and self.masks.dtype is not torch.bool:
+            return tuple(str(number) for number in range(int(self.masks.max()) + 1 if len(self) else 0))
+        return ("background", *self.classes)
 
     @property
     def pixels(self) -> Tensor:
@@ -152,9 +179,8 @@ class ImageSet:
         if device == self.device or (device.type == self.device.type and device.index is None):
             return self
         if device not in self._copies:
-            names = ("images", "labels", "boxes", "masks", "keypoints", "object_labels")
-            here = {name: value for name in names if (value := getattr(self, name)) is not None}
-            self._copies[device] = replace(self, **{name: value.to(device) for name, value in here.items()})
+            there = {name: value.to(device) for name, value in self.tensors.items()}
+            self._copies[device] = replace(self, **there)
         return self._copies[device]
 
     def __repr__(self) -> str:
@@ -282,10 +308,12 @@ class Dataset:
         )
 
     def teaching(self, targets: str) -> Dataset:
-        """The same pictures, of which batches give "labels" (their classes) or "objects" (boxes and their classes).
+        """The same pictures, of which batches give "labels", "objects", "masks" or "keypoints".
+
+        What each is, :attr:`ImageSet.teaches` says.
 
         Raises:
-            ValueError: another word, or pictures without boxes.
+            ValueError: another word, or pictures of which that is not known.
         """
         return replace(self, **{name: replace(part, teaches=targets) for name, part in self.parts.items()})
 

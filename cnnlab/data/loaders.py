@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from cnnlab.data.augment import ColorShift, Compose, OneOf, PCAColor, as_augmentation, check_moves_boxes, with_classes
+from cnnlab.data.augment import ColorShift, Compose, OneOf, PCAColor, as_augmentation, with_classes, with_targets
 from cnnlab.data.batching import mixed_seed
 from cnnlab.data.streams import own_streams
 from cnnlab.detection import Objects
@@ -111,11 +111,14 @@ class LoaderSource:
             return
         x, y = self.first()
         if isinstance(y, list) and all(isinstance(one, Objects) for one in y):
-            check_moves_boxes(self.augment)
+            self.augment = with_targets(self.augment, "objects")
+        elif isinstance(y, Tensor) and y.dtype == torch.int64 and y.shape == (len(x), *x.shape[2:]):
+            self.augment = with_targets(self.augment, "masks")
         elif not isinstance(y, Tensor) or y.ndim > 2:
             raise ValueError(
-                f"augment= changes the pictures of {self.argument}, and not masks, boxes or other targets with a place "
-                "in them. Change both in the loader's own data set, or give boxes as cnnlab.detection.Objects."
+                f"augment= changes the pictures of {self.argument}, and not boxes or other targets with a place in "
+                "them. Change both in the loader's own data set, or give boxes as cnnlab.detection.Objects, and masks "
+                "as a class for each pixel, torch.int64 (N, H, W)."
             )
         if num_classes is not None:
             self.augment = with_classes(self.augment, num_classes)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cnnlab.data.dataset import Dataset, ImageSet
 from cnnlab.data.registry import DatasetInfo, Request, register_dataset
+from cnnlab.detection import boxes_of
 from cnnlab.errors import unknown_name
 
 __all__ = ["SHAPE_CLASSES", "KEYPOINT_NAMES", "SHAPES", "load_shapes", "draw_shapes"]
@@ -107,6 +108,7 @@ _DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 SHAPE_CLASSES = tuple(_DISTANCES)
 KEYPOINT_NAMES = ("center", "left", "top", "right", "bottom")
+_PAIRS = ((1, 3),)  # what was leftmost is rightmost in a mirror
 
 SHAPES = DatasetInfo(
     name="shapes",
@@ -227,8 +229,8 @@ def draw_shapes(
         tensor[order] for tensor in (images, labels, boxes, masks, keypoints, object_labels)
     )
     if most == 1:
-        return ImageSet(images, labels, names, boxes[:, 0], masks[:, 0], keypoints[:, 0])
-    return ImageSet(images, labels, names, boxes, masks, keypoints, object_labels)
+        return ImageSet(images, labels, names, boxes[:, 0], masks[:, 0], keypoints[:, 0], pairs=_PAIRS)
+    return ImageSet(images, labels, names, boxes, masks, keypoints, object_labels, pairs=_PAIRS)
 
 
 def _draw(
@@ -269,16 +271,7 @@ def _draw(
             best = torch.zeros(n, dtype=torch.long)
         centers[:, index] = tries[torch.arange(n), best]
 
-    # Backgrounds: a color, a slope of brightness, and blotches a quarter of the picture wide.
-    background = uniform(n, 3)
-    position = (torch.arange(size) + 0.5) / size - 0.5
-    slope = uniform(n, 2, low=-0.3, high=0.3)
-    shading = slope[:, 0, None, None] * position[:, None] + slope[:, 1, None, None] * position  # (n, H, W)
-    blotches = torch.nn.functional.interpolate(
-        torch.randn(n, 1, 5, 5, generator=generator) * 0.08, size=(size, size), mode="bicubic", align_corners=True
-    )
-    canvas = background[:, :, None, None] + shading[:, None] + blotches  # (n, 3, H, W)
-
+    background, canvas = backgrounds(n, size, generator)
     pixel = torch.arange(size) + 0.5
     covers = torch.zeros(n, most, size, size, dtype=torch.bool)
     for index in range(most):
@@ -295,10 +288,7 @@ def _draw(
         # How much of a pixel the shape covers: its edge is one pixel wide.
         alpha = (0.5 - distance * radius[:, index, None, None]).clamp_(0, 1)
         alpha *= present[:, index, None, None]
-        # The color farthest from the background among eight, so that no shape vanishes.
-        tries = uniform(n, 8, 3)
-        farthest = torch.linalg.vector_norm(tries - background[:, None], dim=2).argmax(1)
-        paint = tries[torch.arange(n), farthest]
+        paint = paint_on(background, generator)
         canvas = torch.lerp(canvas, paint[:, :, None, None], alpha[:, None])
         visible = alpha > 0.5
         covers[:, :index] &= ~visible[:, None]
@@ -317,15 +307,32 @@ def _draw(
     return images, labels, boxes, covers, keypoints, object_labels
 
 
+def backgrounds(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A color, a slope of brightness, and blotches a quarter of the picture wide. Shapes: (n, 3), (n, 3, H, W)."""
+    color = torch.rand(n, 3, generator=generator)
+    position = (torch.arange(size) + 0.5) / size - 0.5
+    slope = torch.rand(n, 2, generator=generator) * 0.6 - 0.3
+    shading = slope[:, 0, None, None] * position[:, None] + slope[:, 1, None, None] * position  # (n, H, W)
+    blotches = torch.nn.functional.interpolate(
+        torch.randn(n, 1, 5, 5, generator=generator) * 0.08, size=(size, size), mode="bicubic", align_corners=True
+    )
+    return color, color[:, :, None, None] + shading[:, None] + blotches
+
+
+def paint_on(background: Tensor, generator: torch.Generator) -> Tensor:
+    """The color farthest from the background among eight, so that nothing vanishes. Shape: (n, 3), kept."""
+    tries = torch.rand(len(background), 8, 3, generator=generator)
+    farthest = torch.linalg.vector_norm(tries - background[:, None], dim=2).argmax(1)
+    return tries[torch.arange(len(tries)), farthest]
+
+
 def _measure(masks: Tensor) -> tuple[Tensor, Tensor]:
     """Boxes (n, M, 4) and keypoints (n, M, 5, 2) of masks (n, M, H, W); zeros for an empty mask."""
     *_, height, width = masks.shape
-    rows, columns = masks.any(3), masks.any(2)  # (n, M, H), (n, M, W)
-    some = rows.any(2)
-    top, left = rows.float().argmax(2), columns.float().argmax(2)
-    bottom = height - 1 - rows.flip(2).float().argmax(2)
-    right = width - 1 - columns.flip(2).float().argmax(2)
-    boxes = torch.stack([left, top, right + 1, bottom + 1], 2).float()
+    boxes = boxes_of(masks)
+    some = masks.flatten(2).any(2)
+    left, top = boxes[..., :2].long().unbind(2)
+    right, bottom = (boxes[..., 2:].long() - 1).clamp(min=0).unbind(2)
 
     weights = masks.float()
     x, y = torch.arange(width) + 0.5, torch.arange(height) + 0.5
@@ -348,4 +355,4 @@ def _measure(masks: Tensor) -> tuple[Tensor, Tensor]:
         torch.stack([middle_of_row(bottom), bottom + 0.5], 2),
     ]
     keypoints = torch.stack(extremes, 2)  # (n, M, 5, 2)
-    return boxes * some[:, :, None], keypoints * some[:, :, None, None]
+    return boxes, keypoints * some[:, :, None, None]

@@ -7,10 +7,11 @@ whose boxes have the shape (0, 4), and every function takes it.
 """
 
 from cnnlab.detection.anchors import anchors
-from cnnlab.detection.boxes import FORMATS, area, check_boxes, clip, convert, to_fractions, to_pixels
+from cnnlab.detection.boxes import FORMATS, area, boxes_of, check_boxes, clip, convert, to_fractions, to_pixels
 from cnnlab.detection.coding import decode, encode
+from cnnlab.detection.focal import focal_loss
 from cnnlab.detection.grid import Grid, GridLoss, GridTarget
-from cnnlab.detection.matching import BACKGROUND, NEITHER, match
+from cnnlab.detection.matching import BACKGROUND, NEITHER, match, sampled
 from cnnlab.detection.objects import Objects
 from cnnlab.detection.overlap import ciou, diou, giou, iou, pairwise
 from cnnlab.detection.precision import (
@@ -22,6 +23,7 @@ from cnnlab.detection.precision import (
     mean_average_precision,
     precision_recall,
 )
+from cnnlab.detection.pyramid import Pyramid, PyramidLoss, PyramidTarget
 from cnnlab.detection.regions import roi_align, roi_pool
 from cnnlab.detection.suppression import nms, soft_nms
 
@@ -37,9 +39,13 @@ __all__ = [
     "NEITHER",
     "Objects",
     "Precision",
+    "Pyramid",
+    "PyramidLoss",
+    "PyramidTarget",
     "anchors",
     "area",
     "average_precision",
+    "boxes_of",
     "check_boxes",
     "ciou",
     "clip",
@@ -47,6 +53,7 @@ __all__ = [
     "decode",
     "diou",
     "encode",
+    "focal_loss",
     "giou",
     "iou",
     "match",
@@ -56,6 +63,7 @@ __all__ = [
     "precision_recall",
     "roi_align",
     "roi_pool",
+    "sampled",
     "soft_nms",
     "to_fractions",
     "to_pixels",

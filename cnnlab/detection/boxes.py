@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cnnlab.errors import unknown_name
 
-__all__ = ["FORMATS", "convert", "to_fractions", "to_pixels", "area", "clip", "check_boxes", "as_boxes"]
+__all__ = ["FORMATS", "convert", "to_fractions", "to_pixels", "area", "clip", "boxes_of", "check_boxes", "as_boxes"]
 
 FORMATS = ("xyxy", "xywh", "cxcywh")  # two corners; the upper left corner and the size; the center and the size
 
@@ -68,6 +68,39 @@ def area(boxes: Tensor) -> Tensor:
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """What of each box lies in a picture of ``size`` (height, width); outside of it an empty box. Shape: (..., 4)."""
     return _floats("boxes", boxes).clamp(min=0).minimum(_scale(size, boxes))
+
+
+def boxes_of(masks: Tensor) -> Tensor:
+    """The smallest box around each mask as x1, y1, x2, y2; zeros around an empty one.
+
+    x2 and y2 lie just outside the object, as in :class:`cnnlab.data.ImageSet`, so that one pixel has a box of area 1;
+    ``torchvision.ops.masks_to_boxes`` gives the last pixel itself, one less.
+
+    Args:
+        masks: bool. Shape: (..., H, W).
+
+    Returns:
+        Shape: (..., 4), float32.
+
+    Raises:
+        TypeError: no bool tensor.
+        ValueError: of fewer axes.
+    """
+    if not isinstance(masks, Tensor) or masks.dtype is not torch.bool:
+        kind = masks.dtype if isinstance(masks, Tensor) else type(masks).__name__
+        raise TypeError(f"masks is {kind}; give a bool tensor, True where the object is: scores > 0, or map == 1.")
+    if masks.ndim < 3:
+        raise ValueError(f"masks has the shape {tuple(masks.shape)}; wanted (K, H, W), a mask for each object.")
+    sides = []
+    for axis in (-2, -1):  # columns have pixels or not, then rows
+        used = masks.any(axis)
+        size = used.shape[-1]
+        place = torch.arange(size, device=masks.device)
+        first = torch.where(used, place, size).amin(-1) if size else used.sum(-1)
+        last = torch.where(used, place + 1, 0).amax(-1) if size else used.sum(-1)
+        sides.append((torch.where(used.any(-1), first, 0), last))
+    (x1, x2), (y1, y2) = sides
+    return torch.stack([x1, y1, x2, y2], dim=-1).float()
 
 
 def check_boxes(

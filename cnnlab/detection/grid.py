@@ -188,9 +188,19 @@ class Grid:
             output: Shape: (N, 5 B + K, S, S).
             least: boxes of a lower score are left out. For mAP, which looks at all, take a small one such as 0.01.
             overlap: the IoU above which the surest of two boxes of a class stays alone; see :func:`nms`.
+
+        Raises:
+            ValueError: another shape, or an output that is not finite.
         """
         said = self.split(output.detach().float())
-        boxes = clip(to_pixels(self.corners(said.centers, said.roots.square()), self.picture), self.picture)
+        if not bool(output.isfinite().all()):
+            raise ValueError(
+                f"output has {int((~output.isfinite()).sum()):,} of {output.numel():,} numbers that are not finite: "
+                "the training has diverged. Train again with a lower learning rate, or clip_norm=1."
+            )
+        # A box a hundred pictures wide is cut off all the same, and one of 1e20 would overflow before.
+        sizes = said.roots.clamp(-10, 10).square()
+        boxes = clip(to_pixels(self.corners(said.centers, sizes), self.picture), self.picture)
         scores = said.confidences[..., None] * said.classes[..., None, :]  # (N, S, S, B, K)
         found = []
         for its_boxes, its_scores in zip(boxes.flatten(1, 3), scores.flatten(1, 3), strict=True):

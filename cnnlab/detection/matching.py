@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["BACKGROUND", "NEITHER", "match"]
+__all__ = ["BACKGROUND", "NEITHER", "match", "sampled"]
 
 BACKGROUND = -1  # a candidate that is taught that nothing is there
 NEITHER = -2  # one that is neither near enough nor far enough to be taught anything
@@ -48,3 +48,20 @@ def match(overlaps: Tensor, low: float, high: float, *, every_object: bool = Fal
         rescued = (overlaps == overlaps.amax(dim=1, keepdim=True)).any(dim=0)
         found[rescued] = nearest[rescued]
     return found
+
+
+def sampled(found: Tensor, count: int, share: float) -> tuple[Tensor, Tensor]:
+    """Of the candidates a few that are taught, by lot: most are background, and would drown the few that are not.
+
+    Args:
+        found: of :func:`match`. Shape: (M,).
+        count: how many, at most.
+        share: the part of them, at most, that is taught an object. Faster R-CNN's first stage has 256 and 0.5, its
+            second 64 and 0.25.
+
+    Returns:
+        The numbers of those with an object, and of those that are background, which fill up to ``count``.
+    """
+    some, none = (found >= 0).nonzero().squeeze(1), (found == BACKGROUND).nonzero().squeeze(1)
+    some = some[torch.randperm(len(some), device=found.device)[: int(count * share)]]
+    return some, none[torch.randperm(len(none), device=found.device)[: count - len(some)]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from cnnlab.detection.boxes import area, check_boxes, clip
+from cnnlab.detection.boxes import check_boxes
 
 __all__ = ["Objects", "check_scores", "check_labels"]
 
@@ -23,6 +23,9 @@ class Objects:
         scores: floats, how sure the prediction is; None for what is there. Shape: (n,).
         ignored: bool, what is neither to be found nor wrong to find, such as a crowd, of which one box holds many; None
             for nothing. Shape: (n,).
+        masks: bool, the pixels of each; None where nobody knows. Shape: (n, H, W).
+        keypoints: floats, x and y in pixels and 1 where the point is seen, else 0; None for none. Shape: (n, P, 3).
+        pairs: key points that change places in a mirror, such as left and right eye, by number: ((0, 1),).
 
     Raises:
         ValueError: shapes or types that do not agree, a score that is not finite, a negative label, or no box (see
@@ -33,6 +36,9 @@ class Objects:
     labels: Tensor
     scores: Tensor | None = None
     ignored: Tensor | None = None
+    masks: Tensor | None = None
+    keypoints: Tensor | None = None
+    pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_boxes(self.boxes, empty=self.scores is not None)
@@ -44,6 +50,11 @@ class Objects:
                 f"ignored is {self.ignored.dtype} of shape {tuple(self.ignored.shape)}, wanted torch.bool of shape "
                 f"({len(self)},), one for each box: ignored.bool()."
             )
+        if self.masks is not None:
+            _check_fact("masks", self.masks, len(self), self.masks.dtype is torch.bool, "bools", "(n, H, W)")
+        if self.keypoints is not None:
+            right = self.keypoints.is_floating_point() and self.keypoints.shape[-1] == 3
+            _check_fact("keypoints", self.keypoints, len(self), right, "floats", "(n, P, 3), x, y and 1 where seen")
 
     @classmethod
     def none(cls, *, predicted: bool = False) -> Objects:
@@ -73,25 +84,6 @@ class Objects:
         """The same on another device."""
         return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors().items()})
 
-    def mirrored(self, width: float) -> Objects:
-        """Left and right exchanged, in a picture so many pixels wide."""
-        x1, y1, x2, y2 = self.boxes.unbind(1)
-        return replace(self, boxes=torch.stack([width - x2, y1, width - x1, y2], dim=1))
-
-    def moved(self, right: float, down: float) -> Objects:
-        """All boxes moved by so many pixels."""
-        return replace(self, boxes=self.boxes + self.boxes.new_tensor([right, down, right, down]))
-
-    def within(self, size: tuple[int, int], least: float = 0.25) -> Objects:
-        """What a picture of ``size`` (height, width) shows of them: boxes cut off at its border.
-
-        Args:
-            least: objects of which no larger share is left are left out, since nobody could tell what they are.
-        """
-        cut = clip(self.boxes, size)
-        seen = area(cut) > least * area(self.boxes)
-        return replace(self[seen], boxes=cut[seen])
-
     def check(self, *, size: tuple[int, int] | None = None, num_classes: int | None = None) -> Objects:
         """Itself, if its boxes lie within a picture of ``size`` (height, width) and its labels within the classes.
 
@@ -104,7 +96,7 @@ class Objects:
 
     def _tensors(self) -> dict[str, Tensor]:
         every = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: tensor for name, tensor in every.items() if tensor is not None}
+        return {name: tensor for name, tensor in every.items() if isinstance(tensor, Tensor)}
 
     def __repr__(self) -> str:
         what = "predicted" if self.scores is not None else "objects"
@@ -140,6 +132,11 @@ def check_labels(labels: Tensor, count: int, num_classes: int | None = None) -> 
             "background out, which is no object."
         )
     return labels
+
+
+def _check_fact(name: str, given: Tensor, count: int, right: bool, kind: str, shape: str) -> None:
+    if not right or given.ndim != 3 or len(given) != count:
+        raise ValueError(f"{name} is {_kind(given)}, wanted {kind} of shape {shape}, with n = {count}, one each box.")
 
 
 def _kind(given: object) -> str:

@@ -71,7 +71,8 @@ def pairwise(one: Tensor, other: Tensor, measure: Callable[[Tensor, Tensor], Ten
 
 def intersection(one: Tensor, other: Tensor) -> Tensor:
     """What both cover; where they do not meet, a box that ends before it begins."""
-    return torch.cat([torch.maximum(one, other)[..., :2], torch.minimum(one, other)[..., 2:]], dim=-1)
+    starts, ends = torch.maximum(one[..., :2], other[..., :2]), torch.minimum(one[..., 2:], other[..., 2:])
+    return torch.cat([starts, ends], dim=-1)
 
 
 def _hull(one: Tensor, other: Tensor) -> Tensor:
@@ -95,4 +96,4 @@ def _angle(boxes: Tensor) -> Tensor:
 def share(part: Tensor, whole: Tensor) -> Tensor:
     """part / whole, and 0 where there is nothing to share; its gradient is finite there too."""
     some = whole > 0
-    return torch.where(some, part, torch.zeros_like(part)) / torch.where(some, whole, torch.ones_like(whole))
+    return torch.where(some, part, 0.0) / torch.where(some, whole, 1.0)

@@ -9,7 +9,7 @@ thresholds of IoU. All first raise each precision to the best that any higher re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -194,7 +194,8 @@ class Precision:
 
     def __call__(self, output: Any, y: Sequence[Objects]) -> list[tuple[Objects, Objects]]:
         """What a batch's pictures show and what was found there."""
-        return [(found.to("cpu"), shown.to("cpu")) for found, shown in zip(self.decode(output), y, strict=True)]
+        pairs = zip(self.decode(output), y, strict=True)
+        return [(_boxes_alone(found).to("cpu"), _boxes_alone(shown).to("cpu")) for found, shown in pairs]
 
     def of_set(self, kept: list[list[tuple[Objects, Objects]]]) -> float:
         """mAP over all batches; NaN if no picture shows an object."""
@@ -202,6 +203,11 @@ class Precision:
         ways = {"thresholds": self.thresholds, "method": self.method}
         predictions, truths = [found for found, _ in pairs], [shown for _, shown in pairs]
         return mean_average_precision(predictions, truths, self.num_classes, **ways).mean
+
+
+def _boxes_alone(objects: Objects) -> Objects:
+    """Without the masks of a whole set, which would fill the memory."""
+    return replace(objects, masks=None, keypoints=None)
 
 
 class _Seen(NamedTuple):

@@ -39,13 +39,12 @@ def roi_pool(features: Tensor, regions: Tensor, size: tuple[int, int], scale: fl
     x1, y1, x2, y2 = torch.floor(boxes * scale + 0.5).unbind(1)
     tops, bottoms = _bins(y1, y2, size[0], height)  # (R, rows)
     lefts, rights = _bins(x1, x2, size[1], width)
-    pooled = features.new_zeros(len(regions), features.shape[1], *size)
-    for region, picture in enumerate(pictures):
-        for row, (top, bottom) in enumerate(zip(tops[region].tolist(), bottoms[region].tolist(), strict=True)):
-            for column, (left, right) in enumerate(zip(lefts[region].tolist(), rights[region].tolist(), strict=True)):
-                if top < bottom and left < right:
-                    pooled[region, :, row, column] = features[picture, :, top:bottom, left:right].amax((1, 2))
-    return pooled
+    pooled = []
+    for picture, top, bottom, left, right in zip(pictures, tops, bottoms, lefts, rights, strict=True):
+        # The largest of a bin is the largest of its columns' largest, so that the map is gone through once for rows.
+        highest = _largest(features[picture], 1, top.tolist(), bottom.tolist())  # (C, rows, W)
+        pooled.append(_largest(highest, 2, left.tolist(), right.tolist()))  # (C, rows, columns)
+    return torch.stack(pooled) if pooled else features.new_zeros(0, features.shape[1], *size)
 
 
 def roi_align(
@@ -84,16 +83,21 @@ def roi_align(
     pictures, boxes = _parts(features, regions, size, scale)
     starts, ends = (boxes * scale - (0.5 if aligned else 0.0)).split(2, dim=1)
     spans = ends - starts if aligned else (ends - starts).clamp(min=1)
-    cut = [
-        torch.einsum(
-            "rh,chw,sw->crs",
-            _reads(start[1], span[1], size[0], samples, features.shape[2]),
-            features[picture],
-            _reads(start[0], span[0], size[1], samples, features.shape[3]),
+    cut = features.new_zeros(len(regions), features.shape[1], *size)
+    # All regions of a picture at once, or one by one where each has a number of points of its own.
+    keys = pictures if samples is not None else range(len(pictures))
+    together: dict[int, list[int]] = {}
+    for region, key in enumerate(keys):
+        together.setdefault(key, []).append(region)
+    for those in together.values():
+        start, span = starts[those], spans[those]
+        cut[those] = torch.einsum(
+            "nrh,chw,nsw->ncrs",
+            _reads(start[:, 1], span[:, 1], size[0], samples, features.shape[2]),
+            features[pictures[those[0]]],
+            _reads(start[:, 0], span[:, 0], size[1], samples, features.shape[3]),
         )
-        for picture, start, span in zip(pictures, starts, spans, strict=True)
-    ]
-    return torch.stack(cut) if cut else features.new_zeros(0, features.shape[1], *size)
+    return cut
 
 
 def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Tensor]:
@@ -104,20 +108,31 @@ def _bins(start: Tensor, end: Tensor, bins: int, cells: int) -> tuple[Tensor, Te
     return first.clamp(0, cells).long(), last.clamp(0, cells).long()
 
 
+def _largest(x: Tensor, dim: int, firsts: list[int], ends: list[int]) -> Tensor:
+    """Along one dimension of (C, H, W) the largest from each first to before its end, 0 where there is nothing."""
+    nothing = x.new_zeros(()).expand_as(x.select(dim, 0))
+    parts = zip(firsts, ends, strict=True)
+    return torch.stack([x.narrow(dim, a, b - a).amax(dim) if a < b else nothing for a, b in parts], dim)
+
+
 def _reads(start: Tensor, span: Tensor, bins: int, samples: int | None, cells: int) -> Tensor:
-    """What each bin takes of each cell along one direction. Shape: (bins, cells)."""
+    """What each bin takes of each cell along one direction. Shape: (n,), (n,) -> (n, bins, cells).
+
+    Of several regions with ``samples``; without it of one, (1,).
+    """
     step = span / bins
     count = int(step.ceil()) if samples is None else samples
     if count == 0:
-        return start.new_zeros(bins, cells)  # a side without length spans no cell
+        return start.new_zeros(len(start), bins, cells)  # a side without length spans no cell
     # In the box's own precision: a number times a tensor of one entry stays in the number's.
     point = torch.arange(bins * count, device=start.device, dtype=start.dtype)
-    at = start + (point / count).floor() * step + (point % count + 0.5) * (step / count)
+    start, step = start[:, None], step[:, None]
+    at = start + (point / count).floor() * step + (point % count + 0.5) * (step / count)  # (n, bins * count)
     seen = ((at >= -1) & (at <= cells)).to(span.dtype)  # a point farther out reads 0
     at = at.clamp(0, cells - 1)
     cell = torch.arange(cells, device=start.device, dtype=start.dtype)
-    reads = (1 - (at[:, None] - cell).abs()).clamp(min=0) * seen[:, None]  # of the two nearest cells
-    return reads.view(bins, count, cells).mean(1)
+    reads = (1 - (at[..., None] - cell).abs()).clamp(min=0) * seen[..., None]  # of the two nearest cells
+    return reads.view(-1, bins, count, cells).mean(2)
 
 
 def _parts(features: Tensor, regions: Tensor, size: tuple[int, int], scale: float) -> tuple[list[int], Tensor]:

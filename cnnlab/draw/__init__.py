@@ -16,6 +16,7 @@ _HOMES: dict[str, str] = {
     "reliability": "cnnlab.draw.calibrated",
     "mask": "cnnlab.draw.masks",
     "boxes": "cnnlab.draw.found",
+    "joints": "cnnlab.draw.bodies",
     "restart_numbering": "cnnlab.draw.embed",
     "decision_tree": "cnnlab.draw.decisions",
     "draw_model": "cnnlab.draw.model_drawing",

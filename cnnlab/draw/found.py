@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cnnlab.detection import Objects
 
-__all__ = ["boxes"]
+__all__ = ["boxes", "boxes_on"]
 
 _WIDE, _ON_A_PHONE = 6.4, 4.4  # inches
 _HIGH = 0.14  # of a picture: the room that a name needs above its box
@@ -59,18 +59,26 @@ def boxes(
         columns = min(columns, len(pictures))
         figure = image_grid(pictures, titles, columns=columns, size=width / columns / 1.04)
         for number, (axis, one) in enumerate(zip(figure.axes, every, strict=False)):
-            for box in [] if shown is None else shown[number].boxes.tolist():
-                _frame(axis, box, light("ink"), dashed=True)
-            scores = [None] * len(one) if one.scores is None else one.scores.tolist()
-            # The surest last, on top of the others.
-            for index in sorted(range(len(one)), key=lambda index: scores[index] or 0):
-                color = light(SERIES[int(one.labels[index]) % len(SERIES)])
-                _frame(axis, one.boxes[index].tolist(), color)
-                score = "" if scores[index] is None else f" {100 * scores[index]:.0f}"
-                _name(axis, one.boxes[index].tolist(), named[number][index] + score, color)
+            boxes_on(axis, one, classes=classes, truth=None if shown is None else shown[number])
         return figure
 
     show(drawn(columns, _WIDE), alt, caption, narrow=drawn(2, _ON_A_PHONE) if min(columns, len(pictures)) > 2 else None)
+
+
+def boxes_on(
+    axis: Axes, objects: Objects, *, classes: Sequence[str] | None = None, truth: Objects | None = None
+) -> None:
+    """The boxes of one picture on the axis that shows it, as :func:`boxes` draws them."""
+    for box in [] if truth is None else truth.boxes.tolist():
+        _frame(axis, box, light("ink"), dashed=True)
+    scores = [None] * len(objects) if objects.scores is None else objects.scores.tolist()
+    # The surest last, on top of the others.
+    for index in sorted(range(len(objects)), key=lambda index: scores[index] or 0):
+        label, box = int(objects.labels[index]), objects.boxes[index].tolist()
+        color = light(SERIES[label % len(SERIES)])
+        _frame(axis, box, color)
+        score = "" if scores[index] is None else f" {100 * scores[index]:.0f}"
+        _name(axis, box, _named(label, classes) + score, color)
 
 
 def _for_each(argument: str, given: Objects | Sequence[Objects], pictures: Any) -> list[Objects]:

@@ -56,6 +56,7 @@ class UNetVariant:
     bilinear: bool = False  # False: up-convolutions
     batch_norm: bool = False  # between each 3x3 convolution and its ReLU
     dropout: float = 0.5  # after the last two pairs of the contracting path
+    skips: bool = True  # False: zeros are joined in the maps' place, to ask what they bring at equal parameters
     input_size: Size = (1, 572, 572)
 
 
@@ -126,12 +127,14 @@ class Join(nn.Module):
 
     def __init__(self, channels: int, variant: UNetVariant) -> None:
         super().__init__()
+        self.skips = variant.skips
         self.up = Up(channels, variant.bilinear)
         self.pair = ConvPair(channels, channels // 2, variant)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up(x)  # (N, C / 2, 2 H, 2 W)
-        return self.pair(torch.cat([crop(skip, like=x), x], dim=1))
+        joined = crop(skip, like=x)
+        return self.pair(torch.cat([joined if self.skips else torch.zeros_like(joined), x], dim=1))
 
 
 @register_variants(PADDED_VARIANTS, family="U-Net", paper=PAPER, num_classes=2, head="last", smallest=16, step=16)

@@ -90,7 +90,8 @@ def checked_targets(scores: Tensor, target: object, ignore_index: int) -> Tensor
     if numbers.shape != wanted:
         raise ValueError(
             f"target has the shape {tuple(numbers.shape)} for scores of {tuple(scores.shape)}; wanted {tuple(wanted)}. "
-            "Crop the target as the network crops the picture, or resize it by its nearest pixels."
+            "Crop the target as the network crops the picture, or resize it by its nearest pixels. A network "
+            "that halves its maps keeps the size of pictures whose sides can be halved as often, multiples of 16."
         )
     return numbers
 

@@ -3,12 +3,14 @@
 :func:`export` makes a program of ``torch.export``, :func:`to_onnx` a file for ONNX Runtime, :func:`quantize` one that
 counts in eight bits. Each is compared with the network before it is given out; :func:`ship` does all of it and reports
 size, time and agreement. ``python -m cnnlab.ship MODEL`` is the same from a shell. ONNX needs
-``pip install onnx onnxscript onnxruntime``.
+``pip install onnx onnxscript onnxruntime``. :func:`export_page` writes a small network for a page, where it answers
+without a kernel.
 """
 
 from cnnlab.ship.command import main
 from cnnlab.ship.exporting import ShipError, export, export_to
 from cnnlab.ship.onnx_files import OnnxNetwork, quantize, to_onnx
+from cnnlab.ship.page import export_page
 from cnnlab.ship.reporting import Report, Row
 from cnnlab.ship.shipping import ship
 
@@ -18,6 +20,7 @@ __all__ = [
     "Row",
     "ShipError",
     "export",
+    "export_page",
     "export_to",
     "main",
     "quantize",

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.data.loaders import moved
+from cnnlab.data.sources import MemorySource
+from cnnlab.data.targets import check_targets
 from cnnlab.errors import reason_of
 from cnnlab.modes import evaluating, is_still
 from cnnlab.training.devices import is_out_of_memory
@@ -46,6 +48,7 @@ def check_data(images: ImageSet, part: str, name: str) -> None:
             f"data.{part} of {name!r} has labels from {low} to {high}, and {len(images.classes)} classes allow "
             f"0 to {len(images.classes) - 1}. Number the labels from 0, or name all classes."
         )
+    check_targets(images)
 
 
 def check_fit(model: nn.Module, source: Source, objective: Objective, device: torch.device) -> tuple[int, ...]:
@@ -89,6 +92,8 @@ def check_fit(model: nn.Module, source: Source, objective: Objective, device: to
             f"classes and needs ({len(x)}, {classes}). Build the model with num_classes={classes}."
         )
     objective.settle(output, y, f"{source.name!r}")
+    if isinstance(source, MemorySource) and isinstance(source.images.targets, Tensor):
+        objective.check(source.images.targets)  # of all pictures: a class map may hold what the first two do not
     _try_loss(objective, output, moved(y, device), source)
     return shape
 

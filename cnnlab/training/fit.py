@@ -102,6 +102,7 @@ def fit(
             ``cnnlab.training.schedules``, or any function of the progress in [0, 1] that returns a factor.
         augment: from ``cnnlab.data.augment``; or torchvision's transforms and functions of one picture, which cost a
             call a picture (:class:`cnnlab.data.augment.PerPicture`). A loader's batches are augmented as they come.
+            Boxes, masks and key points (``data.teaching("objects")``, "masks" or "keypoints") go where the pixels go.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2015); not with ``loss``.
         clip_norm: the gradient is scaled down to at most this L2 norm; None leaves it.
         seed: of order, augmentation and dropout. The initial weights are the caller's.
@@ -118,7 +119,8 @@ def fit(
         metrics: name -> function of (output, y) that returns a number for each image (N,), or one, their mean; "iou"
             becomes "train_iou" and "test_iou" or "validation_iou". None measures what suits the targets: accuracy,
             pixel_accuracy, label_accuracy or absolute_error. What no mean over images gives is measured by an object
-            with a method ``of_set`` as well, such as :class:`cnnlab.detection.Precision`, and not while training.
+            with a method ``of_set`` as well, such as :class:`cnnlab.detection.Precision` and
+            :class:`cnnlab.segmentation.MeanIoU`, and not while training.
         accumulate: batches whose gradients make one update, as one batch of so many times the size would (batch norm
             still looks at one batch at a time).
         ema: keep an exponential moving average of the weights as well, batch norm's statistics with them: a decay such

@@ -8,7 +8,9 @@ int64 (N, H, W), a class each pixel  cross-entropy of the pixels     pixel_accur
 float (N, K), probabilities          ``nn.CrossEntropyLoss()``       accuracy
 float (N, K) of 0 and 1, labels      ``nn.BCEWithLogitsLoss()``      label_accuracy
 float (N,) or (N, d), values         ``nn.MSELoss()`` and the like   absolute_error
-dicts, lists, tuples, dataclasses    a function of yours             nothing
+float (N, P, 3), key points          a function of yours             nothing
+``detection.Objects`` in a list      such as ``Grid(...).loss``      nothing
+other dicts, lists, dataclasses      a function of yours             nothing
 ===================================  ==============================  ==================================
 
 The first two need no ``loss=``; for the others it says which of them is meant.
@@ -236,5 +238,11 @@ def _suits_cross_entropy(output: Any, y: Any, who: str) -> None:
     wanted = "(N, K)" if y.ndim == 1 else f"(N, K, {', '.join(map(str, shape[1:]))})"
     raise ValueError(
         f"The model's output for targets of shape {shape} has shape {given}, and {wanted} is needed, K the number of "
-        "classes. " + ("End the model with a map of the masks' size." if y.ndim > 1 else "Build it with num_classes=K.")
+        "classes. "
+        + (
+            "End the model with a map of the masks' size. A network that halves its maps keeps the size of pictures "
+            "whose sides can be halved as often, multiples of 16."
+            if y.ndim > 1
+            else "Build it with num_classes=K."
+        )
     )

@@ -17,7 +17,8 @@ _PUBLIC = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 
 def _homes() -> dict[str, str]:
     """Public name -> module that defines it. The declarations are read, not imported."""
-    homes = {"Explorer": "cnnlab.widgets.explorer", "TrainingLab": "cnnlab.widgets.lab"}
+    homes = {"Explorer": "cnnlab.widgets.explorer"}
+    homes |= dict.fromkeys(("TrainingLab", "DetectionLab", "SegmentationLab"), "cnnlab.widgets.lab")
     homes["PhotoLab"] = "cnnlab.widgets.photo_lab"
     for view in chapters.files("*.js"):
         declared = _PUBLIC.search(view.with_suffix(".py").read_text(encoding="utf-8"))

@@ -39,7 +39,7 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 
 - ``kinds``: the makers of the controls declared, imported from panel.js, so that an output carries no other: sliding
   (for `Slider`), choosing (`Choice`), listing (`Select`), toggling (`Toggle`), counting (`Count`), typing (`Numbers`),
-  searching (`Search`), picking (`Pick`), stepping (`Steps`);
+  searching (`Search`), picking (`Pick`), stepping (`Steps`), and drawing of pad.js (`Pad`);
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
@@ -64,7 +64,20 @@ from typing import Any, ClassVar
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import Explorer, whole
 
-__all__ = ["Control", "Slider", "Choice", "Select", "Toggle", "Count", "Numbers", "Search", "Pick", "Steps", "Panel"]
+__all__ = [
+    "Control",
+    "Slider",
+    "Choice",
+    "Select",
+    "Toggle",
+    "Count",
+    "Numbers",
+    "Search",
+    "Pick",
+    "Steps",
+    "Pad",
+    "Panel",
+]
 
 
 class Control:
@@ -243,6 +256,31 @@ class Steps(Control):
     ms: int = field(default=650, kw_only=True)
     loop: bool = False
     finish: str = "Finish"
+
+
+@dataclass(frozen=True)
+class Pad(Control):
+    """A square to draw on, with mouse, finger or keys. The state has its strokes, each [x, y, x, y, ...] from 0 to 1.
+
+    ``pen`` is the variable that holds [x, y, whether it is down], which the arrow keys move and the space bar lowers.
+    """
+
+    kind = "drawing"
+    name: str
+    label: str
+    pen: str
+
+    def checked(self, value: Any) -> list[list[float]]:
+        """The strokes as lists if they are pairs of numbers from 0 to 1, else a ValueError."""
+        for number, stroke in enumerate(value):
+            pairs = len(stroke) >= 2 and len(stroke) % 2 == 0
+            if not pairs or any(
+                isinstance(v, bool) or not isinstance(v, int | float) or not 0 <= v <= 1 for v in stroke
+            ):
+                raise ValueError(
+                    f"{self.name}[{number}]={stroke!r} is no stroke; give x, y, x, y, ..., each from 0 to 1."
+                )
+        return [list(stroke) for stroke in value]
 
 
 @dataclass(frozen=True)

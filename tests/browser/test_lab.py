@@ -26,6 +26,16 @@ lab
 """
 
 
+SCENES = """\
+import torch
+torch.set_num_threads(1)
+from cnnlab.widgets import {lab}
+lab = {lab}(pictures=256, size=48, epochs=200, batch_size=16)
+lab
+"""
+SCENE_LABS = {"DetectionLab": "Boxes", "SegmentationLab": "Masks"}
+
+
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab of our own, with its own settings, on a free port."""
@@ -33,14 +43,16 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     work = home / "work"
     work.mkdir()
     (work / "lab.ipynb").write_text(notebook(CELL))
+    for name in SCENE_LABS:
+        (work / f"{name}.ipynb").write_text(notebook(SCENES.format(lab=name)))
     with jupyterlab(home) as address:
         yield address
 
 
 @contextmanager
-def _opened(browser: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
+def _opened(browser: Browser, address: str, name: str = "lab") -> Iterator[tuple[Page, list[str]]]:
     """The notebook in JupyterLab's plain mode, its cell run; and the exceptions that the page throws."""
-    with page_of(browser, address, "doc/tree/lab.ipynb") as (page, thrown):
+    with page_of(browser, address, f"doc/tree/{name}.ipynb") as (page, thrown):
         page.locator(".jp-Notebook .cm-content").first.wait_for()
         prompt = page.locator(".jp-Notebook .jp-InputPrompt").first
         for _ in range(40):  # a cell that is run before its kernel is connected is forgotten
@@ -121,4 +133,37 @@ def test_lab_trains_and_stops_in_jupyterlab(browser: Browser, jupyter: str, reco
             page.set_viewport_size({"width": 1000, "height": 900})
             page.wait_for_timeout(500)
             page.screenshot(path=f"{folder}/lab-1000.png")
+        assert not thrown, thrown
+
+
+@pytest.mark.parametrize("name", SCENE_LABS)
+def test_boxes_and_masks_improve_while_their_lab_trains(browser: Browser, jupyter: str, name: str) -> None:
+    with _opened(browser, jupyter, name) as (page, thrown):
+        page.get_by_role("button", name=SCENE_LABS[name], exact=True).click()
+        page.locator("figure[aria-label^='Train a']").wait_for()
+        page.get_by_role("button", name="Train").click()
+        picture = page.locator("figure[aria-label^='Run 1 after']")
+        picture.wait_for()
+        page.locator("figure[aria-label*=' epochs, m']").wait_for()  # the first is finished
+        early = picture.get_attribute("aria-label")
+        page.wait_for_function(
+            "(old) => { const now = document.querySelector(\"figure[aria-label^='Run 1 after']\");"
+            " return now && now.getAttribute('aria-label') !== old; }",
+            arg=early,
+        )
+        page.evaluate(STOP_AND_TIME)
+        page.get_by_role("button", name="Loss").click()
+        page.locator("figure[aria-label^='Line chart of loss by epoch, training and test']").wait_for()
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.wait_for_timeout(500)
+        inside = page.locator(".jp-OutputArea-output .widget-vbox, .jp-OutputArea-output .jupyter-widgets").first
+        wide, room = inside.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+        assert wide <= room + 1, f"the panel is {wide} px wide in {room} px"
+        page.get_by_role("button", name=SCENE_LABS[name], exact=True).click()
+        picture.wait_for()
+        if folder := os.environ.get("CNNLAB_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{name}-360.png")
+            page.set_viewport_size({"width": 1000, "height": 900})
+            page.wait_for_timeout(500)
+            page.screenshot(path=f"{folder}/{name}-1000.png")
         assert not thrown, thrown

@@ -9,6 +9,7 @@ This extension, in order of a build:
 - puts the figures that notebooks store as ``<img>`` in line, so that they follow the page's light and dark
   (``figures.py``);
 - writes large inline photographs as WebP (``pictures.py``);
+- writes explorers that carry a trained network as files, which come when the reader comes near (``explorers.py``);
 - merges all style sheets into one, without the icon font that the theme carries (``icons.py`` draws the icons in use);
 - turns the repository's address into the site's address, so that it stands in ``_config.yml`` only;
 - keeps what the next build would only make again (``remembered.py``);
@@ -36,6 +37,7 @@ from cnnlab.draw import palette
 from cnnlab.draw.embed import page_css
 
 from . import contents, formulas, reference, remembered
+from .explorers import file_explorers
 from .figures import inline_figures
 from .icons import icon_css
 from .pages import (
@@ -258,6 +260,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", name_table_corners, priority=110)
     app.connect("html-page-context", inline_figures, priority=115)
     app.connect("html-page-context", file_stills, priority=115)
+    app.connect("html-page-context", file_explorers, priority=115)
     app.connect("html-page-context", compress_pictures, priority=120)
     app.connect("html-page-context", _header_buttons, priority=900)
     app.connect("html-page-context", _page_context, priority=990)

@@ -3,16 +3,17 @@
 Each augmentation is a frozen dataclass that is called as ``augment(x, y, generator) -> (x, y)``:
 
 - x: floats in [0, 1], (N, C, H, W), before normalization; what comes back has the same shape, dtype and device;
-- y: int64 (N,) or, once mixed, class probabilities (N, K); or a list of :class:`cnnlab.detection.Objects`, one for each
-  picture, whose boxes `Flip` and `Crop` move along;
+- y: int64 (N,) or, once mixed, class probabilities (N, K); or what has a place in the picture and moves along: a list
+  of :class:`cnnlab.detection.Objects`, one for each picture, a class for each pixel, int64 (N, H, W), or all that a set
+  knows, :class:`cnnlab.data.targets.Placed`;
 - generator: a torch.Generator. All draws are made on its device (the CPU, in ``batches``) and only then
   moved, so that a GPU and a CPU see the same augmentations.
 
 No input is changed in place. Torchvision's transforms, and any function of one picture, serve as well:
 :class:`PerPicture` says what they cost.
 
-`Flip` and `Crop` only move pixels, and have a method ``move(x, y, generator)`` that does so for bytes (uint8) as well:
-a quarter of the memory to copy. Where they come first, ``batches`` uses it.
+`Flip` and `Crop` copy whole pixels, and their method ``move(x, y, generator)`` does so for bytes (uint8) as well: a
+quarter of the memory to copy. Where they come first, ``batches`` uses it.
 
 `augment_set` augments an image set with its boxes, masks and key points.
 """
@@ -24,9 +25,9 @@ from cnnlab.data.augment.composing import (
     OneOf,
     PerPicture,
     as_augmentation,
-    check_moves_boxes,
     moving_first,
     with_classes,
+    with_targets,
 )
 from cnnlab.data.augment.mixing import CutMix, Mixup
 from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
@@ -50,8 +51,8 @@ __all__ = [
     "Shear",
     "as_augmentation",
     "augment_set",
-    "check_moves_boxes",
     "moving_first",
     "preview",
     "with_classes",
+    "with_targets",
 ]

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.data.augment.base import Augmentation, uniform, within
+from cnnlab.data.augment.color import ColorShift, Cutout, PCAColor
 from cnnlab.data.augment.mixing import CutMix, Mixup, soft
-from cnnlab.data.augment.moving import Crop, Flip, LocalWarp, Rotate, Shear
+from cnnlab.data.augment.moving import Crop, Flip, Moving
 from cnnlab.data.streams import own_streams
+from cnnlab.data.targets import Placed
 
-__all__ = ["Compose", "OneOf", "PerPicture", "as_augmentation", "moving_first", "with_classes", "check_moves_boxes"]
+__all__ = ["Compose", "OneOf", "PerPicture", "as_augmentation", "moving_first", "with_classes", "with_targets"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class OneOf:
         # Those at p and above keep what they are; the others lie in as many equal parts as there are steps.
         part = (drawn * (len(self.steps) / self.p)).long() if self.p else torch.full_like(drawn, len(self.steps))
         pictures = x.clone()
+        if not isinstance(y, Tensor):
+            return self._of_targets(x, pictures, y, part, generator)
         labels: list[tuple[Tensor, Tensor]] = []
         for number, step in enumerate(self.steps):
             chosen = (part == number).nonzero().flatten()
@@ -76,6 +80,23 @@ class OneOf:
             y = y.clone()
         for chosen, its in labels:
             y = y.index_copy(0, chosen, its.to(y.dtype))
+        return pictures, y
+
+    def _of_targets(self, x: Tensor, pictures: Tensor, y: Any, part: Tensor, generator: torch.Generator) -> Any:
+        """Of boxes, masks and key points, in the batch's or in each picture's form."""
+        y = y if isinstance(y, Placed) else list(y)
+        for number, step in enumerate(self.steps):
+            chosen = (part == number).nonzero().flatten()
+            if not len(chosen):
+                continue
+            its = y[chosen] if isinstance(y, Placed) else [y[place] for place in chosen.tolist()]
+            changed, its = step(x.index_select(0, chosen), its, generator)
+            pictures.index_copy_(0, chosen, changed)
+            if isinstance(y, Placed):
+                y = y.put(chosen, its)
+            else:
+                for place, one in zip(chosen.tolist(), its, strict=True):
+                    y[place] = one
         return pictures, y
 
 
@@ -158,20 +179,42 @@ def moving_first(augment: Augmentation | None) -> tuple[list[Flip | Crop], Augme
     return moving, Compose(steps[len(moving) :]) if len(moving) < len(steps) else None
 
 
-def check_moves_boxes(augment: Augmentation) -> None:
-    """Ask whether boxes stay about their objects; of a reader's own function of (x, y, generator) nobody knows.
+@dataclass(frozen=True)
+class _OfTargets:
+    """A reader's function of (x, y, generator), which gets targets in the form that a loss gets them in."""
+
+    function: Callable[..., tuple[Tensor, Any]]
+    teaches: str
+
+    def __call__(self, x: Tensor, y: Any, generator: torch.Generator) -> tuple[Tensor, Any]:
+        return self.function(x, y.target(self.teaches) if isinstance(y, Placed) else y, generator)
+
+
+def with_targets(augment: Augmentation, teaches: str) -> Augmentation:
+    """The same augmentation for targets that have a place, "objects", "masks" or "keypoints".
+
+    Of a reader's own function of (x, y, generator) nobody knows whether they stay about their objects.
 
     Raises:
-        ValueError: a step moves or mixes pictures and leaves the boxes where they were.
+        ValueError: a step mixes pictures, or moves them and cannot say where to.
     """
     if isinstance(augment, Compose):
-        for step in augment.steps:
-            check_moves_boxes(step)
-    elif isinstance(augment, Rotate | Shear | LocalWarp | Mixup | CutMix | OneOf | PerPicture):
+        steps = tuple(with_targets(step, teaches) for step in augment.steps)
+        own = next((step for step in steps[:-1] if isinstance(step, _OfTargets)), None)
+        if teaches == "keypoints" and own is not None:
+            raise ValueError(f"augment: {own.function!r} must be the last step, so that no other moves its key points.")
+        return Compose(steps)
+    if isinstance(augment, OneOf):
+        steps = [with_targets(step, teaches) for step in augment.steps]
+        if not any(isinstance(step, _OfTargets) for step in steps):
+            return OneOf(*steps, p=augment.p)
+    if isinstance(augment, OneOf | Mixup | CutMix | PerPicture):
+        what = {"objects": "boxes", "masks": "masks", "keypoints": "key points"}[teaches]
         raise ValueError(
-            f"augment: {augment!r} does not move boxes along with its pictures. Use Flip(), Crop(), and what changes "
-            "colors, or a function of yours of (x, objects, generator)."
+            f"augment: {augment!r} does not move {what} along with its pictures. Use Flip(), Crop(), Rotate(), "
+            f"Shear(), LocalWarp() and what changes colors, or a function of yours of (x, {teaches}, generator)."
         )
+    return augment if isinstance(augment, Moving | ColorShift | PCAColor | Cutout) else _OfTargets(augment, teaches)
 
 
 def with_classes(augment: Augmentation, num_classes: int) -> Augmentation:

@@ -1,7 +1,8 @@
 """Augmentations that move pixels: mirrored, cut anew, turned, sheared, warped.
 
-Each has a method ``motion(x, generator)`` beside the call: where the pixels go that the call moves, if the generator is
-in the same state. :func:`cnnlab.data.augment.augment_set` moves boxes and key points by it.
+Each says three things, of which :class:`Moving` makes the call: what is drawn for a batch, how its pixels move, and as
+a :class:`Motion` where a point goes. Boxes, masks and key points (:class:`cnnlab.data.targets.Placed`, or a list of
+:class:`cnnlab.detection.Objects`) move by the same draw.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cnnlab.data.augment.base import check_batch, uniform, within
-from cnnlab.detection import Objects
+from cnnlab.data.targets import Placed
 
-__all__ = ["Motion", "Flip", "Crop", "Rotate", "Shear", "LocalWarp"]
+__all__ = ["Motion", "Moving", "Flip", "Crop", "Rotate", "Shear", "LocalWarp"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,46 @@ def _straight(
     return Motion(x.shape[2:], still if matrix is None else matrix, none if shift is None else shift, field)
 
 
+class Moving:
+    """What all of these share: pictures and what is known of them go the same way."""
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
+        """What is drawn for each picture of x; None where nothing moves."""
+        raise NotImplementedError
+
+    def moved(self, x: Tensor, drawn: Tensor) -> Tensor:
+        """Maps moved as drawn: floats between pixels, whole numbers from the nearest. Shape: (N, K, H, W), kept."""
+        raise NotImplementedError
+
+    def motion(self, x: Tensor, drawn: Tensor) -> Motion:
+        """Where points go."""
+        raise NotImplementedError
+
+    def __call__(self, x: Tensor, y: Any, generator: torch.Generator) -> tuple[Tensor, Any]:
+        check_batch(x)
+        return self.move(x, y, generator)
+
+    def move(self, x: Tensor, y: Any, generator: torch.Generator) -> tuple[Tensor, Any]:
+        """As the call; `Flip` and `Crop` take bytes here as well."""
+        drawn = self.draw(x, generator)
+        if drawn is None:
+            return x, y
+        return self.moved(x, drawn), self._along(x, y, drawn)
+
+    def _along(self, x: Tensor, y: Any, drawn: Tensor) -> Any:
+        """Targets that have a place, moved; others as they are."""
+        size = tuple(x.shape[2:])
+        if isinstance(y, Tensor) and y.dtype == torch.int64 and tuple(y.shape) == (len(x), *size):
+            return self.moved(y[:, None], drawn)[:, 0]  # class numbers of pixels
+        if not isinstance(y, Placed | list) or not len(y):
+            return y
+        placed = y if isinstance(y, Placed) else Placed.of_objects(y, size)
+        placed = placed.moved(self.motion(x, drawn), lambda maps: self.moved(maps, drawn))
+        return placed if isinstance(y, Placed) else placed.objects(y)
+
+
 @dataclass(frozen=True)
-class Flip:
+class Flip(Moving):
     """Mirror left and right with probability ``p``. Not for digits or letters."""
 
     p: float = 0.5
@@ -82,29 +121,22 @@ class Flip:
     def __post_init__(self) -> None:
         within("p", self.p, 0, 1)
 
-    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        check_batch(x)
-        return self.move(x, y, generator)
-
-    def move(self, x: Tensor, y: Tensor | list[Objects], generator: torch.Generator) -> tuple[Tensor, Any]:
-        """x, floats or bytes, with some of its pictures mirrored, and their objects with them."""
-        kept = (~self._mirrored(x, generator)).nonzero().flatten()
-        if isinstance(y, list):
-            stay, width = set(kept.tolist()), x.shape[3]
-            y = [one if number in stay else one.mirrored(width) for number, one in enumerate(y)]
-        # Mirroring all and putting some back copies whole rows: three times as fast as torch.where on bytes.
-        return x.flip(3).index_copy_(0, kept, x.index_select(0, kept)), y
-
-    def motion(self, x: Tensor, generator: torch.Generator) -> Motion:
-        sign = 1 - 2 * self._mirrored(x, generator).float()
-        return _straight(x, torch.diag_embed(torch.stack([sign, torch.ones_like(sign)], 1)))
-
-    def _mirrored(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Which are mirrored. Shape: (N,), bool."""
         return uniform(x, generator) < self.p
+
+    def moved(self, x: Tensor, drawn: Tensor) -> Tensor:
+        kept = (~drawn).nonzero().flatten()
+        # Mirroring all and putting some back copies whole rows: three times as fast as torch.where on bytes.
+        return x.flip(3).index_copy_(0, kept, x.index_select(0, kept))
+
+    def motion(self, x: Tensor, drawn: Tensor) -> Motion:
+        sign = 1 - 2 * drawn.float()
+        return _straight(x, torch.diag_embed(torch.stack([sign, torch.ones_like(sign)], 1)))
 
 
 @dataclass(frozen=True)
-class Crop:
+class Crop(Moving):
     """Pad by ``padding`` pixels on every side, then cut the old size at a random place.
 
     The usual augmentation of CIFAR-10 since Lee et al., "Deeply-supervised nets" (2015), with 4 pixels of
@@ -118,40 +150,30 @@ class Crop:
         if isinstance(self.padding, bool) or not isinstance(self.padding, int) or self.padding < 0:
             raise ValueError(f"padding must be a whole number of pixels, 0 or more, got {self.padding!r}.")
 
-    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        check_batch(x)
-        return self.move(x, y, generator)
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Rows and columns at which the padded pictures are cut. Shape: (2, N)."""
+        height, width = x.shape[2:]
+        if self.padding == 0:
+            return None
+        if self.reflect and self.padding >= min(height, width):
+            raise ValueError(
+                f"padding={self.padding} cannot reflect pictures of {width}x{height}: it must be below their size."
+            )
+        drawn = torch.randint(2 * self.padding + 1, (2, len(x)), generator=generator, device=generator.device)
+        return drawn.to(x.device)
 
-    def move(self, x: Tensor, y: Tensor | list[Objects], generator: torch.Generator) -> tuple[Tensor, Any]:
-        """x, floats or bytes, cut anew; of the objects what is still seen."""
-        n, channels, height, width = x.shape
-        p = self.padding
-        if p == 0:
-            return x, y
-        if self.reflect and p >= min(height, width):
-            raise ValueError(f"padding={p} cannot reflect pictures of {width}x{height}: it must be below their size.")
-        top, left = self._corner(x, generator)
-        if isinstance(y, list):
-            places = zip(y, (p - left).tolist(), (p - top).tolist(), strict=True)
-            y = [one.moved(right, down).within((height, width)) for one, right, down in places]
+    def moved(self, x: Tensor, drawn: Tensor) -> Tensor:
+        (n, channels, height, width), p, (top, left) = x.shape, self.padding, drawn
         padded = _reflected(x, p) if self.reflect else F.pad(x, (p, p, p, p))
         # Each row of the result is ``width`` neighbors in memory: whole rows are copied, from where they begin.
         tall, wide = height + 2 * p, width + 2 * p
         planes = torch.arange(n * channels, device=x.device).view(n, channels, 1) * tall
         rows = planes + top.view(n, 1, 1) + torch.arange(height, device=x.device)
         begins = rows * wide + left.view(n, 1, 1)  # (N, C, H)
-        return padded.flatten().unfold(0, width, 1).index_select(0, begins.flatten()).view(x.shape), y
+        return padded.flatten().unfold(0, width, 1).index_select(0, begins.flatten()).view(x.shape)
 
-    def motion(self, x: Tensor, generator: torch.Generator) -> Motion:
-        if self.padding == 0:
-            return _straight(x)
-        top, left = self._corner(x, generator)
-        return _straight(x, shift=torch.stack([left, top], 1).float() - self.padding)
-
-    def _corner(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Rows and columns at which the padded pictures are cut. Shape: (2, N)."""
-        drawn = torch.randint(2 * self.padding + 1, (2, len(x)), generator=generator, device=generator.device)
-        return drawn.to(x.device)
+    def motion(self, x: Tensor, drawn: Tensor) -> Motion:
+        return _straight(x, shift=drawn.flip(0).T.float() - self.padding)
 
 
 def _reflected(x: Tensor, p: int) -> Tensor:
@@ -169,12 +191,34 @@ def _sample(x: Tensor, matrix: Tensor) -> Tensor:
     # grid_sample measures both axes from -1 to 1, whatever their lengths in pixels.
     aspect = torch.tensor([[1.0, height / width], [width / height, 1.0]], device=x.device)
     theta = F.pad(matrix * aspect, (0, 1))  # (N, 2, 3), no translation
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x.float(), grid, align_corners=False).to(x.dtype)
+    return _read(x, F.affine_grid(theta, list(x.shape), align_corners=False))
+
+
+def _read(x: Tensor, grid: Tensor) -> Tensor:
+    """x at the places of a grid, between pixels; of whole numbers, which have no between, the nearest."""
+    mode = "bilinear" if x.is_floating_point() else "nearest"
+    return F.grid_sample(x.float(), grid, mode=mode, align_corners=False).to(x.dtype)
+
+
+class _Linear(Moving):
+    """What a matrix does about the picture's center: drawn for each picture, (N, 2, 2)."""
+
+    degrees: float
+
+    def moved(self, x: Tensor, drawn: Tensor) -> Tensor:
+        return _sample(x, drawn)
+
+    def motion(self, x: Tensor, drawn: Tensor) -> Motion:
+        return _straight(x, drawn)
+
+    def _angle(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """In radians, from -degrees..degrees. Shape: (N,)."""
+        limit = math.radians(self.degrees)
+        return uniform(x, generator, low=-limit, high=limit)
 
 
 @dataclass(frozen=True)
-class Rotate:
+class Rotate(_Linear):
     """Turn by an angle drawn uniformly from -degrees..degrees, bilinear, with zeros from outside."""
 
     degrees: float = 15.0
@@ -182,24 +226,16 @@ class Rotate:
     def __post_init__(self) -> None:
         within("degrees", self.degrees, 0, 180)
 
-    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        check_batch(x)
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
         if self.degrees == 0:
-            return x, y
-        return _sample(x, self._matrix(x, generator)), y
-
-    def motion(self, x: Tensor, generator: torch.Generator) -> Motion:
-        return _straight(x, self._matrix(x, generator) if self.degrees else None)
-
-    def _matrix(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        limit = math.radians(self.degrees)
-        angle = uniform(x, generator, low=-limit, high=limit)
+            return None
+        angle = self._angle(x, generator)
         cosine, sine = angle.cos(), angle.sin()
         return torch.stack([cosine, -sine, sine, cosine], 1).view(-1, 2, 2)
 
 
 @dataclass(frozen=True)
-class Shear:
+class Shear(_Linear):
     """Lean to the left or right by an angle drawn uniformly from -degrees..degrees; zeros come from outside."""
 
     degrees: float = 15.0
@@ -207,24 +243,16 @@ class Shear:
     def __post_init__(self) -> None:
         within("degrees", self.degrees, 0, 80)
 
-    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        check_batch(x)
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
         if self.degrees == 0:
-            return x, y
-        return _sample(x, self._matrix(x, generator)), y
-
-    def motion(self, x: Tensor, generator: torch.Generator) -> Motion:
-        return _straight(x, self._matrix(x, generator) if self.degrees else None)
-
-    def _matrix(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        limit = math.radians(self.degrees)
-        slope = uniform(x, generator, low=-limit, high=limit).tan()
+            return None
+        slope = self._angle(x, generator).tan()
         one, zero = torch.ones_like(slope), torch.zeros_like(slope)
         return torch.stack([one, slope, zero, one], 1).view(-1, 2, 2)
 
 
 @dataclass(frozen=True)
-class LocalWarp:
+class LocalWarp(Moving):
     """Elastic distortion: a smooth random field moves each pixel by up to about ``pixels``.
 
     After Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual
@@ -240,21 +268,18 @@ class LocalWarp:
         if isinstance(self.nodes, bool) or not isinstance(self.nodes, int) or not 2 <= self.nodes <= 64:
             raise ValueError(f"nodes must be a whole number in 2..64, got {self.nodes!r}.")
 
-    def __call__(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        check_batch(x)
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Moves along x and y, each about -1..1. Shape: (N, 2, H, W)."""
         if self.pixels == 0:
-            return x, y
-        n, _, height, width = x.shape
-        moves = self._moves(x, generator).permute(0, 2, 3, 1)
-        still = F.affine_grid(torch.eye(2, 3, device=x.device).expand(n, 2, 3), list(x.shape), align_corners=False)
-        per_pixel = torch.tensor([2 / width, 2 / height], device=x.device)
-        moved = F.grid_sample(x.float(), still + moves * per_pixel * self.pixels, align_corners=False)
-        return moved.to(x.dtype), y
-
-    def motion(self, x: Tensor, generator: torch.Generator) -> Motion:
-        return _straight(x, field=self._moves(x, generator) * self.pixels if self.pixels else None)
-
-    def _moves(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Shape: (N, 2, H, W): x and y, each about -1..1."""
+            return None
         moves = uniform(x, generator, 2, self.nodes, self.nodes, low=-1.0, high=1.0)
         return F.interpolate(moves, size=x.shape[2:], mode="bicubic", align_corners=True)
+
+    def moved(self, x: Tensor, drawn: Tensor) -> Tensor:
+        n, _, height, width = x.shape
+        still = F.affine_grid(torch.eye(2, 3, device=x.device).expand(n, 2, 3), list(x.shape), align_corners=False)
+        per_pixel = torch.tensor([2 / width, 2 / height], device=x.device)
+        return _read(x, still + drawn.permute(0, 2, 3, 1) * per_pixel * self.pixels)
+
+    def motion(self, x: Tensor, drawn: Tensor) -> Motion:
+        return _straight(x, field=drawn * self.pixels)

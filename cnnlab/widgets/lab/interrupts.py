@@ -13,15 +13,15 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnlab.widgets.lab.training_lab import TrainingLab
+    from cnnlab.widgets.lab.base import Lab
 
 __all__ = ["hear_interrupts"]
 
-_labs: weakref.WeakSet[TrainingLab] = weakref.WeakSet()
+_labs: weakref.WeakSet[Lab] = weakref.WeakSet()
 _kernel: Any = None  # that has the handler
 
 
-def hear_interrupts(lab: TrainingLab) -> None:
+def hear_interrupts(lab: Lab) -> None:
     """Let the kernel's interrupt button reach this lab, where it is made in a notebook's cell; elsewhere nothing."""
     global _kernel
     from IPython import get_ipython

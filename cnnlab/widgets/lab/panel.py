@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +12,13 @@ import ipywidgets as widgets
 from cnnlab.draw.palette import css
 from cnnlab.widgets.lab import pictures
 from cnnlab.widgets.lab.clocks import BUTTON_STYLE, Clock
-from cnnlab.widgets.lab.runs import AUGMENTATIONS, STARTS, TRAINS, LabRun, Settings, duration, parts_of
+from cnnlab.widgets.lab.runs import STARTS, TRAINS, LabRun, Settings, Task, duration, parts_of
 
 __all__ = ["LEARNING_RATES", "BATCH_SIZES", "IN_A_CELL", "Panel", "alert", "progress_text"]
 
 LEARNING_RATES: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
 BATCH_SIZES: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
-IN_A_CELL = "TrainingLab.latest().run_in_cell()"
+IN_A_CELL = "{lab}.latest().run_in_cell()"
 _START_LR = {"sgd": 3e-2, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
 _REDRAW_SECONDS = 1.0  # how often the ring that marks the epoch in progress moves on
 _LATE_SECONDS = 5.0  # without a tick, after which the panel says so
@@ -45,6 +44,8 @@ class Panel(widgets.VBox):
         epochs, batch_size, start, trains: what it starts with.
         pretrained: the models that there are weights for; the menus of weights and of what trains are shown with them.
         clock: whose control is the Train button.
+        task: what is measured and drawn.
+        lab: the name of the lab's class, for the line about code.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Panel(widgets.VBox):
         epochs: int,
         batch_size: int,
         clock: Clock,
+        task: Task,
+        lab: str,
         pretrained: Sequence[str] = (),
         start: str = STARTS[0],
         trains: str = TRAINS[0],
@@ -66,6 +69,7 @@ class Panel(widgets.VBox):
         def menu(label: str, options: Sequence, value: Any) -> widgets.Dropdown:
             return widgets.Dropdown(description=label, options=options, value=value, layout=wide, style=style)
 
+        self._task = task
         first = optimizers[0]
         self.model = menu("Model", models, models[0])
         self.data = menu("Data", datasets, datasets[0])
@@ -73,11 +77,11 @@ class Panel(widgets.VBox):
         self.lr = widgets.SelectionSlider(
             description="Learning rate",
             options=[(f"{lr:g}", lr) for lr in LEARNING_RATES],
-            value=_START_LR.get(first, 1e-3),
+            value=self._start_lr(first),
             layout=wide,
             style=style,
         )
-        self.augmentation = menu("Augmentation", AUGMENTATIONS, "none")
+        self.augmentation = menu("Augmentation", task.augmentations, "none")
         self.epochs = widgets.BoundedIntText(
             description="Epochs", value=epochs, min=1, max=200, layout=wide, style=style
         )
@@ -105,7 +109,7 @@ class Panel(widgets.VBox):
         )
         self.status = widgets.HTML()
         self.message = widgets.HTML()
-        self.view = widgets.ToggleButtons(options=pictures.VIEWS, value="Accuracy", style={"button_width": "auto"})
+        self.view = widgets.ToggleButtons(options=task.views, value=task.views[0], style={"button_width": "auto"})
         # A layout of its own: this menu comes and goes, the others stay.
         self.chosen = widgets.Dropdown(
             description="of run",
@@ -117,8 +121,8 @@ class Panel(widgets.VBox):
         hint = widgets.HTML(
             f"<style>{_STYLE}</style>"
             '<div class="cnnlab-lab-hint">Without the panel, at full speed: '
-            f"<code>from cnnlab.widgets import TrainingLab; {IN_A_CELL}</code> in a cell of its own trains with these "
-            "choices; the kernel's interrupt button ends it.</div>"
+            f"<code>from cnnlab.widgets import {lab}; {IN_A_CELL.format(lab=lab)}</code> in a cell of its own trains "
+            "with these choices; the kernel's interrupt button ends it.</div>"
         )
         self.said = ("", "")  # status and message, as plain text
         self._beats = 0
@@ -209,7 +213,7 @@ class Panel(widgets.VBox):
     def show_runs(self, runs: Sequence[LabRun]) -> None:
         """The table of runs, and the menu that chooses one of them."""
         self._runs = runs
-        self.table.value = _table(runs)
+        self.table.value = _table(runs, self._task)
         options = [(run.label, run.number) for run in runs]
         if list(self.chosen.options) != options:
             self.chosen.options = options
@@ -231,14 +235,17 @@ class Panel(widgets.VBox):
         self._drawn = self._what_to_draw(runs)
         self.chosen.layout.display = "none" if self._curves_shown or len(runs) < 2 else ""
         try:
-            self.picture.value = pictures.draw(self.view.value, runs, self._chosen_run(runs))
+            self.picture.value = pictures.draw(self.view.value, runs, self._chosen_run(runs), self._task)
         except Exception as error:  # a picture that fails must not end a training
             self.say_message(f"The picture could not be drawn: {error}")
         self.drawn_at = time.monotonic()
         self._drawing_took = self.drawn_at - begun
 
     def _on_optimizer(self, change: Any) -> None:
-        self.lr.value = _START_LR.get(change["new"], 1e-3)
+        self.lr.value = self._start_lr(change["new"])
+
+    def _start_lr(self, optimizer: str) -> float:
+        return (_START_LR | self._task.rates).get(optimizer, 1e-3)
 
     def _on_chosen(self, change: Any) -> None:
         if self._drawn != self._what_to_draw(self._runs):
@@ -249,7 +256,7 @@ class Panel(widgets.VBox):
 
     @property
     def _curves_shown(self) -> bool:
-        return self.view.value in ("Accuracy", "Loss")
+        return self.view.value in self._task.curves
 
     def _what_to_draw(self, runs: Sequence[LabRun]) -> tuple:
         """All that the picture depends on."""
@@ -267,7 +274,8 @@ def alert(text: str) -> str:
 def progress_text(run: LabRun) -> str:
     """Where a run is, in a line."""
     done, of = len(run.history), run.settings.epochs
-    best = f"{run.part.capitalize()} accuracy {run.history[-1][f'{run.part}_accuracy']:.1%}." if run.history else ""
+    last = run.task.value(run.history[-1][f"{run.part}_{run.task.measure}"]) if run.history else ""
+    best = f"{run.part.capitalize()} {run.task.said} {last}." if last else ""
     if run.state == "training":
         left = run.trainer.seconds_left
         time_left = "" if left is None else f", about {duration(left)} left"
@@ -277,7 +285,7 @@ def progress_text(run: LabRun) -> str:
     return f"Run {run.number} {how} after {done} of {of} epochs. {best}".strip()
 
 
-def _table(runs: Sequence[LabRun]) -> str:
+def _table(runs: Sequence[LabRun], task: Task) -> str:
     if not runs:
         return ""
     transfer = any(run.settings.transfers for run in runs)
@@ -292,8 +300,7 @@ def _table(runs: Sequence[LabRun]) -> str:
         "augment",
         "batch",
         "epochs",
-        parts_of(runs),
-        "training",
+        *((parts_of(runs), "training") if task.while_training else (f"{parts_of(runs)} {task.said}",)),
         "",
     )
     cell = "padding:0.15rem 0.5rem;text-align:left;white-space:nowrap"
@@ -302,7 +309,8 @@ def _table(runs: Sequence[LabRun]) -> str:
         s = run.settings
         swatch = f'<span style="color:{css(pictures.color_of(run.number))}" aria-hidden="true">&#9632;</span> '
         last = run.history[-1] if run.history else None
-        test, train = (_percent(last and last[f"{part}_accuracy"]) for part in (run.part, "train"))
+        parts = (run.part, "train") if task.while_training else (run.part,)
+        reached = (task.value(last and last[f"{part}_{task.measure}"]) for part in parts)
         values = (
             s.model,
             *((s.start, s.trains) if transfer else ()),
@@ -312,7 +320,7 @@ def _table(runs: Sequence[LabRun]) -> str:
             s.augmentation,
             s.batch_size,
         )
-        values += (f"{len(run.history)}/{s.epochs}", test, train, run.state)
+        values += (f"{len(run.history)}/{s.epochs}", *reached, run.state)
         cells = "".join(f'<td style="{cell}">{html.escape(str(value))}</td>' for value in values)
         rows.append(f'<tr><th scope="row" style="{cell}">{swatch}{run.number}</th>{cells}</tr>')
     heads = "".join(f'<th scope="col" style="{cell};opacity:0.75">{name}</th>' for name in head)
@@ -321,7 +329,3 @@ def _table(runs: Sequence[LabRun]) -> str:
         f'<table style="border-collapse:collapse;line-height:1.4"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.1%}"

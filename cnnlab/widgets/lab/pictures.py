@@ -1,4 +1,4 @@
-"""What the training lab draws: accuracy and loss of all runs, the confusion matrix, the wrong pictures.
+"""What the labs draw: curves of all runs, and of a classifier the confusion matrix and the wrong pictures.
 
 Each picture is a matplotlib ``Figure`` object (no pyplot: a kernel may run callbacks on another thread) written
 as SVG of one fixed size, with a text alternative. Its colors are the page's variables, so it follows light and
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cnnlab.draw import plots
 from cnnlab.draw.embed import figure_html
 from cnnlab.draw.palette import SERIES, light
 from cnnlab.errors import unknown_name
-from cnnlab.widgets.lab.runs import parts_of
+from cnnlab.widgets.lab.runs import Task, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
     from cnnlab.widgets.lab.runs import LabRun
 
-__all__ = ["VIEWS", "color_of", "draw"]
+__all__ = ["CLASSIFICATION", "VIEWS", "color_of", "draw", "empty", "new_figure"]
 
-VIEWS: tuple[str, ...] = ("Accuracy", "Loss", "Confusion", "Mistakes")
 _SIZE = (4.8, 3.1)  # inches; small, so that its letters are still letters on a phone
 _WRONG = 10  # pictures
 _DASHED = (0, (2, 1.5))
@@ -38,25 +38,25 @@ def color_of(number: int) -> str:
     return SERIES[(number - 1) % len(SERIES)]
 
 
-def draw(view: str, runs: Sequence[LabRun], chosen: LabRun | None) -> str:
+def draw(view: str, runs: Sequence[LabRun], chosen: LabRun | None, task: Task | None = None) -> str:
     """One view as HTML.
 
     Args:
-        view: one of ``VIEWS``.
+        view: one of ``task.views``.
         runs: all runs, for the curves.
-        chosen: the run whose confusion or mistakes are shown.
+        chosen: the run that the other views show.
+        task: None for `CLASSIFICATION`.
 
     Raises:
         ValueError: no such view.
     """
+    task = CLASSIFICATION if task is None else task
     makers: dict[str, Callable[[], tuple[Figure, str]]] = {
-        "Accuracy": lambda: _curves(runs, "accuracy"),
-        "Loss": lambda: _curves(runs, "loss"),
-        "Confusion": lambda: _confusion(chosen),
-        "Mistakes": lambda: _mistakes(chosen),
+        **{name: partial(_curves, runs, key, name, task) for name, key in task.curves.items()},
+        **{name: partial(make, chosen) for name, make in task.pictures.items()},
     }
     if view not in makers:
-        raise unknown_name("view", view, VIEWS)
+        raise unknown_name("view", view, task.views)
     from cnnlab.draw.style import figure_svg
 
     with _book_style():
@@ -80,78 +80,91 @@ def _book_style() -> Iterator[None]:
         yield
 
 
-def _figure(layout: str | None = "constrained") -> Figure:
+def new_figure(layout: str | None = "constrained") -> Figure:
+    """Of the size that all views have."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=_SIZE, layout=layout or "none")
 
 
-def _empty(said: str) -> tuple[Figure, str]:
-    figure = _figure()
+def empty(said: str) -> tuple[Figure, str]:
+    """A sentence in place of a picture."""
+    figure = new_figure()
     figure.text(0.5, 0.5, said, ha="center", va="center", color=light("muted"), wrap=True)
     return figure, said
 
 
-def _curves(runs: Sequence[LabRun], kind: str) -> tuple[Figure, str]:
+def _curves(runs: Sequence[LabRun], kind: str, title: str, task: Task) -> tuple[Figure, str]:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = _figure(layout=None)  # drawn every second or so: a fixed frame halves what that costs
+    figure = new_figure(layout=None)  # drawn every second or so: a fixed frame halves what that costs
     axis = figure.add_axes((0.115, 0.145, 0.865, 0.76))
     # A run that is over takes the room that it used, not what it was meant to.
     last = max([run.settings.epochs if run.state == "training" else len(run.history) for run in runs] + [0]) or 5
     shown = [run for run in runs if run.history or run.now]
+    trained = kind == "loss" or task.while_training
     for run in shown:
         color = light(color_of(run.number))
         now = run.now
         epochs = [row["epoch"] for row in run.history]
         marker = "o" if len(epochs) < 12 else None
-        test, train = ([row[f"{part}_{kind}"] for row in run.history] for part in (run.part, "train"))
+        test = [row[f"{run.part}_{kind}"] for row in run.history]
         axis.plot(epochs, test, color=color, marker=marker, markersize=3)
-        ahead = ([now["at"]], [now[kind]]) if now else ([], [])
-        axis.plot(epochs + ahead[0], train + ahead[1], color=color, linestyle=_DASHED, linewidth=1.3)
-        if now:  # a ring: the epoch in progress
-            axis.plot([now["at"]], [now[kind]], color=color, marker="o", markersize=5, markerfacecolor="none")
-        where = (epochs[-1], test[-1]) if epochs else (now["at"], now[kind])
+        ahead = ([now["at"]], [now[kind]]) if now and kind in now else ([], [])
+        if trained:
+            train = [row[f"train_{kind}"] for row in run.history]
+            axis.plot(epochs + ahead[0], train + ahead[1], color=color, linestyle=_DASHED, linewidth=1.3)
+        # A ring: the epoch in progress.
+        axis.plot(*ahead, color=color, marker="o", markersize=5, markerfacecolor="none")
+        where = (epochs[-1], test[-1]) if epochs else (ahead[0][0], ahead[1][0]) if ahead[0] else None
+        if where is None:
+            continue
         beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontweight": "bold"}
         axis.annotate(str(run.number), where, color=color, **beside)
-    axis.set(xlim=(0, last * 1.06), xlabel="epoch", title=kind.capitalize())
+    axis.set(xlim=(0, last * 1.06), xlabel="epoch", title=title)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if kind == "accuracy":
+    if task.percent and kind == task.measure:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    elif kind == task.measure:
+        axis.set_ylim(bottom=0)
     if not shown:
         axis.set_ylim(0, 1)
-        return figure, f"Empty axes: no epoch is finished yet. {kind.capitalize()} by epoch will be drawn here."
+        return figure, f"Empty axes: no epoch is finished yet. {title} by epoch will be drawn here."
     ink = light("muted")
     keys = [
         Line2D([], [], color=ink, linestyle=line, label=name)
-        for line, name in (("-", parts_of(shown)), (_DASHED, "training"))
+        for line, name in (("-", parts_of(shown)), *([(_DASHED, "training")] if trained else []))
     ]
     # Beside the title, where no curve comes.
     axis.legend(handles=keys, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, borderaxespad=0.4)
-    said = [f"run {run.label}, {_reached(run, kind)}" for run in shown]
-    return figure, f"Line chart of {kind} by epoch, training and {parts_of(shown)}. {'; '.join(said)}."
+    said = [f"run {run.label}, {_reached(run, kind, trained)}" for run in shown]
+    parts = f"{'training and ' if trained else ''}{parts_of(shown)}"
+    what = kind if kind == "loss" else task.said
+    return figure, f"Line chart of {what} by epoch, {parts}. {'; '.join(said)}."
 
 
-def _reached(run: LabRun, kind: str) -> str:
+def _reached(run: LabRun, kind: str, trained: bool) -> str:
     if not run.history:
         return "in its first epoch"
     row = run.history[-1]
-    test, train = (
-        f"{row[f'{part}_{kind}']:.1%}" if kind == "accuracy" else f"{row[f'{part}_{kind}']:.3f}"
-        for part in (run.part, "train")
-    )
-    return f"after epoch {row['epoch']}: {run.part} {test}, training {train}"
+
+    def said(part: str) -> str:
+        value = row[f"{part}_{kind}"]
+        return f"{value:.1%}" if run.task.percent and kind == run.task.measure else f"{value:.3f}"
+
+    also = f", training {said('train')}" if trained else ""
+    return f"after epoch {row['epoch']}: {run.part} {said(run.part)}{also}"
 
 
 def _confusion(run: LabRun | None) -> tuple[Figure, str]:
     if run is None:
-        return _empty("Train a model to see what it confuses.")
+        return empty("Train a model to see what it confuses.")
     evaluation = run.evaluation()
     if evaluation is None:
-        return _empty(_NOT_YET)
+        return empty(_NOT_YET)
     confusion, classes = evaluation.confusion, evaluation.classes
-    figure = _figure()
+    figure = new_figure()
     plots.confusion(confusion, classes, title=f"Confusion on the {run.part} pictures", axis=figure.subplots())
     off = confusion.clone().fill_diagonal_(0)
     right = f"{evaluation.accuracy:.1%} of {len(evaluation.labels)} {run.part} pictures are right"
@@ -166,14 +179,14 @@ def _confusion(run: LabRun | None) -> tuple[Figure, str]:
 
 def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
     if run is None:
-        return _empty("Train a model to see the pictures that it gets wrong.")
+        return empty("Train a model to see the pictures that it gets wrong.")
     evaluation = run.evaluation()
     if evaluation is None:
-        return _empty(_NOT_YET)
+        return empty(_NOT_YET)
     wrong = evaluation.mistakes
     if not len(wrong):
-        return _empty(f"No mistakes: every {run.part} picture is right.")
-    figure = _figure()
+        return empty(f"No mistakes: every {run.part} picture is right.")
+    figure = new_figure()
     figure.suptitle(
         f"{len(wrong)} of {len(evaluation.labels)} {run.part} pictures are wrong; the surest mistakes:",
         fontsize=9,
@@ -195,3 +208,15 @@ def _mistakes(run: LabRun | None) -> tuple[Figure, str]:
         figure,
         f"The {len(said)} {run.part} pictures that run {run.label} is surest about and wrong: {'; '.join(said)}.",
     )
+
+
+CLASSIFICATION = Task(
+    name="classification",
+    measure="accuracy",
+    said="accuracy",
+    curves={"Accuracy": "accuracy", "Loss": "loss"},
+    pictures={"Confusion": _confusion, "Mistakes": _mistakes},
+    percent=True,
+    while_training=True,
+)
+VIEWS: tuple[str, ...] = CLASSIFICATION.views

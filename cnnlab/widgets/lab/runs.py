@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnlab.errors import unknown_name
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import nn
 
     from cnnlab.data import Dataset, ImageSet
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "State",
     "AUGMENTATIONS",
+    "PLACED_AUGMENTATIONS",
     "STARTS",
     "TRAINS",
     "TICK_SECONDS",
     "Settings",
+    "Task",
     "LabRun",
     "make_run",
     "train_tick",
@@ -35,6 +39,10 @@ __all__ = [
 State = Literal["training", "finished", "stopped", "failed"]
 
 AUGMENTATIONS: tuple[str, ...] = ("none", "shift", "flip", "rotate", "cutout")
+
+# Where boxes and masks move along; "all" are those of _MOVING one after another.
+PLACED_AUGMENTATIONS: tuple[str, ...] = ("none", "shift", "flip", "rotate", "warp", "color", "all")
+_MOVING = ("shift", "flip", "rotate", "color")
 
 # Only for networks that somebody has trained before.
 STARTS: tuple[str, ...] = ("fresh", "pretrained")
@@ -72,6 +80,44 @@ class Settings:
         return self.start != "fresh" or self.trains != "all"
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a lab measures beside the loss, and what it draws.
+
+    Attributes:
+        name: what the networks do, such as "classification".
+        measure: its name in a run's history, without "train_" or "test_".
+        said: the same in words.
+        curves: the views that are curves: their names and those of what they show in the history.
+        pictures: the other views, each a function of a run that gives a matplotlib figure and its words.
+        augmentations: those that the menu offers.
+        percent: whether values are shown in percent.
+        rates: the learning rates that the panel starts with, by optimizer, where they are others than usual.
+        while_training: whether it is measured on the training pictures too.
+    """
+
+    name: str
+    measure: str
+    said: str
+    curves: dict[str, str]
+    pictures: dict[str, Callable[[LabRun | None], tuple[Figure, str]]]
+    augmentations: tuple[str, ...] = AUGMENTATIONS
+    percent: bool = False
+    rates: dict[str, float] = field(default_factory=dict)
+    while_training: bool = False
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of all, curves first."""
+        return (*self.curves, *self.pictures)
+
+    def value(self, given: float | None) -> str:
+        """A value of the measure as it is shown; "" for none."""
+        if given is None or not math.isfinite(given):
+            return ""
+        return f"{given:.1%}" if self.percent else f"{given:.3f}"
+
+
 @dataclass(eq=False)
 class LabRun:
     """One press on Train.
@@ -82,6 +128,7 @@ class LabRun:
         model: the network; after training, with the weights that training left.
         data: what it was trained on.
         trainer: drives the training.
+        task: what is measured.
         state: "training", "finished", "stopped" or "failed".
     """
 
@@ -90,6 +137,7 @@ class LabRun:
     model: nn.Module
     data: Dataset
     trainer: Trainer
+    task: Task
     state: State = "training"
     _unfinished: Evaluation | None = field(default=None, repr=False)
 
@@ -118,15 +166,18 @@ class LabRun:
 
     @property
     def now(self) -> dict[str, float] | None:
-        """The epoch in progress: "at" (in epochs: 1.5 is half way through the second), "loss", "accuracy"; else None.
+        """The epoch in progress: "at" (in epochs: 1.5 is half way through the second), "loss", and the measure if it
+        is measured while training; else None.
 
-        The two are means over the epoch's batches so far, while the weights were changing.
+        They are means over the epoch's batches so far, while the weights were changing.
         """
         live = self.trainer.live
         if self.state != "training" or live["train_loss"] is None:
             return None
         at = live["epoch"] - 1 + live["batch"] / live["batches"]
-        return {"at": at, "loss": live["train_loss"], "accuracy": live["train_accuracy"]}
+        named = self.task.measure
+        measured = {named: live[f"train_{named}"]} if self.task.while_training else {}
+        return {"at": at, "loss": live["train_loss"], **measured}
 
     def evaluation(self) -> Evaluation | None:
         """What the model said about the pictures that are measured after its last finished epoch.
@@ -180,7 +231,9 @@ def make_run(number: int, settings: Settings, info: ModelInfo, data: Dataset, se
         augment=make_augmentation(settings.augmentation, data.shape[1]),
         seed=seed,
     )
-    return LabRun(number, settings, model, data, trainer)
+    from cnnlab.widgets.lab.pictures import CLASSIFICATION
+
+    return LabRun(number, settings, model, data, trainer, CLASSIFICATION)
 
 
 def train_tick(trainer: Trainer, epoch: int | None) -> bool:
@@ -207,15 +260,18 @@ def make_augmentation(name: str, size: int) -> Any:
     """
     from cnnlab.data import augment
 
-    if name not in AUGMENTATIONS:
-        raise unknown_name("augmentation", name, AUGMENTATIONS)
     makers = {
         "none": lambda: None,
         "shift": lambda: augment.Crop(padding=max(1, size // 10)),
         "flip": lambda: augment.Flip(),
         "rotate": lambda: augment.Rotate(15),
         "cutout": lambda: augment.Cutout(max(1, size // 4)),
+        "warp": lambda: augment.LocalWarp(size / 20),
+        "color": lambda: augment.ColorShift(0.3),
+        "all": lambda: augment.Compose([each() for name, each in makers.items() if name in _MOVING]),
     }
+    if name not in makers:
+        raise unknown_name("augmentation", name, makers)
     return makers[name]()
 
 

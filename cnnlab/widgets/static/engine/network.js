@@ -1,0 +1,32 @@
+import { unpacked } from "./weights.js";
+
+// A network as cnnlab.export_page writes it: { name, layers: [{ op, name, from, act, ... }] }, each layer after those
+// whose places in the list `from` names (-1 is the picture). What a view can run is what it hands over as `kinds`
+// (layers.js has them all under LAYERS and ACTIVATIONS), so that an output carries no other.
+
+export const readNetwork = ({ name, layers }) => ({
+  name,
+  layers: layers.map((layer) => ({
+    ...layer,
+    ...(layer.weight && { weight: unpacked(layer.weight), kernel: layer.weight.shape }),
+    ...(layer.bias && { bias: unpacked(layer.bias) }),
+  })),
+});
+
+// { shape, data } of a picture -> what each layer passes on, in the layers' order. The last is the answer.
+export const passedOn = (network, picture, kinds, activations) => {
+  const values = [];
+  for (const layer of network.layers) {
+    const compute = kinds[layer.op];
+    const activate = activations[layer.act];
+    if (!compute || (layer.act && !activate)) {
+      throw new Error(
+        `layer ${layer.name} of ${network.name} is ${layer.op} ${layer.act || ""}, which nobody handed over.`,
+      );
+    }
+    const own = compute(layer, ...layer.from.map((at) => (at < 0 ? picture : values[at])));
+    if (activate) for (let i = 0; i < own.data.length; i++) own.data[i] = activate(own.data[i]);
+    values.push(own);
+  }
+  return values;
+};
