@@ -169,3 +169,30 @@ def _mask_threshold(key: str | None = None) -> widgets.Explorer:
 
 
 MAKERS["mask_threshold"] = _mask_threshold
+
+
+def _rounded_channels(key: str | None = None) -> widgets.Explorer:
+    """Two layers of three and two channels; the last channel of the first is a hundredth of the others."""
+    loud = [[1.0, -0.5, 0.25], [0.5, -1.0, 0.0], [0.01, -0.002, 0.005]]
+    return widgets.rounded_channels({"loud": loud, "even": [[1.0, -1.0], [0.5, -0.5]]}, key=key)
+
+
+MAKERS["rounded_channels"] = _rounded_channels
+
+
+def _pushed_photo(key: str | None = None) -> widgets.Explorer:
+    """Two photos of one shade each; the gradient changes the answer at the second step, a coin and moving never."""
+    photos = {"dark": numpy.zeros((8, 8, 3), "uint8"), "light": numpy.full((8, 8, 3), 250, "uint8")}
+    same = [(0.9 - 0.01 * step) for step in range(9)]
+    answers = {
+        name: {
+            "sign": [(name, 0.9, 0.9)] + [("gray", 0.6, 0.3 / step) for step in range(1, 9)],
+            "coin": [(name, p, p) for p in same],
+            "moved": [(name, p, p) for p in same],
+        }
+        for name in photos
+    }
+    return widgets.pushed_photo(photos, answers, key=key)
+
+
+MAKERS["pushed_photo"] = _pushed_photo

@@ -70,6 +70,8 @@ NAMES = (
     "nuclei",
     "brain_volume",
     "lenet_live",
+    "far_apart",
+    "anti_aliasing",
 )
 
 
@@ -238,6 +240,9 @@ FACTS = (
     "occlusion_maps",
     "faces",
     "detector_cost",
+    "eight_bits",
+    "pretrained_limits",
+    "shifted_photos",
 )
 
 

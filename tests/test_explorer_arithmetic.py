@@ -603,6 +603,44 @@ def test_a_gates_numbers_and_what_is_said_of_them(node):
     assert node(VIEWS["channel_gates"], "[0, 99, 100, -3].map((x) => m.under(x, 100, 8))") == [0, 7, 7, 0]
 
 
+def test_rounded_channels_are_those_that_python_rounds(node):
+    from torch import nn
+
+    from cnnlab import compress
+
+    weights = np.random.default_rng(1).normal(size=(4, 9)) * np.array([[1], [0.3], [0.1], [0.004]])
+    net = nn.Sequential(nn.Conv2d(1, 4, 3))
+    net[0].weight.data.copy_(torch.tensor(weights).reshape(4, 1, 3, 3))
+    for bits in (8, 4):
+        for per in ("tensor", "channel"):
+            state = json.dumps({"bits": bits, "keep": 100, "per": per})
+            found = node(VIEWS["rounded_channels"], f"m.rounded({state}, {json.dumps(weights.tolist())})")
+            wanted = compress.quantize(net, bits, per=per)[0].weight.detach().flatten(1).numpy()
+            assert np.allclose(found, wanted, atol=1e-5), (bits, per)
+    rows = [[1.0, -0.5], [0.01, 0.0]]
+    ask = f"((r) => m.explain({{ bits: 4 }}, r, m.rounded({{ bits: 4, keep: 100, per: 'tensor' }}, r)))({rows})"
+    said = node(VIEWS["rounded_channels"], ask)
+    assert said.startswith("15 values") and "the worst by 100 %. Of 1 channel nothing is left." in said
+    clipped = node(VIEWS["rounded_channels"], f"m.rounded({{ bits: 4, keep: 50, per: 'tensor' }}, {rows})")
+    assert clipped[0] == pytest.approx([0.5, -0.5])
+
+
+def test_what_is_said_of_a_pushed_photo(node):
+    data = json.dumps(MAKERS["pushed_photo"]().params["data"])
+    states = '[["sign", 0], ["sign", 1], ["coin", 2], ["moved", 3]]'
+    ask = (
+        f"{states}.map(([way, step]) => [m.explain({{ photo: 0, way, step }}, {data}),"
+        f" m.changed({{ photo: 0, way }}, {data})])"
+    )
+    plain, sign, coin, moved = node(VIEWS["pushed_photo"], ask)
+    assert plain[0] == "As it is, the network says “dark”, 90 %."
+    assert sign[0].endswith("as the gradient says: “gray”, 60 %. “dark” has 30 % left of 90 %.")
+    assert sign[1] == "The answer changes first at 0.25 of 255."
+    assert coin[0].endswith("as a coin says: still “dark”, 88 % in place of 90 %.")
+    assert moved == ["The window 6 pixels further right: still “dark”, 87 % in place of 90 %.", coin[1]]
+    assert coin[1] == "Along this way the answer stays the same."
+
+
 def test_a_compressed_layer_takes_the_bytes_that_its_file_does(node):
     """Weights, codebook, bytes in each form, and the error of the output, against cnnlab.compress."""
     from cnnlab import compress

@@ -822,3 +822,45 @@ def test_what_is_told_of_segmentation():
     for count in (2, 8):
         plain, turned, bent = (record[True, "transposed", count, way] for way in ("none", "turns", "elastic"))
         assert f"from {plain:.2f} to {turned:.2f}" in text and bent < turned
+
+
+def test_what_is_told_of_eight_bits():
+    from cnnlab import recorded
+
+    record = recorded("eight_bits")
+    rows = {row["form"].removeprefix("onnx: "): row for row in record["rows"]}
+    kept = {form: round(100 * row["agree"] / record["pictures"]) for form, row in rows.items()}
+    assert (kept["per channel"], kept["per tensor"]) == (96, 86) and record["pictures"] == 300
+    for form in ("per channel", "per tensor"):
+        assert rows[form]["agree by probability"][-1] == rows[form]["of so many"][-1]
+    assert section("Eight bits cost a percent or two") and section("leave them as floats")
+    plain, floats = kept["per tensor"], "per tensor, depthwise stay floats"
+    assert abs(kept[floats] - plain) <= 1 and kept[f"{floats}, loaded as well"] > plain + 5
+    times = ("per channel", "per tensor", "float", "per channel, unsigned")
+    assert [round(rows[form]["processor ms"]) for form in times] == [4, 9, 9, 40]
+    assert "4, 9, 9 and 40" in section("Int8 is faster")
+    one, noise = (kept[f"per channel, ranges of {what}"] for what in ("1 picture", "noise"))
+    assert abs(one - kept["per channel"]) <= 1 and noise < one - 5
+    assert section("Calibrate with as many")
+
+
+def test_what_is_told_of_the_limits():
+    from cnnlab import recorded
+    from cnnlab.results import runs_by
+
+    means = {
+        key: [sum(column) / len(runs) for column in zip(*(run["right_by_distance"] for run in runs), strict=True)]
+        for key, runs in runs_by(recorded("far_apart"), "trained on", "network").items()
+    }
+    assert section("CNNs cannot relate distant things")
+    assert max(means["all", "small"][2:]) < 0.6
+    assert min(min(means["all", name]) for name in ("deep", "dilated", "attention")) > 0.98
+    assert max(means["near", name][-1] for name in ("deep", "dilated")) < 0.75 and means["near", "attention"][-1] > 0.95
+
+    record = recorded("pretrained_limits")
+    pushed = {way: next(row for row in rows if row["by"] == 1) for way, rows in record["ways"].items() if "sign" in way}
+    start = record["plain"]["right"]
+    assert section("Networks are robust to noise")
+    assert pushed["coin's sign"]["right"] > 0.95 * start and pushed["gradient's sign"]["right"] < 0.4 * start
+    both = next(row for row in record["two pictures"] if row["by"] == 8)
+    assert both["fine"] > 3 * both["coarse"] and section("CNNs recognize shapes")
