@@ -37,8 +37,10 @@ class Small(nn.Sequential):
             *(nn.Flatten(), nn.Linear(32, 5)),
         )
         with torch.no_grad():
-            self[0].weight.mul_(torch.logspace(-1.5, 0.5, 8).view(-1, 1, 1, 1))
-            self[1].running_var.copy_(torch.logspace(-3, 1, 8))
+            apart = torch.logspace(-0.4, 0.4, 8)
+            self[0].weight.mul_(apart.view(-1, 1, 1, 1))
+            self[1].running_var.copy_(apart**-2)  # folded in, it spreads the channels twice as far
+            self[5].weight.div_(apart.repeat_interleave(4) ** 2)  # what is small counts as much as what is large
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,18 @@ def test_a_file_of_onnx_is_asked_like_a_network(shipped):
     with pytest.raises(ValueError, match="per='layer' is not known"):
         ship.quantize(out / "model.onnx", out / "x.onnx", pictures, per="layer")
     assert not (out / "x.onnx").exists()
+
+
+@pytest.mark.parametrize(("portable", "most"), [(False, 127), (True, 64)])
+def test_weights_are_signed_and_of_seven_bits_where_they_must_not_overflow(shipped, tmp_path, portable, most):
+    onnx = importlib.import_module("onnx")
+    _, pictures, out, _ = shipped
+    for per in ("tensor", "channel"):
+        ship.quantize(out / "model.onnx", tmp_path / "8.onnx", pictures, per=per, portable=portable)
+        stored = [onnx.numpy_helper.to_array(one) for one in onnx.load(tmp_path / "8.onnx").graph.initializer]
+        weights = [one for one in stored if one.dtype.kind in "iu" and one.dtype.itemsize == 1 and one.ndim > 1]
+        assert weights and {one.dtype.name for one in weights} == {"int8"}
+        assert max(abs(one.astype(int)).max() for one in weights) == most
 
 
 # --- what cannot be exported ----------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, help="side in pixels of what the network sees (default: its own)")
     parser.add_argument("--batches", default="1,8", help="sizes of batches to time (default: 1,8)")
     parser.add_argument("--threads", type=int, default=1, help="of a forward pass (default: 1)")
+    parser.add_argument(
+        "--portable", action="store_true", help="int8 with weights of 7 bits, for processors of before 2019 too"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -48,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pictures = _pictures(preprocess, options.pictures)
         out = Path(options.out or f"{Path(options.model).stem}-shipped")
         said = (lambda line: None) if options.json else (lambda line: print(f"{line} ...", flush=True))
-        report = ship(model, pictures, out, batches=batches, threads=options.threads, say=said)
+        timed = {"batches": batches, "threads": options.threads}
+        report = ship(model, pictures, out, portable=options.portable, **timed, say=said)
         print((out / "report.json").read_text(encoding="utf-8") if options.json else report)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

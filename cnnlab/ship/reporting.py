@@ -126,9 +126,11 @@ class Report:
 
 
 def _time(latency: Latency) -> str:
-    return f"{_digits(latency.median)} ± {_digits((latency.upper - latency.lower) / 2, 1)}"
+    # Three digits of the median, a microsecond at the least, and the spread to the same place.
+    places = 3 if latency.median < 1 else max(0, 3 - len(f"{latency.median:.0f}"))
+    return f"{latency.median:,.{places}f} ± {(latency.upper - latency.lower) / 2:,.{places}f}"
 
 
-def _digits(number: float, count: int = 3) -> str:
-    """So many digits, and all of those before the point."""
-    return f"{number:,.0f}" if number >= 10 ** (count - 1) else f"{number:.{count}g}"
+def _digits(number: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

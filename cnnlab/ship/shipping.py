@@ -30,6 +30,7 @@ def ship(
     out: str | Path,
     *,
     calibration: Tensor | None = None,
+    portable: bool = False,
     batches: Sequence[int] = (1, 8),
     threads: int = 1,
     repeats: int = 25,
@@ -44,6 +45,7 @@ def ship(
         out: folder for the files and ``report.json``; what is in it under these names is replaced.
         calibration: pictures that int8's ranges are taken from; None takes the first half of ``pictures`` for it and
             compares on the rest.
+        portable: int8 that says the same on older processors, as for :func:`quantize`.
         batches: sizes of batches to time.
         threads: of every forward pass. torch's own number is as before afterwards.
         repeats, seconds: as for :func:`cnnlab.convolutions.latency.measure_latency`.
@@ -84,7 +86,7 @@ def ship(
             for form, per in _INT8.items():
                 say(form)
                 path = out / f"model-{form.replace(' ', '-')}.onnx"
-                forms[form] = quantize(files[_ONNX], path, calibration, per=per, threads=threads)
+                forms[form] = quantize(files[_ONNX], path, calibration, per=per, portable=portable, threads=threads)
                 files[form] = path
         except (ShipError, ValueError) as error:
             left_out[form if _ONNX in forms else _ONNX] = str(error)
