@@ -18,7 +18,7 @@ from cnnlab.data.registry import DatasetInfo, Request, register_dataset
 from cnnlab.detection import boxes_of
 from cnnlab.errors import unknown_name
 
-__all__ = ["SHAPE_CLASSES", "KEYPOINT_NAMES", "SHAPES", "load_shapes", "draw_shapes"]
+__all__ = ["SHAPE_CLASSES", "KEYPOINT_NAMES", "SHAPES", "load_shapes", "draw_shapes", "backgrounds", "paint_on"]
 
 # Each function takes x, y (in units of the shape's radius, y downwards) and gives the signed distance
 # in the same unit. Each shape fits the unit circle, so that scale means the same for all of them.

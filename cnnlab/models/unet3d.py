@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["UNet3dVariant", "PUBLISHED", "SMALL", "SLICES", "ConvPair3d", "Join3d", "UNet3d"]
+__all__ = ["Steps", "UNet3dVariant", "PUBLISHED", "SMALL", "SLICES", "ConvPair3d", "Join3d", "UNet3d"]
 
 Steps = tuple[int, int, int]
 
