@@ -311,6 +311,7 @@ def test_one_of_gives_each_picture_one_of_them():
         assert (out == x).float().mean() == kept
 
 
+@pytest.mark.slow
 def test_either_mixup_or_cutmix():
     either = with_classes(OneOf([Mixup(1.0), CutMix(1.0)], p=0.8), 7)
     x, y = batch(400)

@@ -250,6 +250,7 @@ def _is_name(node: ast.AST) -> bool:
     return isinstance(node, ast.Name)
 
 
+@pytest.mark.slow
 def test_what_trains_has_three_scales_that_differ(notebook) -> None:
     """A larger machine does more: each scale gives other numbers, they are used, and the page says what they are."""
     trees = [ast.parse(_without_magics(cell.source)) for cell in code_cells(notebook) if not _is_exercise(cell)]

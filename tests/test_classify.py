@@ -298,6 +298,7 @@ def test_wilson_interval():
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_a_report(tmp_path: Path, monkeypatch, capsys):
     folder = make_folder(tmp_path / "photos & <b>")
     monkeypatch.setattr(command, "pretrained", lambda *_: network())

@@ -315,6 +315,7 @@ def measured(cases: Draw, ours: Callable, theirs: Callable, count: int = CASES) 
     return max(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_equals_torch(name: str, record_property: Callable) -> None:
     worst, case = measured(*IMPLEMENTATIONS[name])

@@ -443,6 +443,7 @@ def by_pycocotools(predictions: list[Objects], truths: list[Objects], classes: i
     return torch.where(precision < 0, torch.nan, precision).mean(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crowds", [False, True])
 def test_coco_as_pycocotools(crowds):
     for seed in range(15):
@@ -723,6 +724,7 @@ def shapes_with_objects(n: int = 12, repeats: int = 1) -> Dataset:
     return Dataset.from_sets("shapes", images[torch.arange(n).repeat(repeats)], images).teaching("objects")
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_of_shapes_by_heart():
     data, net = shapes_with_objects(8, repeats=15), small_net(THREE)
     ways = {"loss": THREE.loss, "metrics": {"map": detection.Precision(partial(THREE.decode, least=0.01), 3)}}

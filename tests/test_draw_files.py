@@ -36,6 +36,7 @@ def test_a_saved_svg_holds_nothing_that_only_a_browser_resolves(kind: str, dark:
     assert {palette.COLORS[name][dark] for name in ("ink", "paper", "blue")} <= colors <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DRAWINGS)
 def test_cairosvg_and_rsvg_convert_draw_the_same(kind: str, tmp_path: Path) -> None:
     path = DRAWINGS[kind]().save(tmp_path / "x.svg")

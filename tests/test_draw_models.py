@@ -65,6 +65,7 @@ def boxes(drawing: Drawing) -> list[tuple[float, float, float, float, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["volumes", "blocks"])
 @pytest.mark.parametrize("name", OURS + THEIRS)
 def test_every_drawing_is_valid_and_legible(name: str, style: str) -> None:

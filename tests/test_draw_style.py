@@ -112,6 +112,7 @@ def bar_figure(count, **size):
     return figure
 
 
+@pytest.mark.slow
 def test_a_chart_is_stored_with_a_layout_for_a_phone(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)

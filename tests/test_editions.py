@@ -326,6 +326,7 @@ KNOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("markup", KNOWN, ids=lambda markup: markup[:24].replace("\n", " "))
 def test_markup_becomes_plain_markdown(markup: str, project: Path) -> None:
     here = Page(Book(project), "book/part/a")

@@ -267,6 +267,7 @@ def test_frozen_and_new_head(data: Dataset, there: torch.device):
 # --- analysis ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "mobilenet_v2"])
 def test_fields_and_summary(name: str, there: torch.device):
     model = cnnlab.create_model(name)

@@ -135,6 +135,7 @@ def random_network(number: int) -> tuple[nn.Module, Tensor]:
     return network.eval(), picture
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_random_layers_are_torch_s(answers):
     asked, wanted = [], []

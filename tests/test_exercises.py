@@ -141,11 +141,13 @@ def _proof(exercise_id: str) -> Proof:
     return prove(exercise_id)
 
 
+@pytest.mark.slow
 def test_it_is_proven(one):
     """Its planted answers, right and wrong, in all forms; each wrong one gets its hint."""
     assert _proof(one.id).wrong >= 3, f"{one.id} has too few wrong answers; three are wanted: .mistake or .wrong"
 
 
+@pytest.mark.slow
 def test_blank_answer_fails_kindly(one, said):
     for blank in (None, ..., (..., ...), [None, ...], {"x": ...}):
         assert said(one.id, blank).startswith("Not attempted yet")
@@ -167,6 +169,7 @@ def test_a_hint_calls_right_only_what_is_right(one):
             assert key in entries.get(hint, {key}), f"{one.id}: {wrong} under {key!r} gets {hint!r}"
 
 
+@pytest.mark.slow
 def test_general_hints_grow_plainer_and_end_at_the_solution(one, said):
     (answer, _), *_ = one.planted()
     replies = [said(one.id, answer) for _ in range(len(one.general) + 2)]
@@ -227,6 +230,7 @@ def _deep(levels=5000):
     return nested
 
 
+@pytest.mark.slow
 def test_no_answer_can_raise(one, said):
     for answer in (
         *map(_raising, (RuntimeError("broken"), SystemExit(1), Breaks(), GeneratorExit(), Mute(), RecursionError())),
@@ -238,6 +242,7 @@ def test_no_answer_can_raise(one, said):
         assert said(one.id, answer).startswith("Not "), answer
 
 
+@pytest.mark.slow
 def test_a_check_leaves_the_reader_as_it_found_him(one):
     """Drawing, switching modes, changing weights: all of it ends with the check."""
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())

@@ -284,6 +284,7 @@ def test_zero_insertion_offers_what_is_possible(node):
     assert [own["output_padding"]["high"] for own in found] == [0, 0, 2, 2]
 
 
+@pytest.mark.slow
 def test_every_view_is_a_module_that_exports_explore(node):
     kinds = {name: node(view, "typeof m.explore") for name, view in VIEWS.items()}
     assert kinds == dict.fromkeys(VIEWS, "function")
@@ -547,6 +548,7 @@ def test_three_knobs_count_as_the_model_does(node):
     assert "1.00 times B0’s" in spoken and "16 blocks" in spoken
 
 
+@pytest.mark.slow
 def test_a_dense_plan_and_its_rival_cost_what_the_models_do(node):
     """Three of the paper's networks and one of nobody's; what is kept is compared with what autograd keeps."""
     from cnnlab.chapters.densenet.dense_plan import PANEL, _blocks, _channels

@@ -33,6 +33,7 @@ def told_by(code: str):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_every_package_is_there_after_import_cnnlab():
     # In one process that forgets cnnlab (not torch) in between: else one package would bring the next along.
     found = told_by(f"""
@@ -102,6 +103,7 @@ def test_all_says_what_is_public(path: Path):
     assert len(listed) == len(set(listed))
 
 
+@pytest.mark.slow
 def test_completion_offers_what_is_public():
     """In IPython and Jupyter, with jedi and without: also of modules that a package imports, or a reader does."""
     offered = told_by("""

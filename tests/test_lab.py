@@ -177,6 +177,7 @@ def test_train_twice_begins_one_run(lab):
 # Several runs
 
 
+@pytest.mark.slow
 def test_runs_are_compared(lab):
     lab.train()
     tick_to_the_end(lab)
@@ -219,6 +220,7 @@ def test_clear_during_a_run_keeps_that_run(lab):
     assert lab.runs[0].state == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_augmentation_trains(lab, name):
     lab.panel.augmentation.value = name
@@ -483,6 +485,7 @@ def test_widgets_where_somebody_is_there_and_a_poster_elsewhere(lab, monkeypatch
     assert _displayed(lab, monkeypatch, _Kernel(False)) is lab.panel
 
 
+@pytest.mark.slow
 def test_committed_output_is_the_poster():
     """As the book's outputs are made: nbclient executes, and no widget is in what it stores."""
     nbformat = pytest.importorskip("nbformat")

@@ -100,6 +100,7 @@ def test_a_loader_trains_as_the_set_in_memory_does(data: Dataset, kind: str) -> 
     assert "test_images" not in run.config and run.tested is None and "not_repeatable" not in run.provenance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("generator", [False, True])
 def test_a_loader_that_draws_repeats_and_resumes(data: Dataset, tmp_path: Path, workers: int, generator: bool) -> None:
@@ -220,6 +221,7 @@ def ending(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), *layers)
 
 
+@pytest.mark.slow
 def test_several_labels() -> None:
     x = images()
     y = torch.stack([x.mean((1, 2, 3)) > 0.5, x[:, 0, 0, 0] > 0.5], 1).float()

@@ -78,6 +78,7 @@ class Lenet(nn.Module):
 # --- the way back --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_EACH)
 def test_torchvision_takes_the_names_and_shapes(name: str):
     with on_meta():
@@ -86,6 +87,7 @@ def test_torchvision_takes_the_names_and_shapes(name: str):
     assert [(key, tensor.shape) for key, tensor in state.items()] == [(k, t.shape) for k, t in wanted.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_NUMBERS)
 def test_torchvisions_state_dict_comes_in_and_goes_out_to_the_bit(name: str):
     ours = filled(name)
@@ -152,6 +154,7 @@ def test_a_changed_network_does_not_go_out():
 # --- files and state dicts -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pth", "safetensors", "lightning", "parallel", "ours", "checkpoint", "compiled"])
 def test_ones_own_file_is_a_model_in_one_line(kind: str, tmp_path: Path):
     name = "resnet18" if kind == "pth" else "squeezenet1_1"
@@ -221,6 +224,7 @@ def alphabetical(model: nn.Module) -> dict[str, torch.Tensor]:
     return dict(sorted(model.state_dict().items()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "model", "message"),
     [

@@ -186,6 +186,7 @@ def test_copies_and_files(name: str, less: bool):
 
 
 # Tracing takes ten times as long as computing.
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "less"), WHOLE_TOO)
 def test_compile_and_export(name: str, less: bool):
     torch.manual_seed(0)

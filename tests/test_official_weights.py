@@ -318,6 +318,7 @@ def test_an_interrupted_download_is_continued(published: Published):
     assert [file.suffix for file in published.cached()] == [Path(part.stem).suffix]
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_damaged_file_is_fetched_again_and_a_good_one_needs_no_network(published: Published):
     published.load()
@@ -381,6 +382,7 @@ class Malice:
         return (pytest.fail, ("a checkpoint ran code",))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_timms_own_site_cannot_run_code(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

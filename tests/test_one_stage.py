@@ -191,6 +191,7 @@ def test_the_published_network():
     assert sizes == [32, 40, 51, 64, 81, 102, 128, 161, 203, 256, 323, 406, 512, 645, 813]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grid", "one map", "pyramid"])
 def test_small_detectors_learn_a_few_pictures(kind):
     with torch.random.fork_rng(devices=[]):

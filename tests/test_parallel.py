@@ -62,6 +62,7 @@ def close(history: list[dict], other: list[dict]) -> bool:
 # --- an update is that of the whole batch ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_whole_batch(ranks: tuple[dict, dict]) -> None:
     """The last batch of an epoch too, of which one process has two pictures and the other one."""
     gradients = Gradients()

@@ -64,6 +64,7 @@ def test_a_photograph_from_the_menu(lab, network):
     assert '<img alt="' in shown and "What was read of cat" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_a_file_in_every_lossless_kind_and_from_everywhere(lab, tmp_path, server, kind):
     content = cat(kind)

@@ -29,6 +29,7 @@ def test_every_package_stands_on_a_page():
     assert sorted(TOLD) == sorted([*PACKAGES, "cnnlab"]), "a page in book/reference holds `.. package:: cnnlab.name`"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", [*PACKAGES, "cnnlab"])
 def test_its_sources_are_read_as_python_does(package: str):
     """The same names, in the same order, with the same docstrings and parameters."""

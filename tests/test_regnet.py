@@ -66,6 +66,7 @@ def test_activations_are_what_the_convolutions_put_out():
     assert sum(found) == cost(design, WINDOW[2]).activations
 
 
+@pytest.mark.slow
 def test_what_no_space_holds_is_refused():
     with pytest.raises(ValueError, match="space='B' is not known"):
         sample("B", "0", *WINDOW)

@@ -32,6 +32,7 @@ def tick_to_the_end(lab, at_most=400) -> None:
     raise AssertionError(f"still training after {at_most} ticks: {lab.panel.said}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LABS)
 def test_train_runs_to_the_end_and_pictures_improve(kind):
     lab = made(kind)

@@ -29,6 +29,7 @@ def committed() -> list[tuple[str, str]]:
 COMMITTED = committed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [html for _, html in COMMITTED], ids=[name for name, _ in COMMITTED])
 def test_each_committed_explorer_has_a_fresh_still(output):
     still = stills.held(output)

@@ -137,6 +137,7 @@ def test_a_frozen_network_can_be_compiled_and_exported():
     assert torch.allclose(program.module()(x), model(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -320,6 +321,7 @@ extract_features(model, data.train, {file!r}, preprocess=data.preprocess, batch_
 """
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_goes_on(tmp_path: Path):
     file = tmp_path / "f.h5"
     root = str(Path(__file__).parents[1])

@@ -127,6 +127,7 @@ def missing_from_picture(html: str) -> list[str]:
     return missing if anything else [*missing, "anything to see"]
 
 
+@pytest.mark.slow
 def test_every_figure_keeps_its_picture_its_words_and_a_numbered_caption(path: Path) -> None:
     numbers, captions = [], []
     for cell, html in outputs(path):
@@ -160,6 +161,7 @@ def test_every_table_and_note_keeps_all_that_it_says(path: Path) -> None:
                 assert after.tags.count(tag) == before.tags.count(tag), f"code cell {cell}: {tag}"
 
 
+@pytest.mark.slow
 def test_every_explorer_keeps_a_still_of_its_first_state_and_says_how_to_run_it(path: Path) -> None:
     for cell, html in outputs(path):
         if kind(html) == "explorer":

@@ -109,6 +109,7 @@ class Needing(nn.Module):
 # --- one way of preparing pictures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 1])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_every_kind_of_picture_is_seen_as_in_training(kinds: Path, fit: str, channels: int) -> None:
@@ -322,6 +323,7 @@ print(json.dumps([found.probabilities.tolist(), list(found.paths), model.classes
 """
 
 
+@pytest.mark.slow
 def test_loaded_in_another_process_without_the_data_it_says_the_same_to_the_bit(trained: tuple, tmp_path: Path) -> None:
     model, _, run = trained
     put_kinds(tmp_path / "new")
@@ -338,6 +340,7 @@ def test_loaded_in_another_process_without_the_data_it_says_the_same_to_the_bit(
     assert before.probabilities.std() > 0.001  # the pictures are told apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5_1998", "squeezenet1_1", "mobilenet_v3_small", "googlenet"])
 def test_networks_of_every_kind_come_back(name: str, tmp_path: Path) -> None:
     model = cnnlab.create_model(name, num_classes=3)

@@ -56,6 +56,7 @@ TABLE = [  # the authors' table of models, "#params" and "FLOPs"
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "millions", "macs", "rounding"), TABLE)
 def test_parameters_and_macs_of_the_papers_table(name: str, millions: str, macs: float, rounding: float):
     model = create_on_meta(name)

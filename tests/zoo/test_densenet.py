@@ -145,6 +145,7 @@ def test_depths_of_cifar(name: str):
     assert variant.stem == (2 * variant.growth if variant.bottleneck else 16)  # section 4.2 of the paper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [121, 169, 201, 264])
 def test_sizes_of_table_1(depth: int):
     model = create_on_meta(f"densenet{depth}").eval()

@@ -107,6 +107,7 @@ TABLE_2 = [  # input size (from the authors' program), "#Params", "#FLOPs"
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "row"), list(enumerate(TABLE_2)))
 def test_parameters_and_macs_of_the_papers_table_2(number: int, row: tuple[int, str, float]):
     size, millions, flops = row

@@ -47,6 +47,7 @@ def _later(first: nn.Module, second: nn.Module) -> None:
         unit.conv.padding = (unit.kernel // 2,) * 2 if unit.stride == 1 else (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "row"), list(enumerate(TABLE)))
 def test_parameters_macs_and_accuracy_of_the_authors_table(number: int, row: tuple[int, str, float, float]):
     size, millions, adds, top1 = row

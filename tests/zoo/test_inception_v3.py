@@ -112,6 +112,7 @@ def test_depth():
     assert depth(network) - depth(network.auxiliary) == 48
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [299, 331])
 def test_the_head_in_training_mode_equals_the_reference(side: int):
     theirs, ours = torchvision_module(), cnnlab.create_model("inception_v3")

@@ -92,6 +92,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_networks_of_the_papers_figures_15_and_16(name: str):
     depths, widths, group_width, millions, flops = FIGURES[name]
