@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,18 @@ from cnnlab.errors import reason_of
 from cnnlab.files import replacing
 from cnnlab.modes import evaluating
 
-__all__ = ["ShipError", "FAR", "export", "export_to", "answer", "distance", "blame", "check_close", "program_of"]
+__all__ = [
+    "ShipError",
+    "FAR",
+    "export",
+    "export_to",
+    "answer",
+    "distance",
+    "blame",
+    "check_close",
+    "program_of",
+    "quiet",
+]
 
 FAR = 1e-4  # how far an exported network's numbers may be from its own, as a share of the largest
 
@@ -70,9 +83,22 @@ def program_of(model: nn.Module, *inputs: Any) -> torch.export.ExportedProgram:
     free = tuple(
         {0: batch} if isinstance(each, Tensor) and each.ndim and each.shape[0] == count else None for each in inputs
     )
-    with warnings.catch_warnings(), torch.no_grad():
+    # Some versions log what the error says as well.
+    with warnings.catch_warnings(), torch.no_grad(), quiet("torch.fx.experimental.symbolic_shapes"):
         warnings.simplefilter("ignore")
         return torch.export.export(model, tuple(inputs), dynamic_shapes=(free,) if _variadic(model) else free)
+
+
+@contextmanager
+def quiet(name: str | None = None) -> Iterator[None]:
+    """This logger, the root's without a name, says errors alone; afterwards what it said before."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _variadic(model: nn.Module) -> bool:

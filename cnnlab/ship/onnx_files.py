@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from cnnlab.errors import reason_of, unknown_name, whole_number
 from cnnlab.files import replacing
 from cnnlab.modes import evaluating
-from cnnlab.ship.exporting import blame, check_close, export, program_of
+from cnnlab.ship.exporting import blame, check_close, export, program_of, quiet
 
 __all__ = ["OnnxNetwork", "to_onnx", "quantize"]
 
@@ -156,27 +155,23 @@ def _quantized(
             batch = next(self.batches, None)
             return None if batch is None else {name: batch.cpu().float().numpy()}
 
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises to do what the next line does
     try:
-        # Batch norms go into the convolutions before them, or each would be rounded by itself.
-        quant_pre_process(str(path), str(simpler), skip_symbolic_shape=True)
-        quantize_static(
-            str(simpler),
-            str(out),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            **ways,
-        )
+        with quiet():  # it advises to do what the next line does
+            # Batch norms go into the convolutions before them, or each would be rounded by itself.
+            quant_pre_process(str(path), str(simpler), skip_symbolic_shape=True)
+            quantize_static(
+                str(simpler),
+                str(out),
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                **ways,
+            )
     except Exception as error:
         raise ValueError(
             f"path={str(path)!r} cannot be quantized: {reason_of(error)} Give a file that to_onnx wrote, of floats."
         ) from None
-    finally:
-        root.setLevel(level)
 
 
 def _converted(program: torch.export.ExportedProgram) -> Any:
