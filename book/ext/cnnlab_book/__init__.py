@@ -62,6 +62,8 @@ from tools import editions  # noqa: E402
 from tools.chapters import editions_branch, notebooks, site  # noqa: E402
 from tools.editions import Book, Unresolved, edition  # noqa: E402
 
+from . import weeks  # noqa: E402
+
 # Scripts that the book has no use for. Thebe needs a server elsewhere and is added twice, which raises on every page.
 UNUSED_SCRIPTS = ("sphinx-thebe.js", "design-tabs.js")
 # The DOCUMENTATION_OPTIONS lines serve a version switcher, and would run before the deferred file that defines it.
@@ -250,6 +252,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     formulas.setup(app)
     contents.setup(app)
+    weeks.setup(app)
     reference.setup(app)
     app.connect("config-inited", _configure, priority=100)
     app.connect("builder-inited", _start)
