@@ -3,8 +3,8 @@
 A paper compares its network with those before it, at its own size and by its own recipe. Here each family runs at the
 size of ResNet-14 for pictures of 32 pixels (n = 2 of He et al., 2016, section 4.2), 26.4 million multiply-accumulates
 a picture, within a tenth: the family's own blocks and plan, fewer or narrower. All have AdamW with one rate, one
-schedule, flips and shifts, and batch norms that keep a tenth of each batch. What the race cannot say: who would win at a hundred times the size, with a million
-pictures, or with a rate tuned for each.
+schedule, flips and shifts, and batch norms that keep a tenth of each batch. What the race cannot say: who would win at
+a hundred times the size, with a million pictures, or with a rate tuned for each.
 
 The "laptop" scale has a part of CIFAR-10 and few epochs, and takes hours on one core all the same: it goes on
 where it was stopped, and has every racer once before any has a second seed. "gpu" has all pictures and 60 epochs.
