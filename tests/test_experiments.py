@@ -242,6 +242,7 @@ FACTS = (
     "detector_cost",
     "eight_bits",
     "pretrained_limits",
+    "photo_in_page",
     "shifted_photos",
 )
 

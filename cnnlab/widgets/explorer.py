@@ -26,7 +26,7 @@ from cnnlab.draw.palette import css_variables
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.shorten import shorten
 
-__all__ = ["whole", "Explorer"]
+__all__ = ["whole", "bundle", "Explorer"]
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -79,9 +79,11 @@ def _module(file: Path) -> tuple[dict[str, str], dict[str, Path]]:
     return definitions, imported
 
 
-@cache
-def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
-    """A view and what it imports as one script without imports: only definitions in use, each after those it uses.
+def bundle(*roots: tuple[Path, str]) -> str:
+    """Names of modules and what they use as one script without imports, each definition after those it uses.
+
+    Args:
+        roots: modules and the names that are wanted of them.
 
     Raises:
         ValueError: for a name that no module defines, or that two modules define.
@@ -106,9 +108,15 @@ def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
         written[name] = definitions[name]
         return None
 
-    write(core, "start")
-    write(view, "explore")
+    for module, name in roots:
+        write(module, name)
     return "\n".join(written.values())
+
+
+@cache
+def _bundle(view: Path, core: Path = _STATIC / "core.js") -> str:
+    """A view and what it imports, of which only what is used goes into an output."""
+    return bundle((core, "start"), (view, "explore"))
 
 
 @cache

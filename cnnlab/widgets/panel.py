@@ -39,7 +39,8 @@ The options of ``panel``, all but ``kinds`` and ``layout`` optional, all pure:
 
 - ``kinds``: the makers of the controls declared, imported from panel.js, so that an output carries no other: sliding
   (for `Slider`), choosing (`Choice`), listing (`Select`), toggling (`Toggle`), counting (`Count`), typing (`Numbers`),
-  searching (`Search`), picking (`Pick`), stepping (`Steps`), and drawing of pad.js (`Pad`);
+  searching (`Search`), picking (`Pick`), stepping (`Steps`), drawing of pad.js (`Pad`), and photographing of camera.js
+  (`PhotoInput`);
 - ``limits(state, data)`` -> {name: {low, high, values, hidden}}: what a control offers now; values are put within;
 - ``settle(state, moved, data)`` -> what else changes with it; ``moved`` names the control, or is "preset" or "place";
 - ``steps(state, data)`` -> {count, at, to(number) -> change, end}: for a `Steps`; ``end`` is where Finish goes;
@@ -76,6 +77,7 @@ __all__ = [
     "Pick",
     "Steps",
     "Pad",
+    "PhotoInput",
     "Panel",
 ]
 
@@ -281,6 +283,20 @@ class Pad(Control):
                     f"{self.name}[{number}]={stroke!r} is no stroke; give x, y, x, y, ..., each from 0 to 1."
                 )
         return [list(stroke) for stroke in value]
+
+
+@dataclass(frozen=True)
+class PhotoInput(Control):
+    """A button on which a photograph of the reader's is chosen, dropped or pasted, and one for the camera.
+
+    The view's state gets it as ``own`` ({key, data, width, height, name}; RGBA, upright, on white), ``picture`` becomes
+    "", and what cannot be read is told in ``problem``: three variables of the panel.
+    """
+
+    kind = "photographing"
+    holds = False
+    name: str
+    label: str
 
 
 @dataclass(frozen=True)

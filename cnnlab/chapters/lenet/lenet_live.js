@@ -3,7 +3,7 @@ import { average_pool, conv, dense, flatten, relu, softmax, tanh } from "../../w
 import { passedOn, readNetwork } from "../../widgets/static/engine/network.js";
 import { drawing } from "../../widgets/static/pad.js";
 import { choosing, listing, painting, panel, picking, sliding } from "../../widgets/static/panel.js";
-import { board, image } from "../../widgets/static/photo.js";
+import { board, image, sheet } from "../../widgets/static/photo.js";
 
 const SIDE = 28;
 const BOX = 20; // what MNIST's digits were fitted into
@@ -161,21 +161,6 @@ export const reckon = ({ layer, map, x, y }, own, shares) => {
 
 // --- pictures --------------------------------------------------------------------------------------------------------
 
-// Square maps or patches beside each other, a pixel apart: what color(value) gives, and nothing in between
-const sheet = (values, tiles, wide, tall, across, color) => {
-  const [columns, rows] = [Math.min(tiles, across), Math.ceil(tiles / across)];
-  const [width, height] = [columns * (wide + 1) - 1, rows * (tall + 1) - 1];
-  const all = image(width, height, () => 0);
-  for (let i = 0; i < width * height; i++) {
-    const [row, column] = [Math.floor(i / width), i % width];
-    const [v, u] = [row % (tall + 1), column % (wide + 1)];
-    const tile = Math.floor(row / (tall + 1)) * columns + Math.floor(column / (wide + 1));
-    const gap = v === tall || u === wide || tile >= tiles;
-    all.data.fill(gap ? 0 : color(values[(tile * tall + v) * wide + u]), 4 * i, 4 * i + 3);
-    all.data[4 * i + 3] = gap ? 0 : 255;
-  }
-  return all;
-};
 const gray = (v) => 127.5 * (1 + v);
 const scaled = (values, color = gray) => {
   const peak = Math.max(1e-9, ...values.map(Math.abs));

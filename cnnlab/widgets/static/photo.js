@@ -10,6 +10,22 @@ export const image = (width, height, color) => {
   return { data, width, height };
 };
 
+// Square maps or patches beside each other, a pixel apart: what color(value) gives, and nothing in between
+export const sheet = (values, tiles, wide, tall, across, color) => {
+  const [columns, rows] = [Math.min(tiles, across), Math.ceil(tiles / across)];
+  const [width, height] = [columns * (wide + 1) - 1, rows * (tall + 1) - 1];
+  const all = image(width, height, () => 0);
+  for (let i = 0; i < width * height; i++) {
+    const [row, column] = [Math.floor(i / width), i % width];
+    const [v, u] = [row % (tall + 1), column % (wide + 1)];
+    const tile = Math.floor(row / (tall + 1)) * columns + Math.floor(column / (wide + 1));
+    const gap = v === tall || u === wide || tile >= tiles;
+    all.data.fill(gap ? 0 : color(values[(tile * tall + v) * wide + u]), 4 * i, 4 * i + 3);
+    all.data[4 * i + 3] = gap ? 0 : 255;
+  }
+  return all;
+};
+
 // A painted picture with its name above it, and over it what marks the chosen pixel.
 export const board = (own, name, label, over, attrs) =>
   el(

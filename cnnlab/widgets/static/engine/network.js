@@ -13,20 +13,21 @@ export const readNetwork = ({ name, layers }) => ({
   })),
 });
 
+// What one layer passes on, of what those before it did, which are `values` (or `picture`).
+export const passed = (layer, values, picture, kinds, activations) => {
+  const compute = kinds[layer.op];
+  const activate = activations[layer.act];
+  if (!compute || (layer.act && !activate)) {
+    throw new Error(`layer ${layer.name} is ${layer.op} ${layer.act || ""}, which nobody handed over.`);
+  }
+  const own = compute(layer, ...layer.from.map((at) => (at < 0 ? picture : values[at])));
+  if (activate) for (let i = 0; i < own.data.length; i++) own.data[i] = activate(own.data[i]);
+  return own;
+};
+
 // { shape, data } of a picture -> what each layer passes on, in the layers' order. The last is the answer.
 export const passedOn = (network, picture, kinds, activations) => {
   const values = [];
-  for (const layer of network.layers) {
-    const compute = kinds[layer.op];
-    const activate = activations[layer.act];
-    if (!compute || (layer.act && !activate)) {
-      throw new Error(
-        `layer ${layer.name} of ${network.name} is ${layer.op} ${layer.act || ""}, which nobody handed over.`,
-      );
-    }
-    const own = compute(layer, ...layer.from.map((at) => (at < 0 ? picture : values[at])));
-    if (activate) for (let i = 0; i < own.data.length; i++) own.data[i] = activate(own.data[i]);
-    values.push(own);
-  }
+  for (const layer of network.layers) values.push(passed(layer, values, picture, kinds, activations));
   return values;
 };

