@@ -106,6 +106,8 @@ DATA_HEAVY = {"kernel_playground": 17_000, "channel_mixer": 17_000, "family_tree
 DATA_HEAVY |= {"model_chart": 9_900, "imagenet_classes": 17_000, "sketch_network": 9_400, "augment_photo": 38_500}
 # Two trained networks: 44,426 weights in two bytes each, 109,386 in one. The script brings the engine that runs them.
 DATA_HEAVY |= {"lenet_live": 217_000}
+# Six photographs of 256 pixels as JPEG, and sixteen maps of one of them.
+DATA_HEAVY |= {"your_photo": 100_000}
 SCRIPT_HEAVY = {"lenet_live": 21_500}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import _json, bundle
 
-__all__ = ["NETWORKS", "network_page", "network_file", "network_version"]
+__all__ = ["ENGINE", "NETWORKS", "network_page", "network_file", "network_version"]
 
 ENGINE = Path(__file__).resolve().parent / "static" / "engine"
 # Name -> the installed package that has its weights, and the layers of which it is looked into.
@@ -63,11 +63,17 @@ def network_version(name: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def network_file(name: str) -> str:
-    """The text of the file: JavaScript that puts the network where the page looks for it."""
+def network_file(name: str, page: dict[str, Any] | None = None) -> str:
+    """The text of the file: JavaScript that puts the network where the page looks for it.
+
+    Args:
+        name: of ``NETWORKS``, and the place.
+        page: as :func:`network_page` gives it; None for that of the name.
+    """
     brain = f"() => {{\n{_brain()}\nreturn answering;\n}}"
     place = f"window.cnnlabNetworks[{_json(name)}]"
-    return f'(() => {{\n"use strict";\n{place} = {{ brain: {brain}, network: {_json(network_page(name))} }};\n}})();\n'
+    network = _json(network_page(name) if page is None else page)
+    return f'(() => {{\n"use strict";\n{place} = {{ brain: {brain}, network: {network} }};\n}})();\n'
 
 
 def _brain() -> str:

@@ -57,6 +57,11 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
     with visit(f"{http_site}/{name}", reduced_motion="reduce") as seen:
         page = seen.page
         seen.check()
+        # Before anything is scrolled to, which brings what comes only when it is near.
+        with subtests.test("weight"):
+            weight = seen.weight()
+            record_property("compressed_bytes", weight)
+            assert weight < HEAVIEST, f"{weight:,} bytes compressed on first load"
         with subtests.test("formulas and pictures"):
             assert page.evaluate(UNRENDERED_MATH) == []
             assert page.evaluate(UNNAMED_PICTURES) == []
@@ -69,10 +74,6 @@ def test_page_over_http(visit: Any, http_site: str, name: str, record_property: 
                 check_folds(page)
         with subtests.test("nothing is cut"):
             check_nothing_is_cut(page)
-        with subtests.test("weight"):
-            weight = seen.weight()
-            record_property("compressed_bytes", weight)
-            assert weight < HEAVIEST, f"{weight:,} bytes compressed on first load"
         page.evaluate(THINNED)
         with subtests.test("accessible in light"):
             assert axe_violations(page) == []

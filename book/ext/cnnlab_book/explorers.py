@@ -1,25 +1,34 @@
-"""Explorers that carry a trained network as files, so that a page's first load does not wait for them.
+"""Explorers that carry or ask for a trained network: files, so that a page's first load does not wait for them.
 
-In a notebook such an output is whole. In the built page its script comes when the reader comes near, by a script
-element, which browsers allow on file:// too.
+In a notebook an explorer's output is whole. In the built page a large script comes when the reader comes near, by a
+script element, which browsers allow on file:// too. A pretrained network that an explorer names is written out of the
+installed package that has it; the page says where it lies, and the explorer takes it when it is asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
-LARGE = 200_000  # characters of a script; smaller ones stay where they are
+from cnnlab.widgets.networks import NETWORKS, network_file, network_version
+
+logger = logging.getLogger(__name__)
+
+LARGE = 120_000  # characters of a script; smaller ones stay where they are
 FOLDER = "_images/explorers"
 
 _SCRIPT = re.compile(
     r'<script>\n(\(\(\) => \{\n"use strict";\n(?:(?!</script>).)*)\n</script>',
     re.DOTALL,
 )
+_NETWORK = re.compile(r'"network":"(\w+)"')
 _START = re.compile(r'start\("(cnnlab-[0-9a-f]{10})",')
 # A screen and a half before it is seen.
 _LOADER = """<script>
@@ -51,4 +60,38 @@ def file_explorers(
         )
 
     if context.get("body"):
+        asked = [
+            name
+            for name in dict.fromkeys(_NETWORK.findall(context["body"]))
+            if name in NETWORKS
+        ]
+        places = {
+            name: context["pathto"](path, 1)
+            for name in asked
+            if (path := network_path(name, Path(app.outdir)))
+        }
         context["body"] = _SCRIPT.sub(filed, context["body"])
+        if places:
+            said = json.dumps(places, separators=(",", ":"))
+            context["body"] = (
+                f"<script>window.cnnlabNetworks={said};</script>\n{context['body']}"
+            )
+
+
+def network_path(name: str, outdir: Path) -> str | None:
+    """Where the file of a network lies below ``outdir``, written if it is not there; None without its package."""
+    try:
+        path = f"{FOLDER}/{name}-{network_version(name)}.js"
+    except PackageNotFoundError as error:
+        logger.info(
+            "%s is not installed: the page's explorer says that the network is not there",
+            error.name,
+        )
+        return None
+    target = outdir / path
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for old in target.parent.glob(f"{name}-*.js"):
+            old.unlink()
+        target.write_text(network_file(name), encoding="utf-8")
+    return path

@@ -1,7 +1,7 @@
-import { bytes, el, percent, range, svg, tidy } from "../../widgets/static/core.js";
 import { photographing, pictureAt } from "../../widgets/static/camera.js";
+import { bytes, el, percent, svg, tidy } from "../../widgets/static/core.js";
 import { listing, painting, panel, presses, pressing } from "../../widgets/static/panel.js";
-import { board, image, sheet } from "../../widgets/static/photo.js";
+import { image, sheet } from "../../widgets/static/photo.js";
 
 // A network that answers in the page about photographs (static/engine/brain.js), which the built book has as a file. What
 // it says is put into the state by `heard`, and the view is a function of that; `thinking` at the end does the rest.
@@ -33,11 +33,11 @@ export const heard = (state, message) => {
 
 const named = ([name, share]) => `${name} (${percent(100 * share)})`;
 export const says = (state, data) => {
-  const [first, second] = (current(state, "answer") || data.photos[state.picture] || {}).top || [];
+  const [first, second] = (current(state, "answer") || data.photos[state.picture])?.top || [];
   if (!first) return state.own ? "Your photo. The network looks at it." : "Choose a photo.";
   const where = state.picture ? data.photos[state.picture].label : "your photo";
   const fresh = current(state, "answer");
-  const when = fresh ? `, in ${tidy(fresh.ms / 1000)} s in this page` : ", recorded when the book was made";
+  const when = fresh ? `, after ${tidy(fresh.ms / 1000)} s in this page` : ", recorded when the book was made";
   return `EfficientNet-Lite0 takes ${where} for: ${named(first)}, then ${named(second)}${when}.`;
 };
 export const status = (state, data) => {
@@ -45,7 +45,7 @@ export const status = (state, data) => {
   const cover = current(state, "cover");
   if (problem) return problem;
   if (network === "absent") {
-    return "In the built book the network answers in the page itself, also about photos of yours. Here, run the photo lab below.";
+    return "In the built book the network answers here, about your photos too. In a notebook, the photo lab below does.";
   }
   if (network === "called") return `The network comes: ${data.megabytes} MB, once.`;
   if (done !== null) return `It looks: ${Math.round(100 * done)} % of its layers are done.`;
@@ -53,7 +53,7 @@ export const status = (state, data) => {
   if (cover) {
     const sure = current(state, "answer").top[0][1];
     const low = Math.min(...cover.shares.filter((share) => share >= 0));
-    return `The more orange, the more is lost where a gray square lies: from ${percent(100 * sure)} down to ${percent(100 * low)} at the worst place.`;
+    return `What stays clear carries the answer: a gray square there took it from ${percent(100 * sure)} to ${percent(100 * low)}.`;
   }
   return network === "ready"
     ? "No photo leaves this page: the network came to it."
@@ -65,27 +65,28 @@ export const status = (state, data) => {
 // How much of the first answer's share goes when a square is covered, 0 to 1
 export const lost = (share, sure) => Math.max(0, Math.min(1, 1 - share / Math.max(sure, 1e-9)));
 
+// From where to where the picture lies nearest to the middle of a square, of seven that overlap by half
+export const edges = (place) => {
+  const step = (SIDE * 3) / 4 / (ACROSS - 1);
+  const from = SIDE / 8 + (place - 0.5) * step;
+  return [place ? from : 0, place < ACROSS - 1 ? from + step : SIDE];
+};
+
 const seenPicture = (state, data) => {
   const href = data.photos[state.picture]?.jpeg || current(state, "answer")?.href;
   const cover = current(state, "cover");
   const answer = current(state, "answer");
-  const side = SIDE / 4;
-  const step = (SIDE - side) / (ACROSS - 1);
   const at = state.picture ? { x: -EDGE, y: -EDGE, width: SIDE + 2 * EDGE } : { x: 0, y: 0, width: SIDE };
   return svg(
     "svg",
     { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "yp-seen", "aria-hidden": "true" },
     href && svg("image", { href, ...at, height: at.width, preserveAspectRatio: "none" }),
-    cover?.shares.map((share, i) =>
-      svg("rect", {
-        x: side / 2 + ((i % ACROSS) - 0.5) * step,
-        y: side / 2 + (Math.floor(i / ACROSS) - 0.5) * step,
-        width: step,
-        height: step,
-        class: "yp-lost",
-        "fill-opacity": (0.9 * lost(share, answer.top[0][1])).toFixed(2),
-      }),
-    ),
+    cover?.shares.map((share, i) => {
+      const [x, y] = [edges(i % ACROSS), edges(Math.floor(i / ACROSS))];
+      const place = { x: x[0], y: y[0], width: x[1] - x[0], height: y[1] - y[0] };
+      const veil = 0.85 * (1 - lost(share, answer.top[0][1]));
+      return svg("rect", { ...place, class: "yp-veil", "fill-opacity": veil.toFixed(2) });
+    }),
   );
 };
 
@@ -117,16 +118,18 @@ export const view = (state, width, data) => {
   const mine = (maps) => maps?.stage === state.stage && maps;
   const maps = mine(current(state, "maps")) || mine(kept?.maps);
   const across = width < 480 ? 4 : 8;
-  const blank = { data: new Uint8ClampedArray(4), width: 1, height: 1 };
+  // As large as the maps that come, so that nothing moves then
+  const blank = image(8 * across - 1, 8 * (16 / across) - 1, () => 0);
+  blank.data.fill(0);
   return {
     text: says(state, data),
     hint: status(state, data),
     parts: {
       seen: seenPicture(state, data),
-      answers: answers((current(state, "answer") || kept || {}).top || []),
+      answers: answers((current(state, "answer") || kept)?.top || []),
       deeds: deeds(state, data),
       named: maps
-        ? `The ${maps.channels.length} strongest of ${data.stages[state.stage].maps} maps, ${maps.side} × ${maps.side} each`
+        ? `${maps.channels.length} strongest maps of ${data.stages[state.stage].maps}, ${maps.side} × ${maps.side} each`
         : "Its maps come with the network.",
     },
     images: { maps: maps ? sheet(maps.tiles, maps.channels.length, maps.side, maps.side, across, (v) => v) : blank },
@@ -143,7 +146,12 @@ const comes = (name) =>
     const script = el("script", {
       src: found(),
       onload: () => then(found()),
-      onerror: () => fail(new Error("The network's file did not come. Try again where there is a connection, or with the whole folder of the book.")),
+      onerror: () =>
+        fail(
+          new Error(
+            "The network's file did not come. Try again where there is a connection, or with the whole folder of the book.",
+          ),
+        ),
     });
     document.head.append(script);
   });
@@ -152,7 +160,7 @@ const comes = (name) =>
 const lineTo = ({ brain, network }, hear, broke) => {
   const here = () => {
     const think = brain()(hear, true);
-    return (message) => think(message);
+    return (message) => setTimeout(() => think(message));
   };
   let send = null;
   try {
@@ -205,7 +213,15 @@ export const thinking = ({ data, state, set }) => {
   const broke = () => {
     line = null;
     for (const name of Object.keys(told)) delete told[name];
-    set({ problem: "The network stopped. It is begun anew when you ask again.", network: "asleep", done: null, covering: false }, "heard");
+    set(
+      {
+        problem: "The network stopped. It is begun anew when you ask again.",
+        network: "asleep",
+        done: null,
+        covering: false,
+      },
+      "heard",
+    );
   };
   const call = async () => {
     try {
@@ -219,7 +235,8 @@ export const thinking = ({ data, state, set }) => {
   const ask = async (key, own) => {
     try {
       const photo = own || (await pictureAt(data.photos[key].jpeg));
-      if (key === keyOf(state)) line({ kind: "photo", key, data: photo.data, width: photo.width, height: photo.height });
+      if (key === keyOf(state))
+        line({ kind: "photo", key, data: photo.data, width: photo.width, height: photo.height });
     } catch (error) {
       trouble(error);
     }
@@ -261,13 +278,29 @@ const layout = (own) => [
   el(
     "div",
     { class: "yp-top" },
-    el("div", { class: "cx-board" }, el("div", { class: "cx-hint" }, "what the network sees"), own.part("seen", {}, "div")),
-    el("div", {}, el("div", { class: "cx-hint" }, "what it says"), own.part("answers"), own.part("deeds", { class: "cx-bar" })),
+    el(
+      "div",
+      { class: "cx-board" },
+      el("div", { class: "cx-hint" }, "what the network sees"),
+      own.part("seen", {}, "div"),
+    ),
+    el(
+      "div",
+      {},
+      el("div", { class: "cx-hint" }, "what it says"),
+      own.part("answers"),
+      own.part("deeds", { class: "cx-bar yp-deeds" }),
+    ),
   ),
   own.text,
   own.hint,
   own.bar("stage"),
-  el("div", { class: "cx-board yp-maps" }, own.part("named", { class: "cx-hint" }), own.part("maps", { "aria-hidden": "true" }, "canvas")),
+  el(
+    "div",
+    { class: "cx-board yp-maps" },
+    own.part("named", { class: "cx-hint" }),
+    own.part("maps", { "aria-hidden": "true" }, "canvas"),
+  ),
 ];
 
 export const explore = panel(view, {

@@ -48,7 +48,7 @@ def your_photo(picture: str = "cat", *, stage: str = "stage4", key: str | None =
             f"{photos[picture]['top'][0][0] if picture else 'nothing yet'}."
         ),
         room=150,
-        hint=165,
+        hint=120,
         variables={
             "own": None,
             "problem": "",

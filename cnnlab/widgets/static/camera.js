@@ -31,10 +31,11 @@ const pixelsOf = (source, width, height) => {
 };
 export const pictureAt = async (address, name = "The picture", type = "") => {
   const picture = new Image();
-  picture.src = address;
-  // An element follows a camera's mark of rotation, in its sizes and when it is drawn.
-  await picture.decode().catch(() => {
-    throw new Error(unread(name, type));
+  // An element follows a camera's mark of rotation, in its sizes and when it is drawn. It has come before it is decoded.
+  await new Promise((then, fail) => {
+    picture.onload = then;
+    picture.onerror = () => fail(new Error(unread(name, type)));
+    picture.src = address;
   });
   const { naturalWidth: width, naturalHeight: height } = picture;
   if (!width || !height) throw new Error(unread(name, type));
@@ -60,13 +61,23 @@ export const photographing = ({ label }, { set }) => {
   let taken = 0;
   const trouble = (problem) => set({ problem }, "own");
   const take = (own, name) => set({ picture: "", own: { ...own, key: `own ${++taken}`, name }, problem: "" }, "own");
-  const read = (file) => file && pictureOf(file).then((own) => take(own, file.name), ({ message }) => trouble(message));
+  const read = (file) =>
+    file &&
+    pictureOf(file).then(
+      (own) => take(own, file.name),
+      ({ message }) => trouble(message),
+    );
   const firstOf = (files) => [...files].find((file) => file.type.startsWith("image/")) || files[0];
 
-  const input = el("input", { type: "file", accept: "image/*", hidden: true, onchange: () => {
-    read(input.files[0]);
-    input.value = ""; // the same file may be chosen again
-  } });
+  const input = el("input", {
+    type: "file",
+    accept: "image/*",
+    hidden: true,
+    onchange: () => {
+      read(input.files[0]);
+      input.value = ""; // the same file may be chosen again
+    },
+  });
   const over = (on) => (event) => {
     event.preventDefault();
     drop.classList.toggle("cx-over", on);

@@ -78,7 +78,8 @@ export const answering = (say, gently) => {
     for (const [at, layer] of network.layers.entries()) {
       values.push(passed(layer, values, picture, LAYERS, ACTIVATIONS));
       // What nobody reads any more makes room for what comes.
-      for (const from of layer.from) if (from >= 0 && network.until[from] === at && !keep.has(from)) values[from] = null;
+      for (const from of layer.from)
+        if (from >= 0 && network.until[from] === at && !keep.has(from)) values[from] = null;
       if (told && at % 4 === 3) say({ kind: "progress", done: at + 1, of: network.layers.length });
       if (gently) await later();
       if (mine !== turn) return null;
@@ -99,7 +100,12 @@ export const answering = (say, gently) => {
       now = null;
       const began = performance.now();
       const seen = seenOf(photo, network.preprocess);
-      const found = await through(asNumbers(seen, network.preprocess), new Set(Object.values(network.stages)), mine, true);
+      const found = await through(
+        asNumbers(seen, network.preprocess),
+        new Set(Object.values(network.stages)),
+        mine,
+        true,
+      );
       if (!found) return;
       const order = found.shares.map((share, i) => [i, share]).sort((a, b) => b[1] - a[1]);
       const top = order.slice(0, TOP).map(([i, share]) => [network.classes[i], share]);

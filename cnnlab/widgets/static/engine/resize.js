@@ -31,9 +31,7 @@ const even = (x) => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 // { data: RGBA, width, height } -> Uint8Array, red, green and blue of crop × crop pixels, a map after the other
 export const seenOf = ({ data, width, height }, { resize, crop }) => {
   const [tall, wide] =
-    width <= height
-      ? [Math.floor((resize * height) / width), resize]
-      : [resize, Math.floor((resize * width) / height)];
+    width <= height ? [Math.floor((resize * height) / width), resize] : [resize, Math.floor((resize * width) / height)];
   const rows = taps(height, tall, even((tall - crop) / 2), crop);
   const columns = taps(width, wide, even((wide - crop) / 2), crop);
   const top = rows[0].from;
