@@ -70,6 +70,7 @@ NAMES = (
     "nuclei",
     "brain_volume",
     "lenet_live",
+    "look_inside",
     "far_apart",
     "anti_aliasing",
 )

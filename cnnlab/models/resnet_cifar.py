@@ -46,6 +46,7 @@ __all__ = ["CIFARResNetVariant", "VARIANTS", "PLAIN_VARIANTS", "PUBLISHED", "Pad
 class CIFARResNetVariant:
     n: int  # blocks in each of the three stages: 6n + 2 layers
     shortcuts: bool = True  # False: the plain network
+    width: int = 16  # maps of the first stage, of which the others have twice and four times as many
 
 
 VARIANTS = {
@@ -125,12 +126,13 @@ class CIFARResNet(Network):
 
     def __init__(self, variant: CIFARResNetVariant, num_classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = self._stage(16, 16, 1, variant)
-        self.stage2 = self._stage(16, 32, 2, variant)
-        self.stage3 = self._stage(32, 64, 2, variant)
-        self.fc = nn.Linear(64, num_classes)
+        width = variant.width
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.stage1 = self._stage(width, width, 1, variant)
+        self.stage2 = self._stage(width, 2 * width, 2, variant)
+        self.stage3 = self._stage(2 * width, 4 * width, 2, variant)
+        self.fc = nn.Linear(4 * width, num_classes)
 
         he_normal_(self, mode="fan_in")
 
