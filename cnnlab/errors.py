@@ -16,14 +16,20 @@ def unknown_name(argument: str, given: object, allowed: Iterable[str], remedy: s
     It is returned, not raised, so that the caller's ``raise unknown_name(...)`` ends the
     traceback where the mistake was made.
     """
-    choices = sorted(allowed)
+    offered = list(allowed)
+    said = f"{argument}={given!r} is not known."
+    if not all(isinstance(choice, str) for choice in offered):  # numbers, of which none is nearly another
+        listed = f" Allowed: {', '.join(map(repr, offered))}." if len(offered) <= 12 else ""
+        if len(offered) > 12 and all(isinstance(choice, int) for choice in offered):
+            listed = f" Allowed are numbers from {min(offered)} to {max(offered)}."
+        return ValueError(f"{said}{listed} {remedy}".rstrip())
+    choices = sorted(offered)
     lower = {choice.lower(): choice for choice in choices}
     near = [lower[name] for name in get_close_matches(str(given).lower(), lower, n=3, cutoff=0.5)]
     # The same words in another order: "cosine_warmup".
     words = set(str(given).lower().split("_"))
     if same := [choice for choice in choices if "_" in choice and set(choice.lower().split("_")) == words]:
         near = same
-    said = f"{argument}={given!r} is not known."
     if near:
         said += f" Did you mean {' or '.join(repr(name) for name in near)}?"
     elif len(choices) <= 12:

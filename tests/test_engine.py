@@ -81,6 +81,17 @@ class Fork(nn.Module):
         return torch.cat([self.gate(sum_), self.norm(x) * wide, self.two(x + x)], dim=1).relu()
 
 
+class Shortened(nn.Module):
+    """Every so many pixels, and maps of zeros after those that there are."""
+
+    def __init__(self, down: int, right: int, more: int) -> None:
+        super().__init__()
+        self.down, self.right, self.more = down, right, more
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, :: self.down, :: self.right], (0, 0, 0, 0, 0, self.more))
+
+
 class Pooled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([F.avg_pool2d(x, 2), F.max_pool2d(x, 2)], 1).mean(dim=(2, 3))
@@ -118,7 +129,8 @@ def random_network(number: int) -> tuple[nn.Module, Tensor]:
     pool: nn.Module = nn.MaxPool2d(drawn(2, 3), drawn(1, 3), 1, ceil_mode=ceil)
     if drawn(0, 1):
         pool = nn.AvgPool2d(drawn(2, 3), drawn(1, 3), 1, ceil_mode=ceil, count_include_pad=bool(drawn(0, 1)))
-    network: nn.Module = nn.Sequential(conv, nn.BatchNorm2d(wide), acts[number % len(acts)], pool)
+    shortened = Shortened(drawn(1, 3), drawn(1, 3), drawn(0, 3))
+    network: nn.Module = nn.Sequential(conv, nn.BatchNorm2d(wide), acts[number % len(acts)], pool, shortened)
     if number % 4 == 1:
         network = nn.Sequential(nn.BatchNorm2d(channels), Fork(channels), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     elif number % 4 == 2:

@@ -864,3 +864,60 @@ def test_what_is_told_of_the_limits():
     assert pushed["coin's sign"]["right"] > 0.95 * start and pushed["gradient's sign"]["right"] < 0.4 * start
     both = next(row for row in record["two pictures"] if row["by"] == 8)
     assert both["fine"] > 3 * both["coarse"] and section("CNNs recognize shapes")
+
+
+def test_what_is_told_of_parts_taken_out():
+    from cnnlab import recorded
+    from cnnlab.results import runs_by
+
+    runs = runs_by(recorded("look_inside"), "model")
+    text = section("lose any of its blocks")
+    without = {name: [run["without"].items() for run in runs[name]] for name in ("ResNet", "plain")}
+    residual = [(block, share) for own in without["ResNet"] for block, share in own]
+    later = [share for block, share in residual if not block.endswith(".0")]
+    first = [share for block, share in residual if block.endswith(".0")]
+    plain = [share for own in without["plain"] for _, share in own]
+    for shares, told in ((later, "{} to {} %"), (first, "{} to {};"), (plain, "{} to {}, whichever")):
+        assert told.format(round(100 * min(shares)), round(100 * max(shares))) in text
+
+    text = section("learns which filter size")
+    lost = {}
+    for branch in ("conv3x3", "conv1x1", "conv5x5", "pool"):
+        each = [
+            run["whole"] - share
+            for run in runs["GoogLeNet"]
+            for name, share in run["without"].items()
+            if name.endswith(branch)
+        ]
+        lost[branch] = sum(each) / len(each)
+    most, next_most, *least = (round(100 * share) for share in lost.values())
+    assert f": {most} points" in text and f", {next_most} without" in text
+    assert "{} and {} without the".format(*least) in text
+
+
+def test_what_is_told_of_a_mobilenets_last_bits():
+    from cnnlab import recorded
+    from cnnlab.chapters.resnet.taken_apart import trained
+    from cnnlab.chapters.shipping.folding import folded
+    from cnnlab.results import runs_by
+
+    runs = runs_by(recorded("look_inside"), "model")["MobileNet"]
+    mean = {
+        (per, bits): sum(run["rounded"][per][bits] for run in runs) / len(runs)
+        for per in ("tensor", "channel")
+        for bits in ("4", "6", "8")
+    }
+    whole = sum(run["whole"] for run in runs) / len(runs)
+    text = section("MobileNets break at eight bits")
+    assert all(mean[per, "8"] > whole - 0.01 and mean[per, "6"] > whole - 0.01 for per in ("tensor", "channel"))
+    assert f"{100 * mean['tensor', '4']:.0f} % with one scale a layer and {100 * mean['channel', '4']:.0f} with" in text
+
+    def spread(model):
+        steps = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
+        largest = [step.weight.detach().abs().amax((1, 2, 3)) for step in steps]
+        ratios = [float(each.max() / each.median()) for each in largest]
+        return min(ratios), max(ratios)
+
+    lite = folded(create_model("tf_efficientnet_lite0", weights="imagenet").eval())
+    assert "{:.1f} to {:.1f} times the middle".format(*spread(trained("MobileNet"))) in text
+    assert "Lite0's {:.0f} to {:.0f} times".format(*spread(lite)) in text

@@ -35,8 +35,8 @@ _CALLS |= {F.relu: "relu", F.relu6: "relu6", F.silu: "silu", F.hardsigmoid: "har
 _CALLS |= {torch.relu: "relu", torch.tanh: "tanh", torch.sigmoid: "sigmoid", F.tanh: "tanh", F.sigmoid: "sigmoid"}
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _KNOWN = (
-    "Conv2d, Linear, BatchNorm2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, cnnlab.layers.pad_same, "
-    + (", ".join(kind.__name__ for kind in _ACTIVATIONS))
+    "Conv2d, Linear, BatchNorm2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, cnnlab.layers.pad_same, every "
+    "second pixel, maps of zeros, " + (", ".join(kind.__name__ for kind in _ACTIVATIONS))
 )
 
 
@@ -246,6 +246,10 @@ class _Writer:
             self._write(node, "global_average", {"keep": True})
         elif target is pad_same and len(rest) == 2 and not named:
             self._write(node, "pad_same", {"kernel": rest[0], "stride": rest[1]})
+        elif target is operator.getitem and (step := _every(rest[0])):
+            self._write(node, "subsample", {"step": step})
+        elif target is F.pad and (count := _zeros_after(rest, named)) is not None:
+            self._write(node, "more_maps", {"count": count})
         elif target is F.dropout:
             self.places[node] = self.places[self._one_input(node)]
         else:
@@ -295,6 +299,22 @@ def _pair(value: Any) -> list[int]:
 def _window(kernel: Any, stride: Any, padding: Any, ceil: bool) -> dict[str, Any]:
     step = kernel if stride is None or stride == [] else stride
     return {"kernel": _pair(kernel), "stride": _pair(step), "padding": _pair(padding), "ceil": bool(ceil)}
+
+
+def _every(index: Any) -> list[int] | None:
+    """The steps of ``x[:, :, ::2, ::2]``; None for any other index."""
+    if not isinstance(index, tuple) or len(index) != 4 or not all(isinstance(each, slice) for each in index):
+        return None
+    whole = all(each.start is None and each.stop is None for each in index)
+    steps = [1 if each.step is None else each.step for each in index]
+    return steps[2:] if whole and steps[:2] == [1, 1] and min(steps) > 0 else None
+
+
+def _zeros_after(rest: Sequence[Any], named: dict[str, Any]) -> int | None:
+    """How many maps ``F.pad(x, (0, 0, 0, 0, 0, n))`` adds; None if it pads anything else."""
+    plain = named.get("mode", "constant") == "constant" and not named.get("value")
+    sides = tuple(rest[0]) if len(rest) == 1 and plain else ()
+    return sides[5] if len(sides) == 6 and sides[:5] == (0,) * 5 and sides[5] >= 0 else None
 
 
 def _is_spatial(dim: Any) -> bool:

@@ -8,6 +8,7 @@ a page take with a script element, from the disk too, puts ``{ brain, network }`
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from cnnlab.errors import unknown_name
 from cnnlab.widgets.explorer import _json, bundle
 
-__all__ = ["ENGINE", "NETWORKS", "network_page", "network_file", "network_version"]
+__all__ = ["ENGINE", "NETWORKS", "last_layers", "network_page", "network_file", "network_version"]
 
 ENGINE = Path(__file__).resolve().parent / "static" / "engine"
 # Name -> the installed package that has its weights, and the layers of which it is looked into.
@@ -49,7 +50,10 @@ def network_page(name: str) -> dict[str, Any]:
     classes, preprocess = knowledge(model)
     page = export_page(model, bits=8)
     own = {field: getattr(preprocess, field) for field in ("resize", "crop", "mean", "std")}
-    return page | {"preprocess": own, "classes": list(classes), "stages": _last_layers(page, NETWORKS[name][1])}
+    stages = NETWORKS[name][1]
+    ends = last_layers(page, [*stages, "mean"])
+    named = dict(zip((stage.removeprefix("stages.") for stage in stages), ends, strict=True))
+    return page | {"preprocess": own, "classes": list(classes), "stages": named}
 
 
 def network_version(name: str) -> str:
@@ -80,9 +84,13 @@ def _brain() -> str:
     return bundle((ENGINE / "brain.js", "answering"))
 
 
-def _last_layers(page: dict[str, Any], stages: tuple[str, ...]) -> dict[str, int]:
-    """The place of each stage's last layer: what follows it begins the next one."""
+def last_layers(page: dict[str, Any], parts: Sequence[str]) -> list[int]:
+    """The place of the last layer of each part but the last: what follows it begins the next one.
+
+    Args:
+        page: as :func:`cnnlab.export_page` gives it.
+        parts: names of modules in their order, all of them after the first.
+    """
     names = [layer["name"] for layer in page["layers"]]
-    begins = [next(at for at, own in enumerate(names) if own.startswith(f"{stage}.")) for stage in stages]
-    after = [*begins[1:], begins[-1] + 1]
-    return {stage.removeprefix("stages."): end - 1 for stage, end in zip(stages, after, strict=True)}
+    begins = [next(at for at, own in enumerate(names) if f"{own}.".startswith(f"{part}.")) for part in parts]
+    return [after - 1 for after in begins[1:]]

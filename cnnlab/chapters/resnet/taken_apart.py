@@ -8,7 +8,18 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["BLOCKS", "RECORD", "build", "kept", "trained", "without_block"]
+__all__ = [
+    "BLOCKS",
+    "NETWORKS",
+    "RECORD",
+    "build",
+    "bundled_pictures",
+    "kept",
+    "page_of",
+    "picture_names",
+    "trained",
+    "without_block",
+]
 
 RECORD = "look_inside"
 BLOCKS = tuple(f"stage{stage}.{block}" for stage in (1, 2, 3) for block in range(3))
@@ -58,3 +69,23 @@ def trained(name: str) -> nn.Module:
     model = load_packed(folded(build(name)), kept(name)["weights"]).eval()
     model.name = name
     return model
+
+
+def page_of(model: nn.Module, bits: int) -> dict[str, Any]:
+    """A trained network of this file as its page has it."""
+    from cnnlab.ship.page import export_page
+
+    return export_page(model, bits=bits)
+
+
+def bundled_pictures() -> dict[str, Any]:
+    """What every page with these networks has: the pictures, the classes' names, and how pixels become numbers."""
+    own = kept("ResNet")
+    return {"pictures": own["pictures"], "classes": own["classes"], "mean": own["mean"], "std": own["std"]}
+
+
+def picture_names(data: dict[str, Any]) -> dict[int, str]:
+    """Place on the contact sheet, row by row -> what the picture is called: "Dress 2"."""
+    classes = data["classes"]
+    count = len(data["pictures"]["labels"])
+    return {place: f"{classes[place % len(classes)]} {place // len(classes) + 1}" for place in range(count)}

@@ -17,7 +17,7 @@ export const TILES = 16;
 export const COVERS = 7; // squares in a row, of a quarter of the side, each half over the next
 
 // The strongest maps, those that differ most from place to place, each from its lowest to its highest value
-export const strongest = ({ shape: [count, high, wide], data }) => {
+export const strongest = ({ shape: [count, high, wide], data }, most = TILES) => {
   const area = high * wide;
   const maps = Array.from({ length: count }, (_, c) => {
     const own = data.subarray(c * area, (c + 1) * area);
@@ -30,7 +30,7 @@ export const strongest = ({ shape: [count, high, wide], data }) => {
     }
     return { c, own, low, top, spread: squares / area - (sum / area) ** 2 };
   });
-  const chosen = maps.sort((a, b) => b.spread - a.spread).slice(0, TILES);
+  const chosen = maps.sort((a, b) => b.spread - a.spread).slice(0, most);
   const tiles = new Uint8Array(chosen.length * area);
   chosen.forEach(({ own, low, top }, place) => {
     const scale = 255 / Math.max(top - low, 1e-9);

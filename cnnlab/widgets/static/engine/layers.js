@@ -250,6 +250,24 @@ export const concat = (_layer, ...all) => {
   return out;
 };
 
+// Every so many rows and columns: { step: [y, x] }
+export const subsample = ({ step: [down, right] }, { shape: [channels, height, width], data }) => {
+  const out = filledWith([channels, Math.ceil(height / down), Math.ceil(width / right)]);
+  const [, high, long] = out.shape;
+  for (let place = 0; place < out.data.length; place++) {
+    const [c, i, j] = [(place / (high * long)) | 0, ((place / long) | 0) % high, place % long];
+    out.data[place] = data[(c * height + i * down) * width + j * right];
+  }
+  return out;
+};
+
+// Maps of zeros after those that there are: { count }
+export const more_maps = ({ count }, { shape: [channels, height, width], data }) => {
+  const out = filledWith([channels + count, height, width]);
+  out.data.set(data);
+  return out;
+};
+
 export const same = (_layer, { shape, data }) => ({ shape, data: data.slice() });
 
 // --- activations -----------------------------------------------------------------------------------------------------
@@ -270,5 +288,6 @@ export const softmax = (values) => {
 
 export const LAYERS = {
   ...{ conv, dense, max_pool, average_pool, global_average, flatten, affine, add, multiply, concat, pad_same, same },
+  ...{ subsample, more_maps },
 };
 export const ACTIVATIONS = { relu, relu6, tanh, sigmoid, silu, hardsigmoid, hardswish };

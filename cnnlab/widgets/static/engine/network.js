@@ -25,9 +25,13 @@ export const passed = (layer, values, picture, kinds, activations) => {
   return own;
 };
 
-// { shape, data } of a picture -> what each layer passes on, in the layers' order. The last is the answer.
-export const passedOn = (network, picture, kinds, activations) => {
+// { shape, data } of a picture -> what each layer passes on, in the layers' order. The last is the answer. Where
+// instead[at] stands, the layer at that place is not computed: its value is instead[at](values).
+export const passedOn = (network, picture, kinds, activations, instead = {}) => {
   const values = [];
-  for (const layer of network.layers) values.push(passed(layer, values, picture, kinds, activations));
+  network.layers.forEach((layer, at) => {
+    const own = instead[at];
+    values.push(own ? own(values) : passed(layer, values, picture, kinds, activations));
+  });
   return values;
 };

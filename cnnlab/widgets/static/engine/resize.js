@@ -25,8 +25,8 @@ const taps = (length, size, first, count) => {
   });
 };
 
-// Python's round: of the two places beside a half, the even one
-const even = (x) => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+// As Python and torch round: of the two whole numbers beside a half, the even one
+export const even = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
 // { data: RGBA, width, height } -> Uint8Array, red, green and blue of crop × crop pixels, a map after the other
 export const seenOf = ({ data, width, height }, { resize, crop }) => {
