@@ -9,6 +9,7 @@ import {
   marked,
   picturesOf,
   row,
+  switches,
   tallied,
   tallying,
   underPointer,
@@ -78,7 +79,7 @@ const decode = (data) => ({ ...data, ...picturesOf(data.pictures, data.classes),
 const layout = (own) => [
   own.presets(),
   own.bar("module"),
-  own.bar(el("span", { class: "cx-hint" }, "switch off"), ...range(4).map((k) => `off${k}`), "where"),
+  switches(own, [...range(4).map((k) => `off${k}`), "where"]),
   el(
     "div",
     { class: "in-top" },

@@ -9,6 +9,7 @@ import {
   marked,
   picturesOf,
   row,
+  switches,
   tallied,
   tallying,
   underPointer,
@@ -83,7 +84,10 @@ const decode = (data) => ({
 });
 const layout = (own) => [
   own.presets(),
-  own.bar(el("span", { class: "cx-hint" }, "switch off"), ...range(9).map((k) => `off${k}`)),
+  switches(
+    own,
+    range(9).map((k) => `off${k}`),
+  ),
   el(
     "div",
     { class: "in-top" },

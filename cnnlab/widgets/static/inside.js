@@ -111,3 +111,12 @@ export const row = ({ channels, side, tiles }, across) => {
   if (!channels.length) return image(across * (side + 1) - 1, side, () => 0);
   return sheet(tiles, channels.length, side, side, across, (v) => v);
 };
+
+// A row of toggles for what can be switched off, of which a screen reader hears what they are for
+export const switches = (own, names) =>
+  el(
+    "div",
+    { class: "cx-bar", role: "group", "aria-label": "switch off" },
+    el("span", { class: "cx-hint" }, "switch off"),
+    names.map((name) => own.control(name)),
+  );
