@@ -54,6 +54,7 @@ NAMES = (
     "pictures_needed",
     "modernize",
     "race",
+    "longer_race",
     "order_of_stages",
     "rules",
     "how_many_layers",
