@@ -4,16 +4,13 @@ import { concat, conv, dense, global_average, max_pool, relu } from "../../widge
 import { passedOn, readNetwork } from "../../widgets/static/engine/network.js";
 import {
   asInput,
+  asked,
+  askedLayout,
   bestOf,
-  counted,
-  marked,
   picturesOf,
   row,
   switches,
-  tallied,
   tallying,
-  underPointer,
-  verdicts,
 } from "../../widgets/static/inside.js";
 import { choosing, listing, painting, panel, toggling } from "../../widgets/static/panel.js";
 import { board } from "../../widgets/static/photo.js";
@@ -57,21 +54,14 @@ export const explain = (state, scores, { classes, modules, pictures }) => {
 };
 
 export const view = (state, _width, data) => {
-  const { classes, pictures, modules } = data;
-  const wrong = tallied(state, question);
+  const { pictures, modules } = data;
   const values = through(state, data, pictures[state.picture]);
   const scores = values.at(-1).data;
   const look = (k) => row(strongest(values[modules[state.module].branches[k]], MAPS), MAPS);
   return {
     text: explain(state, scores, data),
-    hint: counted(["GoogLeNet"], wrong, pictures.length),
-    parts: {
-      "contact-mark": marked(state.picture, data, wrong || {}, classes),
-      says: verdicts({ GoogLeNet: scores }, wrong, classes, pictures.length),
-    },
+    ...asked(state, data, question, { GoogLeNet: scores }),
     images: { contact: data.contact, ...Object.fromEntries(range(4).map((k) => [`maps${k}`, look(k)])) },
-    place: (px, py, wide, tall, name) =>
-      name === "contact-mark" ? { picture: underPointer(px, py, wide, tall, data, classes) } : null,
   };
 };
 
@@ -80,13 +70,7 @@ const layout = (own) => [
   own.presets(),
   own.bar("module"),
   switches(own, [...range(4).map((k) => `off${k}`), "where"]),
-  el(
-    "div",
-    { class: "in-top" },
-    el("div", {}, board(own, "contact", "60 test pictures; a dot: misread"), own.bar("picture")),
-    el("div", {}, own.part("says", { class: "in-says" }), own.text),
-  ),
-  own.hint,
+  askedLayout(own),
   el(
     "div",
     { class: "in-maps" },

@@ -3,18 +3,7 @@ import { strongest } from "../../widgets/static/engine/brain.js";
 import { conv, dense, global_average, relu6 } from "../../widgets/static/engine/layers.js";
 import { passedOn, readNetwork } from "../../widgets/static/engine/network.js";
 import { even } from "../../widgets/static/engine/resize.js";
-import {
-  asInput,
-  bestOf,
-  counted,
-  marked,
-  picturesOf,
-  row,
-  tallied,
-  tallying,
-  underPointer,
-  verdicts,
-} from "../../widgets/static/inside.js";
+import { asInput, asked, askedLayout, bestOf, picturesOf, row, tallying } from "../../widgets/static/inside.js";
 import { choosing, listing, painting, panel, sliding } from "../../widgets/static/panel.js";
 import { board, sheet } from "../../widgets/static/photo.js";
 
@@ -73,8 +62,7 @@ export const explain = (state, scores, gone, { classes, pictures, layers }) => {
 };
 
 export const view = (state, width, data) => {
-  const { classes, pictures, network } = data;
-  const wrong = tallied(state, question);
+  const { pictures, network } = data;
   const { at, maps: count } = data.layers[state.layer];
   const values = through(state, data, pictures[state.picture]);
   const scores = values.at(-1).data;
@@ -84,18 +72,12 @@ export const view = (state, width, data) => {
   const across = width < 480 ? 8 : SHOWN;
   return {
     text: explain(state, scores, dead(weight, count), data),
-    hint: counted(["MobileNet"], wrong, pictures.length),
-    parts: {
-      "contact-mark": marked(state.picture, data, wrong || {}, classes),
-      says: verdicts({ MobileNet: scores }, wrong, classes, pictures.length),
-    },
+    ...asked(state, data, question, { MobileNet: scores }),
     images: {
       contact: data.contact,
       kernels: sheet(weight, SHOWN, 3, 3, across, (v) => 127.5 * (1 + v / peak)),
       maps: row(strongest(values[at], MAPS), MAPS),
     },
-    place: (px, py, wide, tall, name) =>
-      name === "contact-mark" ? { picture: underPointer(px, py, wide, tall, data, classes) } : null,
   };
 };
 
@@ -104,13 +86,7 @@ const layout = (own) => [
   own.presets(),
   own.sliders,
   own.bar("per"),
-  el(
-    "div",
-    { class: "in-top" },
-    el("div", {}, board(own, "contact", "60 test pictures; a dot: misread"), own.bar("picture")),
-    el("div", {}, own.part("says", { class: "in-says" }), own.text),
-  ),
-  own.hint,
+  askedLayout(own),
   own.bar("layer"),
   el(
     "div",

@@ -4,16 +4,13 @@ import { add, conv, dense, global_average, more_maps, relu, subsample } from "..
 import { passedOn, readNetwork } from "../../widgets/static/engine/network.js";
 import {
   asInput,
+  asked,
+  askedLayout,
   bestOf,
-  counted,
-  marked,
   picturesOf,
   row,
   switches,
-  tallied,
   tallying,
-  underPointer,
-  verdicts,
 } from "../../widgets/static/inside.js";
 import { choosing, listing, painting, panel, toggling } from "../../widgets/static/panel.js";
 import { board } from "../../widgets/static/photo.js";
@@ -58,21 +55,14 @@ export const explain = (state, scores, { blocks, classes, pictures }) => {
 };
 
 export const view = (state, _width, data) => {
-  const { classes, pictures } = data;
-  const wrong = tallied(state, question);
+  const { pictures } = data;
   const values = Object.fromEntries(NAMES.map((name) => [name, through(state, data, pictures[state.picture], name)]));
   const scores = Object.fromEntries(NAMES.map((name) => [name, values[name].at(-1).data]));
   const look = (name) => row(strongest(values[name][data.blocks[state.look][name][1]], MAPS), MAPS);
   return {
     text: explain(state, scores, data),
-    hint: counted(NAMES, wrong, pictures.length),
-    parts: {
-      "contact-mark": marked(state.picture, data, wrong || {}, classes),
-      says: verdicts(scores, wrong, classes, pictures.length),
-    },
+    ...asked(state, data, question, scores),
     images: { contact: data.contact, resnet: look("ResNet"), plain: look("plain") },
-    place: (px, py, wide, tall, name) =>
-      name === "contact-mark" ? { picture: underPointer(px, py, wide, tall, data, classes) } : null,
   };
 };
 
@@ -88,13 +78,7 @@ const layout = (own) => [
     own,
     range(9).map((k) => `off${k}`),
   ),
-  el(
-    "div",
-    { class: "in-top" },
-    el("div", {}, board(own, "contact", "60 test pictures; a dot: misread"), own.bar("picture")),
-    el("div", {}, own.part("says", { class: "in-says" }), own.text),
-  ),
-  own.hint,
+  askedLayout(own),
   own.bar("look"),
   el(
     "div",

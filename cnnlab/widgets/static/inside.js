@@ -1,6 +1,6 @@
 import { bytes, el, many, percent, svg } from "./core.js";
 import { softmax } from "./engine/layers.js";
-import { image, sheet } from "./photo.js";
+import { board, image, sheet } from "./photo.js";
 
 // What explorers of small trained networks share: a contact sheet of test pictures of 28 × 28 pixels, a column for each of
 // ten classes, on which a picture is chosen and those that a network misreads are marked; its answers; and the count of
@@ -28,7 +28,7 @@ export const asInput = (pixels, { mean, std }) => ({
 export const bestOf = (scores) => scores.indexOf(Math.max(...scores));
 
 // The chosen picture in a frame, and a dot for each network that misreads a picture: { name: places of those it misreads }
-export const marked = (chosen, { pictures, contact }, wrong, classes) => {
+const marked = (chosen, { pictures, contact }, wrong, classes) => {
   const at = (i) => [(i % classes.length) * EACH, Math.floor(i / classes.length) * EACH];
   const dots = Object.values(wrong).flatMap((places, kind) =>
     places.map((i) =>
@@ -44,14 +44,14 @@ export const marked = (chosen, { pictures, contact }, wrong, classes) => {
   );
 };
 // The picture under the pointer
-export const underPointer = (px, py, wide, tall, { pictures }, classes) => {
+const underPointer = (px, py, wide, tall, { pictures }, classes) => {
   const rows = pictures.length / classes.length;
   const column = Math.min(classes.length - 1, Math.floor((px / wide) * classes.length));
   return Math.max(0, column + classes.length * Math.min(rows - 1, Math.floor((py / tall) * rows)));
 };
 
 // Three answers of each network, and how many of all pictures it has right
-export const verdicts = (scores, tally, classes, count) =>
+const verdicts = (scores, tally, classes, count) =>
   Object.entries(scores).map(([name, own], kind) => {
     const shares = softmax(own);
     const order = shares.map((share, i) => [i, share]).sort((a, b) => b[1] - a[1]);
@@ -70,7 +70,7 @@ export const verdicts = (scores, tally, classes, count) =>
       ),
     );
   });
-export const counted = (names, tally, count) =>
+const counted = (names, tally, count) =>
   tally
     ? `Of ${many(count, "test picture")}, ${names.map((name) => `${name} reads ${count - tally[name].length}`).join(", ")} as they are labeled.`
     : "The others are being counted.";
@@ -104,7 +104,7 @@ export const tallying =
     };
     return begin;
   };
-export const tallied = (state, question) => (state.tally?.of === question(state) ? state.tally.wrong : null);
+const tallied = (state, question) => (state.tally?.of === question(state) ? state.tally.wrong : null);
 
 // Maps beside each other, each from its lowest to its highest value
 export const row = ({ channels, side, tiles }, across) => {
@@ -120,3 +120,28 @@ export const switches = (own, names) =>
     el("span", { class: "cx-hint" }, "switch off"),
     names.map((name) => own.control(name)),
   );
+
+// What each view says of the sheet and the answers to the chosen picture, { name: scores }
+export const asked = (state, data, question, scores) => {
+  const { classes, pictures } = data;
+  const wrong = tallied(state, question);
+  return {
+    hint: counted(Object.keys(scores), wrong, pictures.length),
+    parts: {
+      "contact-mark": marked(state.picture, data, wrong || {}, classes),
+      says: verdicts(scores, wrong, classes, pictures.length),
+    },
+    place: (px, py, wide, tall, name) =>
+      name === "contact-mark" ? { picture: underPointer(px, py, wide, tall, data, classes) } : null,
+  };
+};
+// The sheet, and beside it what is said of it
+export const askedLayout = (own) => [
+  el(
+    "div",
+    { class: "in-top" },
+    el("div", {}, board(own, "contact", "60 test pictures; a dot: misread"), own.bar("picture")),
+    el("div", {}, own.part("says", { class: "in-says" }), own.text),
+  ),
+  own.hint,
+];
