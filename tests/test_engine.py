@@ -133,6 +133,9 @@ def random_network(number: int) -> tuple[nn.Module, Tensor]:
     network: nn.Module = nn.Sequential(conv, nn.BatchNorm2d(wide), acts[number % len(acts)], pool, shortened)
     if number % 4 == 1:
         network = nn.Sequential(nn.BatchNorm2d(channels), Fork(channels), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        if number % 8 == 1:
+            size = (drawn(1, 16), drawn(2, 16))  # smaller than the maps, or larger
+            network[2] = nn.Sequential(nn.LocalResponseNorm(drawn(1, 6), 0.3, 0.75, 1.5), nn.AdaptiveAvgPool2d(size))
     elif number % 4 == 2:
         network = nn.Sequential(conv, acts[number % len(acts)], Pooled(), nn.Dropout(), nn.Linear(2 * wide, 3))
     elif number % 4 == 3:
@@ -161,6 +164,7 @@ def test_random_layers_are_torch_s(answers):
     assert len(wanted) > 140
     kinds = {layer["op"] for page, _ in asked for layer in page["layers"]}
     assert kinds >= {"conv", "dense", "max_pool", "average_pool", "affine", "add", "multiply", "concat", "pad_same"}
+    assert kinds >= {"adaptive_average", "response_norm", "subsample", "more_maps"}
     for number, (found, answer) in enumerate(zip(answers(asked), wanted, strict=True)):
         assert isinstance(found, Tensor), (number, found)
         torch.testing.assert_close(found, answer, rtol=1e-4, atol=1e-4, msg=lambda m, n=number: f"case {n}: {m}")
@@ -190,7 +194,10 @@ def test_rounded_weights_are_read_as_python_reads_them(answers, bits):
         *(("lenet5", None), ("lenet5_28", None), ("mlp_mnist", None)),
         *(
             pytest.param(name, size, marks=pytest.mark.slow)
-            for name, size in (("squeezenet1_1", 65), ("mobilenet_v3_small", 48), ("tf_efficientnet_lite0", 45))
+            for name, size in (
+                *(("squeezenet1_1", 65), ("mobilenet_v3_small", 48), ("tf_efficientnet_lite0", 45)),
+                *(("googlenet_2014", 64), ("nin_cifar", None)),
+            )
         ),
     ],
 )
@@ -228,7 +235,8 @@ def test_what_the_engine_has_not_is_named():
         (nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), "padding_mode='reflect'"),
         (nn.AvgPool2d(2, divisor_override=3), "divisor_override=3"),
         (nn.BatchNorm2d(1, track_running_stats=False), "without running statistics"),
-        (nn.AdaptiveAvgPool2d(3), r"AdaptiveAvgPool2d\(output_size=3\)"),
+        (nn.AdaptiveMaxPool2d(3), r"AdaptiveMaxPool2d\(output_size=3\)"),
+        (nn.AdaptiveAvgPool2d((3, None)), r"AdaptiveAvgPool2d\(output_size=\(3, None\)\)"),
         (Decides(), r"layer '1' \(Decides\) does what depends on its input"),
     ):
         with pytest.raises(ShipError, match=said) as error:

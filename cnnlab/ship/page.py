@@ -35,8 +35,8 @@ _CALLS |= {F.relu: "relu", F.relu6: "relu6", F.silu: "silu", F.hardsigmoid: "har
 _CALLS |= {torch.relu: "relu", torch.tanh: "tanh", torch.sigmoid: "sigmoid", F.tanh: "tanh", F.sigmoid: "sigmoid"}
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _KNOWN = (
-    "Conv2d, Linear, BatchNorm2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, cnnlab.layers.pad_same, every "
-    "second pixel, maps of zeros, " + (", ".join(kind.__name__ for kind in _ACTIVATIONS))
+    "Conv2d, Linear, BatchNorm2d, LocalResponseNorm, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Flatten, "
+    "cnnlab.layers.pad_same, every second pixel, maps of zeros, " + (", ".join(kind.__name__ for kind in _ACTIVATIONS))
 )
 
 
@@ -139,6 +139,11 @@ class _Writer:
             self._average_pool(node, *own, module.count_include_pad, module.divisor_override)
         elif kind is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1)):
             self._write(node, "global_average", {"keep": True})
+        elif kind is nn.AdaptiveAvgPool2d and module.output_size is not None and None not in _pair(module.output_size):
+            self._write(node, "adaptive_average", {"size": _pair(module.output_size)})
+        elif kind is nn.LocalResponseNorm:
+            own = {name: getattr(module, name) for name in ("size", "alpha", "beta", "k")}
+            self._write(node, "response_norm", own)
         elif kind is nn.Flatten and module.start_dim == 1 and module.end_dim == -1:
             self._write(node, "flatten", {})
         else:
@@ -293,7 +298,7 @@ class _Writer:
 
 
 def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else [int(each) for each in value]
+    return [value, value] if isinstance(value, int) else list(value)
 
 
 def _window(kernel: Any, stride: Any, padding: Any, ceil: bool) -> dict[str, Any]:

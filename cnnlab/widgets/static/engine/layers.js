@@ -217,6 +217,39 @@ export const global_average = ({ keep }, { shape: [channels, height, width], dat
   return out;
 };
 
+// The mean of so many windows down and across, whatever the maps' size, which share an edge where it does not divide.
+export const adaptive_average = ({ size: [high, long] }, { shape: [channels, height, width], data }) => {
+  const out = filledWith([channels, high, long]);
+  const window = (i, count, whole) => [Math.floor((i * whole) / count), Math.ceil(((i + 1) * whole) / count)];
+  for (let place = 0; place < out.data.length; place++) {
+    const c = Math.floor(place / (high * long));
+    const [top, bottom] = window(Math.floor(place / long) % high, high, height);
+    const [left, right] = window(place % long, long, width);
+    let sum = 0;
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) sum += data[(c * height + y) * width + x];
+    }
+    out.data[place] = sum / ((bottom - top) * (right - left));
+  }
+  return out;
+};
+
+// AlexNet's local response normalization: over the mean of the squares of `size` maps side by side, this one among them.
+export const response_norm = ({ size, alpha, beta, k }, { shape, data }) => {
+  const out = filledWith(shape);
+  const area = data.length / shape[0];
+  const before = size >> 1;
+  for (let c = 0; c < shape[0]; c++) {
+    const [low, high] = [Math.max(0, c - before), Math.min(shape[0], c - before + size)];
+    for (let i = 0; i < area; i++) {
+      let squares = 0;
+      for (let other = low; other < high; other++) squares += data[other * area + i] ** 2;
+      out.data[c * area + i] = data[c * area + i] / (k + (alpha * squares) / size) ** beta;
+    }
+  }
+  return out;
+};
+
 // --- the rest --------------------------------------------------------------------------------------------------------
 
 export const flatten = (_layer, { data }) => ({ shape: [data.length], data });
@@ -288,6 +321,6 @@ export const softmax = (values) => {
 
 export const LAYERS = {
   ...{ conv, dense, max_pool, average_pool, global_average, flatten, affine, add, multiply, concat, pad_same, same },
-  ...{ subsample, more_maps },
+  ...{ subsample, more_maps, adaptive_average, response_norm },
 };
 export const ACTIVATIONS = { relu, relu6, tanh, sigmoid, silu, hardsigmoid, hardswish };
