@@ -366,6 +366,7 @@ def test_no_tracked_file_is_large() -> None:
     assert not large, large
 
 
+@pytest.mark.slow
 def test_no_path_of_one_machine_anywhere() -> None:
     """A path of the author's machine in an output, a recorded result or the code helps nobody else."""
     pattern = re.compile(r"(?<![\w.~$}])/(?:home|root|Users|work|mnt|opt|tmp|srv)/[\w-]+|\b[A-Z]:\\+Users\\+")

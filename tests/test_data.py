@@ -676,6 +676,7 @@ def test_an_edited_picture_is_noticed(flowers):
     assert (both[:, 1].flatten(1).float().mean(1) > 250).sum() == 1
 
 
+@pytest.mark.slow
 def test_an_edited_picture_is_noticed_among_thousands(tmp_path):
     file = tmp_path / "rose" / "0.png"
     for path in (file, tmp_path / "tulip" / "0.png", tmp_path / "tulip" / "1.png"):

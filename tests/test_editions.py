@@ -59,6 +59,7 @@ def without_code(markdown: str) -> str:
 # --- the chapters' editions -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_is_left_unresolved(path: Path) -> None:
     """Looked for without the tool's own parser: roles, directives, labels, boxes, relative addresses."""
     text = prose(made(path))

@@ -177,6 +177,7 @@ def test_general_hints_grow_plainer_and_end_at_the_solution(one, said):
         assert any(" ".join(hint.split()) in reply for reply in replies[: place + 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_expectation_is_reached(chapter):
     """No `expect` stands in a chapter that no planted answer fails, so no hint is without its proof."""

@@ -67,6 +67,7 @@ def states_of(explorer: Any, changes: list[dict[str, Any]]) -> list[Any]:
     return [explorer.params["state"] | change for change in changes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ResNet", "plain"])
 def test_without_blocks_it_answers_as_in_torch(page, name):
     explorer = widgets.left_out()
@@ -80,6 +81,7 @@ def test_without_blocks_it_answers_as_in_torch(page, name):
         torch.testing.assert_close(torch.tensor(said["data"]), scores(network, [7 * n])[0], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_without_branches_it_answers_as_in_torch(page):
     explorer = widgets.branch_off()
     network = trained("GoogLeNet")

@@ -17,7 +17,7 @@ from cnnlab.training import evaluate
 from tests import two_processes
 from tests.two_processes import ACCUMULATED, PLAIN, Gradients, StopAt, make_data, make_model, tensors, trained
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 # A sum over 32 pictures in two parts is rounded otherwise: 1e-6 is ten times what is seen.
 CLOSE = {"rtol": 0.0, "atol": 1e-6}
 

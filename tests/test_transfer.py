@@ -547,6 +547,7 @@ def test_what_extraction_needs(tmp_path: Path):
         extract_features(small(), [], tmp_path / "f.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["store", "loader with workers", "fresh features", "the network"])
 def test_a_head_learns_the_same_from_the_store_and_from_the_network(form: str, tmp_path: Path):
     """Frozen features are the same numbers in every epoch: that is what makes the store right, and quick."""

@@ -198,6 +198,7 @@ def test_initial_distribution_of_resnets():
     assert cifar.stage3[0].conv1.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.03)  # fan-in
 
 
+@pytest.mark.slow
 def test_a_resnet_exports_with_any_height_and_width():
     model = cnnlab.create_model("resnet20_cifar").eval()
     dim = torch.export.Dim
