@@ -921,3 +921,25 @@ def test_what_is_told_of_a_mobilenets_last_bits():
     lite = folded(create_model("tf_efficientnet_lite0", weights="imagenet").eval())
     assert "{:.1f} to {:.1f} times the middle".format(*spread(trained("MobileNet"))) in text
     assert "Lite0's {:.0f} to {:.0f} times".format(*spread(lite)) in text
+
+
+def test_what_is_told_of_the_race():
+    from cnnlab import recorded
+    from cnnlab.chapters.zoo.race import CLAIMS, REGISTERED, year
+    from cnnlab.explain import rank_correlation
+    from cnnlab.results import runs_by
+
+    record = recorded("race")
+    runs = runs_by(record, "family")
+    mean = {name: sum(run["test_accuracy"] for run in own) / len(own) for name, own in runs.items()}
+    assert set(runs) == set(REGISTERED) and record["complete"] and record["seeds"] == [0, 1, 2]
+    text = section("The newer architecture is")
+    kept = sum(mean[claim.better] > mean[claim.worse] for claim in CLAIMS)
+    assert f"{len(mean)} families" in text and f"{kept} of {len(CLAIMS)} such orders hold" in text
+    assert f"{record['planned']} trainings" in text
+    first, last = max(mean, key=mean.get), min(mean, key=mean.get)
+    assert f"{first} comes in first and {last} last" in text
+    ranks = rank_correlation(torch.tensor([mean[name] for name in mean]), torch.tensor([year(name) for name in mean]))
+    assert f"{ranks:.2f}".replace("-", "−") in text
+    budget = record["settings"]
+    assert f"{budget['epochs'] * -(-budget['train_images'] // budget['batch_size'])} steps" in text
