@@ -73,7 +73,7 @@ const layout = (own) => [
   askedLayout(own),
   el(
     "div",
-    { class: "in-maps" },
+    { class: "in-maps bo-maps" },
     BRANCHES.map((name, k) => board(own, `maps${k}`, `${name}: its strongest maps in the module`, [])),
   ),
 ];

@@ -106,10 +106,16 @@ export const tallying =
   };
 const tallied = (state, question) => (state.tally?.of === question(state) ? state.tally.wrong : null);
 
-// Maps beside each other, each from its lowest to its highest value
+// Maps beside each other, each from its lowest to its highest value; where there are fewer than `across`, place is left
 export const row = ({ channels, side, tiles }, across) => {
-  if (!channels.length) return image(across * (side + 1) - 1, side, () => 0);
-  return sheet(tiles, channels.length, side, side, across, (v) => v);
+  const all = image(across * (side + 1) - 1, side, () => 0);
+  if (!channels.length) return all;
+  const own = sheet(tiles, channels.length, side, side, across, (v) => v);
+  all.data.fill(0);
+  for (let y = 0; y < side; y++) {
+    all.data.set(own.data.subarray(4 * y * own.width, 4 * (y + 1) * own.width), 4 * y * all.width);
+  }
+  return all;
 };
 
 // A row of toggles for what can be switched off, of which a screen reader hears what they are for
