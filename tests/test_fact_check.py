@@ -943,3 +943,13 @@ def test_what_is_told_of_the_race():
     assert f"{ranks:.2f}".replace("-", "−") in text
     budget = record["settings"]
     assert f"{budget['epochs'] * -(-budget['train_images'] // budget['batch_size'])} steps" in text
+    longer = runs_by(recorded("longer_race"), "family")
+    gap = {
+        name: [sum(run["test_accuracy"] for run in own[name]) / len(own[name]) for own in (runs, longer)]
+        for name in longer
+    }
+    apart = [
+        [round(100 * (gap[a][i] - gap[b][i])) for i in (0, 1)] for a, b in (("VGG", "ResNet"), ("ResNet", "ConvNeXt"))
+    ]
+    assert "VGG's lead over ResNet goes from {} points to {}".format(*apart[0]) in text
+    assert "ConvNeXt's distance from {} to {}".format(*apart[1]) in text
