@@ -438,15 +438,28 @@ def test_page_uses_the_colors_of_the_package(visit: Any, file_site: str, dark: b
             assert seen.page.evaluate(read, f"--cnnlab-{name}") == pair[dark]
 
 
-def test_menu_opens_on_a_phone(visit: Any, http_site: str) -> None:
-    with visit(f"{http_site}/book/glossary.html", viewport=PHONE) as seen:
+def test_menus_open_on_a_phone(visit: Any, http_site: str) -> None:
+    with visit(f"{http_site}/book/architectures/resnet.html", viewport=PHONE) as seen:
+        seen.page.locator("button.secondary-toggle:visible").click()
+        contents = seen.page.locator("#pst-secondary-sidebar-modal[open]")
+        contents.get_by_role("link", name="Two blocks").wait_for(state="visible")
+        seen.page.keyboard.press("Escape")
+        contents.wait_for(state="hidden")
         seen.page.locator("button.primary-toggle:visible").click()
-        link = seen.page.get_by_role("link", name="Bibliography").first
+        link = seen.page.locator("#pst-primary-sidebar-modal[open]").get_by_role("link", name="Bibliography")
         link.wait_for(state="visible")
         with seen.page.expect_navigation():
             link.click()
         assert seen.page.url.endswith("bibliography.html")
         seen.check()
+
+
+def test_the_menu_goes_away_and_comes_back_on_a_desk(visit: Any, http_site: str) -> None:
+    with visit(f"{http_site}/book/glossary.html") as seen:
+        link = seen.page.locator("#pst-primary-sidebar").get_by_role("link", name="Bibliography")
+        for state in ("visible", "hidden", "visible"):
+            link.wait_for(state=state)
+            seen.page.locator("button.primary-toggle:visible").click()
 
 
 def test_home_page_lists_every_chapter_below_its_part(html: Path) -> None:
