@@ -271,7 +271,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "build-finished", _finish, priority=900
     )  # after the theme has written its pygments.css
     app.connect("build-finished", _offer_editions, priority=910)
-    app.add_js_file("cnnlab-menus.js", defer="defer")
     app.add_css_file("cnnlab-palette.css", priority=900)
     app.add_css_file("cnnlab-icons.css", priority=901)
     app.add_css_file("cnnlab.css", priority=902)
