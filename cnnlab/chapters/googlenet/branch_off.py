@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlab.chapters.resnet.taken_apart import bundled_pictures, page_of, picture_names, trained
+from cnnlab.chapters.resnet.taken_apart import bundled_pictures, picture_names, trained
 from cnnlab.widgets.explorer import Explorer
 from cnnlab.widgets.panel import Choice, Panel, Select, Toggle
 
@@ -29,13 +29,14 @@ def branch_off(module: str = "3b", *, off: tuple[str, ...] = (), picture: int = 
         ValueError: a module, a branch or a picture that there is not.
     """
     from cnnlab.errors import unknown_name
+    from cnnlab.ship.page import export_page
 
     for branch in off:
         if branch not in BRANCHES:
             raise unknown_name("off", branch, BRANCHES)
     if module not in MODULES:
         raise unknown_name("module", module, MODULES)
-    page = page_of(trained("GoogLeNet"), bits=8)
+    page = export_page(trained("GoogLeNet"), bits=8)
     joined = [layer["from"] for layer in page["layers"] if layer["op"] == "concat"]
     modules = [
         # The 1 x 1 branch is one layer, so that what it reads is what the module reads.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnlab.chapters.resnet.taken_apart import bundled_pictures, page_of, picture_names, trained
+from cnnlab.chapters.resnet.taken_apart import bundled_pictures, picture_names, trained
 from cnnlab.widgets.explorer import Explorer
 from cnnlab.widgets.panel import Choice, Panel, Select, Slider
 
@@ -31,7 +31,9 @@ def last_bits(
     Raises:
         ValueError: a number of bits, a way, a layer or a picture that there is not.
     """
-    page = page_of(trained("MobileNet"), bits=FULL)
+    from cnnlab.ship.page import export_page
+
+    page = export_page(trained("MobileNet"), bits=FULL)
     depthwise = [(at, own["groups"]) for at, own in enumerate(page["layers"]) if own.get("groups", 1) > 1]
     # Number in the network -> its place among the layers, and its maps; the first have too few to compare.
     layers = {number: {"at": at, "maps": maps} for number, (at, maps) in enumerate(depthwise, 1) if maps >= SHOWN}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.chapters.resnet.taken_apart import BLOCKS, bundled_pictures, page_of, picture_names, trained
+from cnnlab.chapters.resnet.taken_apart import BLOCKS, bundled_pictures, picture_names, trained
 from cnnlab.widgets.explorer import Explorer
 from cnnlab.widgets.panel import Choice, Panel, Select, Toggle
 
@@ -30,12 +30,13 @@ def left_out(picture: int = 0, *, off: tuple[str, ...] = (), look: str = "2.2", 
         ValueError: a picture or a block that there is not.
     """
     from cnnlab.errors import unknown_name
+    from cnnlab.ship.page import export_page
     from cnnlab.widgets.networks import last_layers
 
     for block in (*off, look):
         if block not in LABELS:
             raise unknown_name("block", block, LABELS)
-    pages = {name: page_of(trained(name), bits=8) for name in ("ResNet", "plain")}
+    pages = {name: export_page(trained(name), bits=8) for name in ("ResNet", "plain")}
     ends = {name: last_layers(page, ["conv1", *BLOCKS, "mean"]) for name, page in pages.items()}
     blocks: list[dict[str, Any]] = []
     for k, label in enumerate(LABELS):

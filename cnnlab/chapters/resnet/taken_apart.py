@@ -15,7 +15,6 @@ __all__ = [
     "build",
     "bundled_pictures",
     "kept",
-    "page_of",
     "picture_names",
     "trained",
     "without_block",
@@ -69,13 +68,6 @@ def trained(name: str) -> nn.Module:
     model = load_packed(folded(build(name)), kept(name)["weights"]).eval()
     model.name = name
     return model
-
-
-def page_of(model: nn.Module, bits: int) -> dict[str, Any]:
-    """A trained network of this file as its page has it."""
-    from cnnlab.ship.page import export_page
-
-    return export_page(model, bits=bits)
 
 
 def bundled_pictures() -> dict[str, Any]:
